@@ -1,0 +1,82 @@
+"""SRCNN super-resolution for microscopy and medical images, in napari and without a screen.
+
+The public names are loaded when they are first used: importing the package loads neither torch nor
+Qt, so that napari's menus and ``napari-srcnn --help`` answer at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "IntensityRange": "intensity",
+    "imresize": "resize",
+    "UpscalePlan": "inference",
+    "Progress": "inference",
+    "Report": "inference",
+    "bicubic": "inference",
+    "iter_upscale": "inference",
+    "plan_upscale": "inference",
+    "upscale": "inference",
+    "upscale_region": "inference",
+    "SRCNN": "model",
+    "SRCNNConfig": "model",
+    "list_models": "weights",
+    "load_model": "weights",
+    "model_info": "weights",
+    "read_stack": "io",
+    "write_stack": "io",
+}
+
+__all__ = [
+    "SRCNN",
+    "IntensityRange",
+    "Progress",
+    "Report",
+    "SRCNNConfig",
+    "UpscalePlan",
+    "__version__",
+    "bicubic",
+    "imresize",
+    "iter_upscale",
+    "list_models",
+    "load_model",
+    "model_info",
+    "plan_upscale",
+    "read_stack",
+    "upscale",
+    "upscale_region",
+    "write_stack",
+]
+
+if TYPE_CHECKING:
+    from napari_srcnn.inference import (
+        Progress,
+        Report,
+        UpscalePlan,
+        bicubic,
+        iter_upscale,
+        plan_upscale,
+        upscale,
+        upscale_region,
+    )
+    from napari_srcnn.intensity import IntensityRange
+    from napari_srcnn.io import read_stack, write_stack
+    from napari_srcnn.model import SRCNN, SRCNNConfig
+    from napari_srcnn.resize import imresize
+    from napari_srcnn.weights import list_models, load_model, model_info
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
