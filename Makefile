@@ -1,0 +1,36 @@
+# The README's two commands: make demo, make test. Both set themselves up.
+#
+#   PYTHON       the Python to build the environment with (3.11 or newer; found by itself)
+#   VENV         where the environment stands
+#   TORCH_INDEX  a package index to take PyTorch from (see CONTRIBUTING.md)
+#   ARGS         handed to pytest: make test ARGS="tests/test_resize.py -k window"
+
+VENV ?= .venv
+ARGS ?=
+export VENV PYTHON TORCH_INDEX
+
+.PHONY: help test demo lint clean
+
+help:
+	@echo "make demo   upscale a bundled 16-bit stack and show it in napari (pictures in demo/)"
+	@echo "make test   run the whole suite, the real viewer included"
+	@echo "make lint   ruff and mypy"
+	@echo "make clean  remove the environment and everything that was made"
+
+test:
+	@tools/setup.sh test
+	tools/with-display.sh virtual $(VENV)/bin/python -m pytest $(ARGS)
+
+demo:
+	@tools/setup.sh test
+	tools/with-display.sh any $(VENV)/bin/napari-srcnn demo --out demo
+
+lint:
+	@tools/setup.sh dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
