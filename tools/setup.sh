@@ -23,11 +23,12 @@ debian_packages=(
 )
 
 missing_debian_packages() {
-    local package
+    local installed package
+    # Newer releases write t64 after some names (libglib2.0-0t64).
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii *//p' |
+        sed 's/t64$//')
     for package in "${debian_packages[@]}"; do
-        # The pattern also finds a package renamed for 64-bit time (libglib2.0-0t64).
-        dpkg-query -W -f '${db:Status-Abbrev}\n' "$package" "${package}t64" 2>/dev/null |
-            grep -q '^ii' || echo "$package"
+        grep -qxF "$package" <<<"$installed" || echo "$package"
     done
 }
 
