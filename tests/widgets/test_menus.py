@@ -1,0 +1,71 @@
+"""What the manifest puts into napari's own menus, in the real viewer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QMenu
+
+TITLE = "Upscale (SRCNN)"
+
+
+def submenu(menu: QMenu, title: str) -> QMenu:
+    """Return the submenu of a menu as it is when the menu is opened."""
+    menu.aboutToShow.emit()
+    found = [action.menu() for action in menu.actions() if action.text() == title]
+    assert found, [action.text() for action in menu.actions()]
+    found[0].aboutToShow.emit()
+    return found[0]
+
+
+def entry(menu: QMenu, title: str) -> QAction:
+    """Return a menu's entry as it is when the menu is opened."""
+    menu.aboutToShow.emit()
+    (found,) = [action for action in menu.actions() if action.text() == title]
+    return found
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Any) -> Any:
+    return make_napari_viewer()
+
+
+def test_the_plugins_menu_docks_the_widget(viewer: Any) -> None:
+    entry(viewer.window.plugins_menu, TITLE).trigger()
+    assert viewer.window.dock_widgets[TITLE] is not None
+
+
+def test_the_filter_menu_docks_the_widget_for_an_image(viewer: Any) -> None:
+    viewer.add_image(np.zeros((3, 16, 16), np.uint16))
+    entry(submenu(viewer.window.layers_menu, "Filter"), TITLE).trigger()
+    assert viewer.window.dock_widgets[TITLE] is not None
+
+
+def test_the_filter_menu_offers_nothing_where_no_image_is_active(viewer: Any) -> None:
+    assert not entry(submenu(viewer.window.layers_menu, "Filter"), TITLE).isVisible()
+    viewer.add_points(np.zeros((1, 2)))
+    assert not entry(submenu(viewer.window.layers_menu, "Filter"), TITLE).isVisible()
+    viewer.add_image(np.zeros((16, 16), np.uint16))
+    assert entry(submenu(viewer.window.layers_menu, "Filter"), TITLE).isVisible()
+
+
+def test_every_sample_of_the_file_menu_opens_as_an_image_with_its_pixel_size(viewer: Any) -> None:
+    samples = submenu(submenu(viewer.window.file_menu, "Open Sample"), "SRCNN")
+    for action in samples.actions():
+        viewer.layers.clear()
+        action.trigger()
+        (layer,) = viewer.layers
+        assert layer.data.dtype.itemsize == 2
+        assert (np.asarray(layer.scale[-2:]) != 1).all(), action.text()
+
+
+def test_the_preferences_show_the_settings(viewer: Any, qtbot: Any) -> None:
+    from napari._qt.dialogs.preferences_dialog import PreferencesDialog
+
+    dialog = PreferencesDialog(parent=viewer.window._qt_window)
+    qtbot.addWidget(dialog)
+    pages = [dialog._list.item(row).text() for row in range(dialog._list.count())]
+    assert "SRCNN" in pages
