@@ -14,9 +14,9 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "IntensityRange": "intensity",
     "imresize": "resize",
-    "UpscalePlan": "inference",
-    "Progress": "inference",
-    "Report": "inference",
+    "UpscalePlan": "plan",
+    "Progress": "messages",
+    "Report": "messages",
     "bicubic": "inference",
     "iter_upscale": "inference",
     "plan_upscale": "inference",
@@ -54,9 +54,6 @@ __all__ = [
 
 if TYPE_CHECKING:
     from napari_srcnn.inference import (
-        Progress,
-        Report,
-        UpscalePlan,
         bicubic,
         iter_upscale,
         plan_upscale,
@@ -65,7 +62,9 @@ if TYPE_CHECKING:
     )
     from napari_srcnn.intensity import IntensityRange
     from napari_srcnn.io import read_stack, write_stack
+    from napari_srcnn.messages import Progress, Report
     from napari_srcnn.model import SRCNN, SRCNNConfig
+    from napari_srcnn.plan import UpscalePlan
     from napari_srcnn.resize import imresize
     from napari_srcnn.weights import list_models, load_model, model_info
 

@@ -1,0 +1,159 @@
+"""Training pairs: enlarged low-res crops and the high-res truth in their middle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_srcnn.metrics import rgb_to_y
+from napari_srcnn.resize import imresize
+
+IMAGE_SUFFIXES = (".bmp", ".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One image twice, on the high-res grid.
+
+    Attributes
+    ----------
+    enlarged : ndarray of float32, shape (C, Y, X)
+        The low-res image, enlarged by bicubic: the network's input.
+    truth : ndarray of float32, shape (C, Y, X)
+        The high-res image.
+    """
+
+    enlarged: NDArray[np.float32]
+    truth: NDArray[np.float32]
+
+
+def crop_to_multiple(image: NDArray[Any], scale: int) -> NDArray[Any]:
+    """Cut an image of shape (Y, X) or (Y, X, S) to a multiple of `scale` pixels a side."""
+    height, width = (n - n % scale for n in image.shape[:2])
+    return image[:height, :width]
+
+
+def make_pair(high_res: NDArray[Any], scale: int, *, a: float = -0.5) -> Pair:
+    """Make a pair the way the literature does: MATLAB's bicubic down and up, in floating point.
+
+    Parameters
+    ----------
+    high_res : ndarray, shape (Y, X) or (Y, X, S)
+        Values of about 0..1.
+    scale : int
+    a : float
+        The free parameter of the enlarging cubic.
+    """
+    truth = crop_to_multiple(high_res, scale)
+    enlarged = imresize(imresize(truth, scale=1 / scale), scale=scale, a=a)
+    return Pair(enlarged=_channels_first(enlarged), truth=_channels_first(truth))
+
+
+def _channels_first(image: NDArray[Any]) -> NDArray[np.float32]:
+    image = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
+    return np.ascontiguousarray(image, dtype=np.float32)
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Return a folder's images in the order of their names.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise ValueError(
+            f"There are no images in {folder}; files that end in "
+            f"{', '.join(IMAGE_SUFFIXES)} are needed."
+        )
+    return paths
+
+
+def read_luma(path: Path) -> NDArray[np.float64]:
+    """Read a photograph's Y in 0..1 (BT.601 studio range; a gray image is taken as it is)."""
+    from skimage.io import imread
+
+    image = imread(path)
+    if image.ndim == 3:
+        image = rgb_to_y(image[..., :3])
+    return np.asarray(image, dtype=np.float64) / 255
+
+
+def rescaled(image: NDArray[np.float64], factors: Sequence[float]) -> Iterator[NDArray[np.float64]]:
+    """Yield an image at several sizes: a small network sees more kinds of edges that way."""
+    for factor in factors:
+        yield image if factor == 1 else imresize(image, scale=factor)
+
+
+class CropSampler:
+    """Draw batches of random crops, flipped, rotated and changed in gain and offset.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of Pair
+        Groups are drawn equally, pairs within a group by their area.
+    crop : int
+        Pixels a side of the truth.
+    halo : int
+        Context around it that the network reads: no pixel is trained on padding.
+    gain : tuple of two floats, optional
+        Range of a random gain, for 70 % of the crops; an offset keeps them within 0..1. It makes
+        the network safe on any intensity range.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[Pair]],
+        *,
+        crop: int,
+        halo: int,
+        gain: tuple[float, float] | None = (0.25, 1.1),
+    ) -> None:
+        self.crop, self.halo, self.gain = crop, halo, gain
+        side = crop + 2 * halo
+        self._groups: list[list[Pair]] = []
+        self._weights: list[NDArray[np.float64]] = []
+        for group in groups:
+            fitting = [p for p in group if min(p.truth.shape[1:]) >= side]
+            if not fitting:
+                raise ValueError(
+                    f"No training image has {side} pixels a side, which a patch of {crop} needs; "
+                    "choose a smaller patch or larger images."
+                )
+            areas = np.array([p.truth[0].size for p in fitting], dtype=np.float64)
+            self._groups.append(fitting)
+            self._weights.append(areas / areas.sum())
+
+    def batch(
+        self, rng: np.random.Generator, size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return inputs (B, C, crop + 2 halo, same) and truths (B, C, crop, crop)."""
+        crops = [self._crop(rng) for _ in range(size)]
+        enlarged, truth = zip(*crops, strict=True)
+        return np.stack(enlarged), np.stack(truth)
+
+    def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        group = int(rng.integers(len(self._groups)))
+        pair = self._groups[group][rng.choice(len(self._groups[group]), p=self._weights[group])]
+        side = self.crop + 2 * self.halo
+        y = int(rng.integers(pair.truth.shape[1] - side + 1))
+        x = int(rng.integers(pair.truth.shape[2] - side + 1))
+        enlarged = pair.enlarged[:, y : y + side, x : x + side]
+        inner = slice(self.halo, self.halo + self.crop)
+        truth = pair.truth[:, y : y + side, x : x + side][:, inner, inner]
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        enlarged, truth = (np.rot90(i, turns, (1, 2)) for i in (enlarged, truth))
+        if flip:
+            enlarged, truth = enlarged[:, :, ::-1], truth[:, :, ::-1]
+        if self.gain is not None and rng.random() < 0.7:
+            gain = np.float32(rng.uniform(*self.gain))
+            offset = np.float32(rng.uniform(min(0.0, 1 - float(gain)), max(0.0, 1 - float(gain))))
+            enlarged, truth = enlarged * gain + offset, truth * gain + offset
+        return enlarged, truth

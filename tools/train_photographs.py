@@ -1,0 +1,92 @@
+"""Train the bundled photographs' weights: ``python tools/train_photographs.py DATA -k 9-5-5 -s 3``.
+
+DATA is a folder with ``T91`` and ``General100`` in it. A run that is stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import torch
+
+import napari_srcnn
+from napari_srcnn.checkpoint import load_checkpoint, save_model
+from napari_srcnn.config import PRESETS, SRCNNConfig
+from napari_srcnn.dataset import Pair, find_images, make_pair, read_luma, rescaled
+from napari_srcnn.training import TrainConfig, train
+
+FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6)
+# Every tenth image of General-100 is held apart to choose and to watch; none of T91 is.
+HELD_APART = slice(9, None, 10)
+
+
+def load(data: Path, scale: int) -> tuple[list[list[Pair]], list[Pair]]:
+    """Return the training groups and the pairs held apart."""
+    t91, general = find_images(data / "T91"), find_images(data / "General100")
+    held = general[HELD_APART]
+    groups = [t91, [path for path in general if path not in held]]
+    pairs = [
+        [make_pair(i, scale) for path in group for i in rescaled(read_luma(path), FACTORS)]
+        for group in groups
+    ]
+    return pairs, [make_pair(read_luma(path), scale) for path in held]
+
+
+def main() -> None:
+    """Train, keeping the best weights on the images held apart."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("-k", "--kernels", choices=PRESETS, default="9-5-5")
+    parser.add_argument("-s", "--scale", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--crop", type=int, default=48)
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs"))
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    network = SRCNNConfig(kernels=PRESETS[arguments.kernels], scale=arguments.scale)
+    config = TrainConfig(
+        steps=arguments.steps, learning_rate=arguments.rate, batch=arguments.batch,
+        crop=arguments.crop,
+    )  # fmt: skip
+    groups, held = load(arguments.data, arguments.scale)
+    name = f"srcnn-{arguments.kernels}-x{arguments.scale}"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    start = load_checkpoint(arguments.start)[0] if arguments.start else None
+    card = {
+        "description": f"Photographs, gray or luma, ×{arguments.scale}",
+        "license": "BSD-3-Clause",
+        "data": "T91 (91 images) and General-100 (90 images, every tenth held apart), Y of BT.601",
+        "recipe": {**dataclasses.asdict(config), "rescaled": FACTORS, "loss": "mse", "skip": True,
+                   "started_from": arguments.start.stem if arguments.start else None},
+        "windows": {"photograph": [0.0, 1.0], "microscope": [0.2, 0.6]},
+        "version": napari_srcnn.__version__,
+        "torch": torch.__version__,
+    }  # fmt: skip
+    log = (arguments.out / f"{name}.jsonl").open("a")
+    run = train(
+        config, network, groups, held, device=arguments.device, start=start,
+        state_path=arguments.out / f"{name}.state",
+    )  # fmt: skip
+    for message, model in run:
+        line = json.dumps({"time": round(time.time()), **dataclasses.asdict(message)})
+        log.write(line + "\n")
+        log.flush()
+        print(line, flush=True)
+        if message.best:
+            card["seconds"] = round(message.seconds)
+            card["steps_done"] = message.step
+            card["held_apart"] = {
+                "psnr": round(message.psnr, 3), "bicubic": round(message.bicubic_psnr, 3)
+            }  # fmt: skip
+            save_model(arguments.out / f"{name}.safetensors", model, card)
+
+
+if __name__ == "__main__":
+    main()
