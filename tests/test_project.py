@@ -230,9 +230,7 @@ def test_the_wheel_holds_the_manifest_the_weights_and_the_samples(
 ) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     wanted = {"napari_srcnn/napari.yaml", "napari_srcnn/py.typed"}
-    wanted |= {
-        f"napari_srcnn/weights/{path.name}" for path in (repository / "weights").iterdir()
-    }
+    wanted |= {f"napari_srcnn/weights/{path.name}" for path in (repository / "weights").iterdir()}
     wanted |= {
         path.relative_to(SOURCE).as_posix()
         for path in PACKAGE.rglob("*")
