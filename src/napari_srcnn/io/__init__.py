@@ -1,0 +1,19 @@
+"""Image files: lazily read stacks with their geometry, and OME-TIFF written plane by plane."""
+
+from __future__ import annotations
+
+from napari_srcnn.io.ome import COMPRESSIONS, SUFFIX, OmeTiffWriter, write_stack
+from napari_srcnn.io.stack import Stack, StackError
+from napari_srcnn.io.tiff import SUFFIXES, read_stack, stack_name
+
+__all__ = [
+    "COMPRESSIONS",
+    "SUFFIX",
+    "SUFFIXES",
+    "OmeTiffWriter",
+    "Stack",
+    "StackError",
+    "read_stack",
+    "stack_name",
+    "write_stack",
+]
