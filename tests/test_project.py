@@ -28,7 +28,7 @@ PACKAGE = SOURCE / "napari_srcnn"
 FLOORS = {
     0: {"config", "degrade", "intensity", "metrics", "paths", "resize", "tiling"},
     1: {"calibration", "checkpoint", "device", "engine", "layouts", "model", "weights"},
-    2: {"dataset", "evaluation", "inference", "request", "training"},
+    2: {"dataset", "evaluation", "inference", "messages", "plan", "request", "run", "training"},
     3: {"cli", "io", "samples", "widgets"},
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
