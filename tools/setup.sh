@@ -13,7 +13,6 @@ fail() { say "$*" >&2; exit 1; }
 
 # -- System libraries: Qt's xcb platform, OpenGL in software, a virtual display ------------------
 debian_packages=(
-    python3-venv
     xvfb xauth fontconfig fonts-dejavu-core
     libegl1 libgl1 libgl1-mesa-dri libopengl0
     libdbus-1-3 libfontconfig1 libfreetype6 libglib2.0-0
@@ -54,7 +53,11 @@ install_debian_packages() {
 
 system_packages() {
     command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || return 0
-    local missing
+    local missing python
+    # Debian's own Python comes without what makes an environment; others bring it.
+    if python=$(find_python) && ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        debian_packages+=(python3-venv)
+    fi
     mapfile -t missing < <(missing_debian_packages)
     [ ${#missing[@]} -eq 0 ] && return
     install_debian_packages "${missing[@]}"
