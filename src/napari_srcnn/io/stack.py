@@ -70,7 +70,7 @@ class Stack:
     name: str = ""
     channel_names: tuple[str, ...] = ()
     channel_colors: tuple[str | None, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         ndim = len(self.data.shape)

@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 import tifffile
 
 from napari_srcnn.io.calibration import Calibration, calibration_of
@@ -17,6 +18,8 @@ from napari_srcnn.io.tiff_array import READ_ERRORS, TiffArray
 
 if TYPE_CHECKING:
     import os
+
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -93,18 +96,17 @@ def _stack(path: Path, tif: tifffile.TiffFile, number: int) -> Stack:
     if series.dtype is None or 0 in series.shape:
         raise StackError(f"{path.name} holds no pixels that can be read (shape {series.shape})")
     missing = _check_pages(path, tif, series)
-    axes, leading, samples_first = _layout(path, series)
     calibration = calibration_of(tif, number)
     own = own_annotation(calibration.metadata.get("ome_xml"))
-    axes, leading, calibration = _own_axes(own, axes, leading, calibration)
-    data = TiffArray(
-        path,
-        tif,
-        series,
-        leading,
-        samples_first=samples_first,
-        reopen=(_reopen, (str(path.absolute()), number)),
-    )
+    data: TiffArray | NDArray[Any]
+    if _is_regular(series):
+        axes, leading, samples_first = _layout(series)
+        axes, leading, calibration = _own_axes(own, axes, leading, calibration)
+        reopen = (_reopen, (str(path.absolute()), number))
+        data = TiffArray(path, tif, series, leading, samples_first=samples_first, reopen=reopen)
+    else:
+        axes, data = _read_at_once(path, series)
+        tif.close()
     metadata = dict(calibration.metadata)
     if missing:
         logger.warning("%s lacks %d planes; they are read as zeros", path.name, missing)
@@ -130,23 +132,35 @@ def _per_channel(values: tuple[Any, ...], channels: int) -> tuple[Any, ...]:
     return values if len(values) == channels and any(values) else ()
 
 
-def _layout(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...], bool]:
+def _is_regular(series: tifffile.TiffPageSeries) -> bool:
+    """Tell whether a series is planes of Y, X in a row, as all but the odd file are."""
+    axes = str(series.axes).replace("S", "")
+    planes = prod(
+        size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "SYX"
+    )
+    stored = len(series) * series.keyframe.imagedepth
+    one_run = series.dataoffset is not None and series.keyframe.is_final
+    return axes.endswith("YX") and series.transform is None and (planes == stored or one_run)
+
+
+def _read_at_once(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, NDArray[Any]]:
+    """Read a series whose planes stand in no simple order, and put Y, X (and S) last."""
+    axes = str(series.axes)
+    if not {"Y", "X"} <= set(axes):
+        raise StackError(f"{path.name} holds no images (its axes are {axes})")
+    logger.info("%s cannot be read plane by plane; it is read at once", path.name)
+    wanted = "".join(axis for axis in axes if axis not in "YXS") + "YX" + "S" * axes.count("S")
+    # By position, since a letter such as Q may stand twice.
+    order = sorted(range(len(axes)), key=lambda n: ("YXS".find(axes[n]), n))
+    return wanted, np.ascontiguousarray(series.asarray().transpose(order))
+
+
+def _layout(series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...], bool]:
     """Return axes ending in YX or YXS, the leading lengths, and whether samples are channels."""
     axes, shape = str(series.axes), tuple(int(size) for size in series.shape)
     samples = "S" in axes and shape[axes.index("S")] > 1
     leading_axes = "".join(axis for axis in axes if axis not in "SYX")
     leading = tuple(size for axis, size in zip(axes, shape, strict=True) if axis not in "SYX")
-    planes = len(series) * series.keyframe.imagedepth
-    whole = series.dataoffset is not None and series.keyframe.is_final
-    if (
-        axes.replace("S", "")[-2:] != "YX"
-        or series.transform is not None
-        or not (prod(leading) == planes or whole)
-    ):
-        raise StackError(
-            f"{path.name} is stored in a way that is not supported (axes {axes}); "
-            "save it as OME-TIFF or as an ImageJ TIFF"
-        )
     # Samples mean colour only where the file says so; else they are channels kept side by side.
     color = series.keyframe.photometric in (_RGB, _YCBCR) or "C" in leading_axes
     if not samples:

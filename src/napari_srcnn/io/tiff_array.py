@@ -84,8 +84,8 @@ class TiffArray:
         self._samples_first = samples_first and self._samples > 1
         self._trailing = (self._samples,) if self._samples > 1 and not samples_first else ()
         self._leading = leading + ((self._samples,) if self._samples_first else ())
-        self.shape = (*self._leading, height, width, *self._trailing)
-        self.dtype = np.dtype(series.dtype).newbyteorder("=")
+        self.shape: tuple[int, ...] = (*self._leading, height, width, *self._trailing)
+        self.dtype: np.dtype[Any] = np.dtype(series.dtype).newbyteorder("=")
         self._offset = series.dataoffset if series.keyframe.is_final else None
 
     @property
@@ -101,7 +101,7 @@ class TiffArray:
     @property
     def nbytes(self) -> int:
         """Bytes of the whole array, were it in memory."""
-        return prod((*self.shape, self.dtype.itemsize))
+        return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -131,10 +131,11 @@ class TiffArray:
         if out.size:
             # What lies between the steps is read too: a page is stored row by row anyhow.
             (y0, y1), (x0, x1) = _span(rows), _span(columns)
-            inner = tuple(slice(None, None, part.step) for part in wanted[count:])
+            inner = (slice(None, None, rows.step), slice(None, None, columns.step))
+            samples = tuple(list(part) for part in wanted[count + 2 :])
             for position in np.ndindex(*out.shape[:count]):
                 index = tuple(part[n] for part, n in zip(wanted[:count], position, strict=True))
-                out[position] = self._plane(index, y0, y1, x0, x1)[inner]
+                out[position] = self._plane(index, y0, y1, x0, x1)[inner + samples]
         return out[tuple(0 if drop else slice(None) for drop in dropped)]
 
     def _plane(self, index: tuple[int, ...], y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
