@@ -128,8 +128,10 @@ class Engine:
         self.correction = fast_correction(model, device, precision)
         self._streams: list[Any] = []
         if device.type == "cuda":
-            # Two tiles in flight: one is copied while the other is computed.
-            self._streams = [torch.cuda.Stream(device), torch.cuda.Stream(device)]
+            # Two tiles in flight: one is copied while the other is computed. The weights were
+            # arranged on another stream, which these would not wait for.
+            torch.cuda.synchronize(device)
+            self._streams = [torch.cuda.Stream(device) for _ in range(2)]  # type: ignore[no-untyped-call]
         self._turn = 0
         # A CPU is slower with several planes in one convolution, since they leave its cache.
         self._together = 1 if device.type == "cpu" else 64
@@ -174,7 +176,7 @@ class Engine:
             done = self._compute(source, geometry, ranges, enhance)
             values = torch.empty(done.values.shape, dtype=done.values.dtype, pin_memory=True)
             values.copy_(done.values, non_blocking=True)
-            event = torch.cuda.Event()
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record(stream)
             return Pending(values, done.clipped, done.nonfinite, event)
 
@@ -184,7 +186,7 @@ class Engine:
         if self.device.type != "cuda":
             yield
             return
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=self.tf32):  # type: ignore[no-untyped-call]
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=self.tf32):
             yield
 
     def _compute(
@@ -256,7 +258,7 @@ class Engine:
             sides = (padding.left, padding.right, padding.top, padding.bottom)
             seen = F.pad(seen, sides, mode="replicate")
         seen = seen.to(self.device)
-        parts = [self.correction(part, padding) for part in seen.split(self._together)]
+        parts = [self.correction(part, padding) for part in torch.split(seen, self._together)]
         delta = parts[0] if len(parts) == 1 else torch.cat(parts)
         delta = delta.to(out.device, torch.float64)
         if self.color != "rgb":

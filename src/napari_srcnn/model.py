@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ class SRCNN(nn.Module):
         # A small last layer: a skip network then starts at bicubic.
         nn.init.normal_(self.conv3.weight, std=1e-3)
         for layer in (self.conv1, self.conv2, self.conv3):
-            layer.bias.data.zero_()
+            nn.init.zeros_(_bias(layer))
 
     def forward(self, enlarged: Tensor, padding: Padding | None = None) -> Tensor:
         """Enhance an enlarged image.
@@ -84,6 +85,11 @@ class SRCNN(nn.Module):
             eaten = (layer.kernel_size[0] - 1) // 2
             top, bottom, left, right = (max(n - eaten, 0) for n in (top, bottom, left, right))
         return x
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    """Return a layer's bias, which torch types as optional."""
+    return cast("Tensor", layer.bias)
 
 
 def _blank(x: Tensor, top: int, bottom: int, left: int, right: int) -> None:
@@ -176,7 +182,7 @@ def _layout(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 def _blocked(model: SRCNN, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """All layers in channels_last order, the last one as a blocked convolution."""
-    weight, bias = model.conv3.weight.detach(), model.conv3.bias.detach()  # type: ignore[union-attr]
+    weight, bias = model.conv3.weight.detach(), _bias(model.conv3).detach()
     channels, width, k, _ = weight.shape
     # pixel_shuffle wants the output channels as (channel, row, column).
     blocked = torch.zeros(channels, BLOCK, BLOCK, width, k + BLOCK - 1, k + BLOCK - 1)
@@ -185,7 +191,7 @@ def _blocked(model: SRCNN, device: torch.device, dtype: torch.dtype) -> Callable
             blocked[:, i, j, :, i : i + k, j : j + k] = weight
     last = blocked.flatten(0, 2)
     tensors = (
-        model.conv1.weight, model.conv1.bias, model.conv2.weight, model.conv2.bias,
+        model.conv1.weight, _bias(model.conv1), model.conv2.weight, _bias(model.conv2),
         last, bias.repeat_interleave(BLOCK * BLOCK),
     )  # fmt: skip
     w1, b1, w2, b2, w3, b3 = (_layout(t.detach(), device, dtype) for t in tensors)
@@ -220,9 +226,9 @@ def _phased(model: SRCNN, device: torch.device, dtype: torch.dtype) -> Callable[
                     phase = (u + i) % 2 * 2 + (v + j) % 2
                     w3[u, v, phase, :, (u + i) // 2, (v + j) // 2] = last[0, :, i, j]
     tensors = (
-        w1.flatten(0, 1), model.conv1.bias.repeat(4),  # type: ignore[union-attr]
-        model.conv2.weight.repeat(4, 1, 1, 1), model.conv2.bias.repeat(4),  # type: ignore[union-attr]
-        w3.flatten(0, 1).flatten(1, 2), model.conv3.bias.repeat(BLOCK * BLOCK),  # type: ignore[union-attr]
+        w1.flatten(0, 1), _bias(model.conv1).repeat(4),
+        model.conv2.weight.repeat(4, 1, 1, 1), _bias(model.conv2).repeat(4),
+        w3.flatten(0, 1).flatten(1, 2), _bias(model.conv3).repeat(BLOCK * BLOCK),
     )  # fmt: skip
     c1, b1, c2, b2, c3, b3 = (_layout(t.detach(), device, dtype) for t in tensors)
 

@@ -192,6 +192,7 @@ class UpscalePlan:
         samples = (request.samples,) if request.samples else ()
         shape = (*map(len, leading), wanted.height, wanted.width, *samples)
         out = np.empty(shape, self.dtype)
+        position: Index
         for position in itertools.product(*(range(len(axis)) for axis in leading)):
             index = tuple(axis[i] for axis, i in zip(leading, position, strict=True))
             reader = PlaneReader(self.source, index, request)
@@ -203,10 +204,8 @@ class UpscalePlan:
                 pending = self.submit(self.engine, [reader], [index], moved, enhance=enhance)
                 values, _, _ = pending.result()
                 out[(*position, *tile.slices)] = to_plane(values[0], request)
-        dropped: tuple[Any, ...] = tuple(
-            0 if isinstance(part, int | np.integer) else slice(None) for part in region
-        )
-        return out[dropped]
+        dropped = [i for i, part in enumerate(region) if isinstance(part, int | np.integer)]
+        return out.squeeze(axis=tuple(dropped))
 
     # ------------------------------------------------------------ the run
 
