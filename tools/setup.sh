@@ -13,7 +13,7 @@ fail() { say "$*" >&2; exit 1; }
 
 # -- System libraries: Qt's xcb platform, OpenGL in software, a virtual display ------------------
 debian_packages=(
-    xvfb xauth fontconfig fonts-dejavu-core
+    xvfb xauth x11-utils fontconfig fonts-dejavu-core
     libegl1 libgl1 libgl1-mesa-dri libopengl0
     libdbus-1-3 libfontconfig1 libfreetype6 libglib2.0-0
     libx11-xcb1 libxkbcommon0 libxkbcommon-x11-0

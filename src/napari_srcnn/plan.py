@@ -163,7 +163,8 @@ class UpscalePlan:
         halo = config.halo
         geometry = tile_geometry(tile, self.request.plane, self.scale, halo, config.a)
         windows = [reader.window(geometry.rows, geometry.columns) for reader in readers]
-        ranges = [self.request.ranges_of(index, self.ranges) for index in indices]
+        # Bicubic knows no intensities, so the stack is not read to measure them.
+        ranges = [self.request.ranges_of(i, self.ranges) for i in indices] if enhance else []
         return engine.submit(np.stack(windows), geometry, ranges, enhance=enhance)
 
     def region(self, region: Sequence[Any], *, enhance: bool = True) -> NDArray[Any]:
@@ -203,7 +204,8 @@ class UpscalePlan:
                 )  # fmt: skip
                 pending = self.submit(self.engine, [reader], [index], moved, enhance=enhance)
                 values, _, _ = pending.result()
-                out[(*position, *tile.slices)] = to_plane(values[0], request)
+                where: tuple[Any, ...] = (*position, *tile.slices)
+                out[where] = to_plane(values[0], request)
         dropped = [i for i, part in enumerate(region) if isinstance(part, int | np.integer)]
         return out.squeeze(axis=tuple(dropped))
 
@@ -245,6 +247,13 @@ class UpscalePlan:
                     "memory that are free; give out= a numpy.memmap or a zarr array."
                 )
             return np.empty(self.shape, self.dtype)
+        if not all(hasattr(out, name) for name in ("shape", "dtype", "__setitem__")):
+            raise ValueError(
+                f"out is a {type(out).__name__}; a numpy, memory-mapped or zarr array of shape "
+                f"{self.shape} and dtype {self.dtype} is needed."
+            )
+        if isinstance(out, np.ndarray) and not out.flags.writeable:
+            raise ValueError("out cannot be written to; open it for writing, as with mode='r+'.")
         if tuple(out.shape) != self.shape or np.dtype(out.dtype) != self.dtype:
             raise ValueError(
                 f"out has shape {tuple(out.shape)} and dtype {out.dtype}, "
@@ -267,12 +276,27 @@ def _check_region(region: Sequence[Any], shape: tuple[int, ...]) -> list[range]:
     ranges = []
     for part, length in zip(region, shape, strict=True):
         if isinstance(part, int | np.integer):
-            part = slice(part, part + 1) if part >= 0 else slice(part + length, part + length + 1)
-        chosen = range(*part.indices(length))
-        if chosen.step != 1 or not len(chosen) or (part.stop is not None and part.stop > length):
+            within = -length <= part < length
+            chosen = range(length)[part : part + 1 or None] if within else range(0)
+        else:
+            chosen = _slice_within(part, length)
+        if chosen.step != 1 or not len(chosen):
             raise ValueError(
                 f"The part {part} of the region is empty, out of the {length} pixels that there "
                 "are, or has a step; a start and a stop within them are needed."
             )
         ranges.append(chosen)
     return ranges
+
+
+def _slice_within(part: Any, length: int) -> range:
+    """Return what a slice takes of an axis; nothing where it reaches beyond, which numpy allows."""
+    try:
+        chosen = range(*part.indices(length))
+        ends = [end for end in (part.start, part.stop) if end is not None]
+        return chosen if all(-length <= end <= length for end in ends) else range(0)
+    except (AttributeError, TypeError):
+        raise ValueError(
+            f"The part {part!r} of the region is no int and no slice of ints; "
+            "one for each axis but S is needed."
+        ) from None

@@ -1,0 +1,94 @@
+"""Measure trained weights, write their cards, and describe ``weights/``.
+
+    python tools/bundle_weights.py EVAL [RUN.safetensors ...]
+
+EVAL is a folder with ``Set5`` and ``Set14`` in it. Each RUN is measured there (never chosen there)
+and copied to ``weights/`` with the figures in its card; ``weights/README.md`` is written anew from
+the cards of all that lie there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+from napari_srcnn.checkpoint import SUFFIX, load_checkpoint, read_header, save_model
+from napari_srcnn.dataset import find_images
+from napari_srcnn.evaluation import evaluate_luma, mean_scores
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+
+HEAD = """# Bundled weights
+
+Written by `tools/bundle_weights.py` from the cards in the files' headers; do not edit.
+
+All were trained by this project's own code (`tools/train_photographs.py`) on the Y of T91 and of
+General-100, the images in which the super-resolution literature is trained. Those images state no
+licence and are not part of this repository; the weights are under the project's BSD-3-Clause
+licence. Every tenth image of General-100 was held apart, and the weights kept are those that were
+best there. Set5 and Set14 were only measured on.
+
+PSNR / SSIM on Y, 8 bits, a border of `scale` pixels shaved (`python benchmarks/quality.py`):
+
+| model | scale | parameters | Set5 | Set14 | over bicubic (Set5, Set14) | trained |
+|---|---|---|---|---|---|---|
+"""
+
+
+def bundle(run: Path, evaluation: Path) -> None:
+    """Measure a run's weights and copy them to ``weights/``."""
+    model, card = load_checkpoint(run)
+    card["psnr"], card["ssim"], card["psnr_over_bicubic"] = {}, {}, {}
+    for name in ("Set5", "Set14"):
+        bicubic, ours = mean_scores(
+            list(evaluate_luma(find_images(evaluation / name), [run], device="cpu"))
+        )
+        card["psnr"][name] = round(ours.psnr, 3)
+        card["ssim"][name] = round(ours.ssim, 4)
+        card["psnr_over_bicubic"][name] = round(ours.psnr - bicubic.psnr, 3)
+    save_model(WEIGHTS / run.name, model, card)
+
+
+def describe() -> str:
+    """Return the README of ``weights/``."""
+    rows, files, recipes = [], [], []
+    for path in sorted(WEIGHTS.glob(f"*{SUFFIX}")):
+        config, card = read_header(path)
+        scores = [f"{card['psnr'][s]:.2f} / {card['ssim'][s]:.4f}" for s in ("Set5", "Set14")]
+        over = ", ".join(f"{card['psnr_over_bicubic'][s]:+.2f}" for s in ("Set5", "Set14"))
+        recipe = card["recipe"]
+        rows.append(
+            f"| {path.stem} | ×{config.scale} | {config.parameters:,} | {scores[0]} | {scores[1]} "
+            f"| {over} dB | {card['steps_done']:,} steps, {card['seconds'] / 60:.0f} min, CPU |"
+        )
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        files.append(f"| {path.name} | `{digest}` |")
+        start = recipe["started_from"] or "random weights"
+        recipes.append(
+            f"- **{path.stem}**: from {start}; {recipe['steps']:,} steps planned, "
+            f"batch {recipe['batch']} of {recipe['crop']}² pixels, Adam {recipe['learning_rate']:g} "
+            f"with cosine decay, mean squared error, average {recipe['average']}, random gain "
+            f"{recipe['gain']}, seed {recipe['seed']}; on the images held apart "
+            f"{card['held_apart']['psnr']} dB (bicubic {card['held_apart']['bicubic']})."
+        )
+    table = "\n".join(rows)
+    return (
+        f"{HEAD}{table}\n\n## Recipes\n\n" + "\n".join(recipes) +
+        "\n\n## Checksums\n\n| file | sha256 |\n|---|---|\n" + "\n".join(files) + "\n"
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Bundle the runs that were named, then describe all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("evaluation", type=Path)
+    parser.add_argument("runs", nargs="*", type=Path)
+    arguments = parser.parse_args()
+    for run in arguments.runs:
+        bundle(run, arguments.evaluation)
+    (WEIGHTS / "README.md").write_text(describe())
+
+
+if __name__ == "__main__":
+    main()
