@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: The endings that `read_stack` reads and a folder is searched for.
-SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".lsm")
+SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8")
 
 _RGB, _YCBCR = 2, 6  # TIFF's PhotometricInterpretation
 # Bytes of a value, by the type of a tag: ASCII, SHORT, LONG and LONG8.
