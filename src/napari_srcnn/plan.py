@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_srcnn import calibration
 from napari_srcnn.device import device_label, free_ram
-from napari_srcnn.engine import Engine, Pending, tile_geometry
+from napari_srcnn.engine import Engine, Geometry, Pending, tile_geometry
 from napari_srcnn.intensity import IntensityRange
 from napari_srcnn.messages import Index, Progress, Report, format_bytes
 from napari_srcnn.model import SRCNN
@@ -30,26 +30,48 @@ PLANE_LIMIT = 256 << 20
 
 
 class PlaneReader:
-    """Reads windows of one slice, each pixel once where the slice fits in memory."""
+    """Reads windows of one slice, each pixel once where what is needed of it fits in memory.
 
-    def __init__(self, stack: Any, index: Index, request: Request) -> None:
+    Parameters
+    ----------
+    stack : array-like
+    index : tuple of int
+        The slice's leading index.
+    request : Request
+    rows, columns : slice, optional
+        What will be asked for at most; nothing else is read.
+    """
+
+    def __init__(
+        self,
+        stack: Any,
+        index: Index,
+        request: Request,
+        *,
+        rows: slice | None = None,
+        columns: slice | None = None,
+    ) -> None:
         self._stack, self._index = stack, index
         height, width = request.plane
         samples = max(request.samples, 1)
         self._gray = not request.samples
-        row_bytes = width * samples * request.source_dtype.itemsize
-        self._whole = height * row_bytes <= PLANE_LIMIT
-        self._height = height
+        self._needed = rows or slice(0, height)
+        self._columns = columns or slice(0, width)
+        read_width = self._columns.stop - self._columns.start
+        row_bytes = read_width * samples * request.source_dtype.itemsize
+        self._whole = (self._needed.stop - self._needed.start) * row_bytes <= PLANE_LIMIT
         self._rows = slice(0, 0)
         self._band: NDArray[Any] = np.empty((0,))
 
     def window(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return pixels (S, h, w)."""
         if not (self._rows.start <= rows.start and rows.stop <= self._rows.stop):
-            self._rows = slice(0, self._height) if self._whole else rows
-            self._band = np.asarray(self._stack[(*self._index, self._rows)])
-        start = self._rows.start
-        window = self._band[rows.start - start : rows.stop - start, columns]
+            self._rows = self._needed if self._whole else rows
+            self._band = np.asarray(self._stack[(*self._index, self._rows, self._columns)])
+        top, left = self._rows.start, self._columns.start
+        window = self._band[
+            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
         return window[None] if self._gray else np.moveaxis(window, -1, 0)
 
 
@@ -150,6 +172,10 @@ class UpscalePlan:
 
     # ------------------------------------------------------------ the one primitive
 
+    def _geometry(self, tile: Tile) -> Geometry:
+        config = self.model.config
+        return tile_geometry(tile, self.request.plane, self.scale, config.halo, config.a)
+
     def submit(
         self,
         engine: Engine,
@@ -159,9 +185,7 @@ class UpscalePlan:
         *,
         enhance: bool = True,
     ) -> Pending:
-        config = self.model.config
-        halo = config.halo
-        geometry = tile_geometry(tile, self.request.plane, self.scale, halo, config.a)
+        geometry = self._geometry(tile)
         windows = [reader.window(geometry.rows, geometry.columns) for reader in readers]
         # Bicubic knows no intensities, so the stack is not read to measure them.
         ranges = [self.request.ranges_of(i, self.ranges) for i in indices] if enhance else []
@@ -193,15 +217,22 @@ class UpscalePlan:
         samples = (request.samples,) if request.samples else ()
         shape = (*map(len, leading), wanted.height, wanted.width, *samples)
         out = np.empty(shape, self.dtype)
+        tiles = tile_grid(wanted.height, wanted.width, self.tile)
+        placed = [
+            Tile(
+                y0=tile.y0 + wanted.y0, y1=tile.y1 + wanted.y0,
+                x0=tile.x0 + wanted.x0, x1=tile.x1 + wanted.x0,
+            )
+            for tile in tiles
+        ]  # fmt: skip
+        ends = [self._geometry(tile) for tile in (placed[0], placed[-1])]
+        rows_read = slice(ends[0].rows.start, ends[1].rows.stop)
+        columns_read = slice(ends[0].columns.start, ends[1].columns.stop)
         position: Index
         for position in itertools.product(*(range(len(axis)) for axis in leading)):
             index = tuple(axis[i] for axis, i in zip(leading, position, strict=True))
-            reader = PlaneReader(self.source, index, request)
-            for tile in tile_grid(wanted.height, wanted.width, self.tile):
-                moved = Tile(
-                    y0=tile.y0 + wanted.y0, y1=tile.y1 + wanted.y0,
-                    x0=tile.x0 + wanted.x0, x1=tile.x1 + wanted.x0,
-                )  # fmt: skip
+            reader = PlaneReader(self.source, index, request, rows=rows_read, columns=columns_read)
+            for tile, moved in zip(tiles, placed, strict=True):
                 pending = self.submit(self.engine, [reader], [index], moved, enhance=enhance)
                 values, _, _ = pending.result()
                 where: tuple[Any, ...] = (*position, *tile.slices)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_srcnn.config import SRCNNConfig
 from napari_srcnn.intensity import IntensityRange, dtype_range, measure_range
 from napari_srcnn.weights import default_model, model_info
 
 if TYPE_CHECKING:
-    from napari_srcnn.config import SRCNNConfig
     from napari_srcnn.model import SRCNN
 
 DTYPES = (
@@ -188,7 +188,7 @@ def resolve(
     request = Request(
         source_shape=shape, source_dtype=source_dtype, axes=axes, scale=config.scale,
         color=chosen_color, alpha=alpha, intensity=chosen_intensity, window=chosen_window,
-        dtype=_check_dtype(source_dtype if dtype is None else dtype), tile=_check_tile(tile),
+        dtype=_check_dtype(source_dtype if dtype is None else dtype, "result"), tile=_check_tile(tile),
         tf32=bool(tf32), half=bool(half),
     )  # fmt: skip
     return request, network
@@ -200,16 +200,21 @@ def _check_source(stack: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
             f"An image is needed that has a shape and a dtype, as numpy arrays do, "
             f"not a {type(stack).__name__}."
         )
+    if not all(math.isfinite(n) for n in stack.shape):
+        # dask says NaN for the length of an axis that it will only know after computing.
+        raise ValueError(
+            f"The image has shape {tuple(stack.shape)}; axes of unknown length cannot be enlarged, "
+            "so call compute_chunk_sizes() on the dask array first."
+        )
     shape = tuple(int(n) for n in stack.shape)
-    dtype = np.dtype(stack.dtype)
     if len(shape) < 2:
         raise ValueError(f"The image has shape {shape}; at least two axes, Y and X, are needed.")
     if 0 in shape:
         raise ValueError(f"The image has shape {shape}, so it has no pixels to enlarge.")
-    return shape, _check_dtype(dtype)
+    return shape, _check_dtype(stack.dtype)
 
 
-def _check_dtype(dtype: Any) -> np.dtype[Any]:
+def _check_dtype(dtype: Any, what: str = "image") -> np.dtype[Any]:
     try:
         checked: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
@@ -219,21 +224,24 @@ def _check_dtype(dtype: Any) -> np.dtype[Any]:
         return checked
     if dtype.kind == "b":
         raise ValueError(
-            "The image is a mask of bool, which has no intensities to enlarge; "
+            f"The {what} is a mask of bool, which has no intensities to enlarge; "
             "convert it to uint8 first."
-        )
+            if what == "image" else f"The {what} cannot be bool; choose uint8."
+        )  # fmt: skip
     if dtype.kind == "c":
         raise ValueError(
-            f"The image is {dtype}; enlarge its magnitude or its real and imaginary parts."
+            f"The {what} is {dtype}; enlarge its magnitude or its real and imaginary parts."
         )
     raise ValueError(
-        f"Images of {dtype} cannot be enlarged; convert to one of {', '.join(DTYPES)}."
+        f"The {what} is {dtype}, which cannot be enlarged; choose one of {', '.join(DTYPES)}."
     )
 
 
-def _check_axes(axes: str | None, shape: tuple[int, ...]) -> str:
+def _check_axes(axes: Any, shape: tuple[int, ...]) -> str:
     if axes is None:
         return "Q" * (len(shape) - 2) + "YX"
+    if not isinstance(axes, str):
+        raise ValueError(f"axes is {axes!r}; a letter an axis is needed, as 'TCYX'.")
     axes = axes.upper()
     if len(axes) != len(shape):
         raise ValueError(
@@ -258,7 +266,7 @@ def _check_axes(axes: str | None, shape: tuple[int, ...]) -> str:
 def _choose_model(
     model: str | Path | SRCNN | None, scale: int | None
 ) -> tuple[str | Path | SRCNN, SRCNNConfig, dict[str, Any]]:
-    if scale is not None and (isinstance(scale, bool) or scale not in (2, 3, 4)):
+    if scale is not None and (isinstance(scale, bool) or np.ndim(scale) or scale not in (2, 3, 4)):
         raise ValueError(f"scale is {scale!r}; it can be 2, 3 or 4.")
     if model is None:
         model = default_model(int(scale or 2))
@@ -267,7 +275,11 @@ def _choose_model(
         config, name = info.config, info.name
         windows = info.card.get("windows", {})
     else:
-        config = model.config
+        config = getattr(model, "config", None)  # type: ignore[assignment]
+        if not isinstance(config, SRCNNConfig):
+            raise ValueError(
+                f"model is a {type(model).__name__}; a name, a path or a loaded SRCNN is needed."
+            )
         info = getattr(model, "info", None)  # type: ignore[assignment]
         name = info.name if info is not None else "the given model"
         windows = info.card.get("windows", {}) if info is not None else {}
@@ -351,9 +363,9 @@ def _pair(value: Any, what: str) -> Pair:
     return low, high
 
 
-def _check_tile(tile: int | None) -> int | None:
+def _check_tile(tile: Any) -> int | None:
     if tile is None:
         return None
-    if isinstance(tile, bool) or int(tile) != tile or tile < MIN_TILE:
+    if isinstance(tile, bool) or not isinstance(tile, int | np.integer) or tile < MIN_TILE:
         raise ValueError(f"tile is {tile!r}; a whole number of at least {MIN_TILE} is needed.")
     return int(tile)
