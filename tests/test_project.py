@@ -250,7 +250,7 @@ def test_the_wheel_holds_the_manifest_the_weights_and_the_samples(
     }
     assert wanted <= held
     assert any(name.endswith(".safetensors") for name in held)
-    assert any(name.startswith("napari_srcnn/samples") for name in held)
+    assert any(name.startswith("napari_srcnn/sample_data/") for name in held)
     assert not [name for name in held if not name.startswith("napari_srcnn")]
 
 

@@ -9,6 +9,8 @@ import pytest
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu
 
+from napari_srcnn.samples import SAMPLES
+
 TITLE = "Upscale (SRCNN)"
 
 
@@ -52,14 +54,23 @@ def test_the_filter_menu_offers_nothing_where_no_image_is_active(viewer: Any) ->
     assert entry(submenu(viewer.window.layers_menu, "Filter"), TITLE).isVisible()
 
 
-def test_every_sample_of_the_file_menu_opens_as_an_image_with_its_pixel_size(viewer: Any) -> None:
+def test_every_sample_opens_from_the_file_menu(viewer: Any) -> None:
     samples = submenu(submenu(viewer.window.file_menu, "Open Sample"), "SRCNN")
+    assert [action.text() for action in samples.actions()] == [
+        sample.title for sample in SAMPLES.values()
+    ]
     for action in samples.actions():
         viewer.layers.clear()
         action.trigger()
         (layer,) = viewer.layers
         assert layer.data.dtype.itemsize == 2
-        assert (np.asarray(layer.scale[-2:]) != 1).all(), action.text()
+        assert layer.contrast_limits[0] < layer.contrast_limits[1]
+
+
+def test_the_brain_sample_brings_its_pixel_size(viewer: Any) -> None:
+    (layer,) = viewer.open_sample("napari-srcnn", "brain")
+    assert layer.scale.tolist() == pytest.approx([2.2, 2.0, 2.0])
+    assert {str(unit) for unit in layer.units} == {"millimeter"}
 
 
 def test_the_preferences_show_the_settings(viewer: Any, qtbot: Any) -> None:
