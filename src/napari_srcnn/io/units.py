@@ -43,9 +43,10 @@ _SECONDS = {
     "day": 86400.0,
 }
 _ALIASES = {
-    alias: name
-    for name, aliases in (_LENGTHS | _TIMES | {PIXEL: ("px", "pixels")}).items()
-    for alias in (name, name + "s", *aliases, aliases[-1] + "s")
+    alias + plural: name
+    for name, aliases in (_LENGTHS | _TIMES | {PIXEL: ("px",)}).items()
+    for alias in (name, *aliases)
+    for plural in (("", "s") if len(alias) > 2 else ("",))
 }
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
@@ -64,8 +65,8 @@ def unit_name(text: object) -> str | None:
         For example ``"micrometer"``; None for what is not a known unit.
     """
     spelled = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), str(text)).strip()
-    # Exact first: "m" is a metre and "M" is nothing, while "Micron" is a micron.
-    return _ALIASES.get(spelled) or _ALIASES.get(spelled.lower())
+    # A word may be capitalised, a symbol not: "Mm" is no millimetre.
+    return _ALIASES.get(spelled if len(spelled) <= 2 else spelled.lower()) or _ALIASES.get(spelled)
 
 
 def is_length(unit: str) -> bool:
