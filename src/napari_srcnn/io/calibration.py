@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_srcnn.io.ome_xml import image_of, own_annotation
-from napari_srcnn.io.units import is_time, to_seconds, unit_name
+from napari_srcnn.io.units import PIXEL, is_time, to_seconds, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +49,9 @@ class Calibration:
     times: Mapping[tuple[int, int, int], float] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    def with_sizes(self, sizes: Mapping[str, tuple[float, str]]) -> Calibration:
-        """Return the calibration with other sizes."""
-        return replace(self, sizes=sizes)
+    def sizes_of(self, axes: str) -> list[tuple[float, str]]:
+        """Return (size, unit) of each axis, (1, pixel) where unknown."""
+        return [self.sizes.get(axis, (1.0, PIXEL)) for axis in axes]
 
     def delta_t(self, axes: str, shape: tuple[int, ...]) -> Any:
         """Return the planes' times in seconds, nested as the leading axes, or None."""

@@ -15,6 +15,7 @@ from napari_srcnn.io.calibration import Calibration, calibration_of
 from napari_srcnn.io.ome_xml import own_annotation
 from napari_srcnn.io.stack import Stack, StackError
 from napari_srcnn.io.tiff_array import READ_ERRORS, TiffArray
+from napari_srcnn.io.units import PIXEL
 
 if TYPE_CHECKING:
     import os
@@ -101,25 +102,26 @@ def _stack(path: Path, tif: tifffile.TiffFile, number: int) -> Stack:
     data: TiffArray | NDArray[Any]
     if _is_regular(series):
         axes, leading, samples_first = _layout(series)
-        axes, leading, calibration = _own_axes(own, axes, leading, calibration)
+        axes, leading, stored, sizes = _own_axes(own, axes, leading, calibration)
         reopen = (_reopen, (str(path.absolute()), number))
         data = TiffArray(path, tif, series, leading, samples_first=samples_first, reopen=reopen)
     else:
         axes, data = _read_at_once(path, series)
+        stored, sizes = axes, calibration.sizes_of(axes)
         tif.close()
     metadata = dict(calibration.metadata)
     if missing:
         logger.warning("%s lacks %d planes; they are read as zeros", path.name, missing)
         metadata["missing_planes"] = missing
-    delta_t = calibration.delta_t(axes, data.shape)
+    delta_t = calibration.delta_t(stored, data.shape)
     if delta_t is not None:
         metadata["delta_t"] = delta_t
     channels = data.shape[axes.index("C")] if "C" in axes else 1
     return Stack(
         data=data,
         axes=axes,
-        pixel_size=tuple(calibration.sizes.get(axis, (1.0, ""))[0] for axis in axes),
-        units=tuple(calibration.sizes.get(axis, (1.0, "pixel"))[1] for axis in axes),
+        pixel_size=tuple(size for size, _ in sizes),
+        units=tuple(unit for _, unit in sizes),
         name=stack_name(path),
         channel_names=_per_channel(calibration.channel_names, channels),
         channel_colors=_per_channel(calibration.channel_colors, channels),
@@ -172,13 +174,14 @@ def _layout(series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...], bool
 
 def _own_axes(
     own: dict[str, Any], axes: str, leading: tuple[int, ...], calibration: Calibration
-) -> tuple[str, tuple[int, ...], Calibration]:
+) -> tuple[str, tuple[int, ...], str, list[tuple[float, str]]]:
     """Restore from our own annotation what OME-XML has no words for.
 
     Axis letters beside T, C and Z, axes of length 1 (tifffile drops them) and units that OME does
-    not know. Ignored where another program has changed the image's shape since.
+    not know. Ignored where another program has changed the image's shape since. Returns the axes,
+    the leading lengths, OME's letters for the axes, and each axis' size and unit.
     """
-    saved, shape = own.get("axes", ""), tuple(own.get("shape", ()))
+    saved, shape = str(own.get("axes", "")), tuple(own.get("shape", ()))
     spatial = saved.removesuffix("S")
     if (
         len(saved) != len(shape)
@@ -186,16 +189,15 @@ def _own_axes(
         or saved.endswith("S") != axes.endswith("S")
         or prod(shape[: len(spatial) - 2]) != prod(leading)
     ):
-        return axes, leading, calibration
-    sizes = {}
-    for axis, stored, size, unit in zip(
-        saved, own["stored_axes"], own["pixel_size"], own["units"], strict=True
+        return axes, leading, axes, calibration.sizes_of(axes)
+    stored = str(own["stored_axes"])
+    sizes = []
+    for known, size, unit in zip(
+        calibration.sizes_of(stored), own["pixel_size"], own["units"], strict=True
     ):
-        # The OME value where there is one: another program may have corrected it.
-        sizes[axis] = calibration.sizes.get(stored, (float(size), str(unit)))
-        if sizes[axis][1] == "pixel":
-            sizes[axis] = (float(size), str(unit))
-    return saved, shape[: len(spatial) - 2], calibration.with_sizes(sizes)
+        # OME's value where it has one, since another program may have corrected it.
+        sizes.append(known if known[1] != PIXEL else (float(size), str(unit)))
+    return saved, shape[: len(spatial) - 2], stored, sizes
 
 
 def _check_file(path: Path) -> None:
