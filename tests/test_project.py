@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -218,6 +219,13 @@ def test_every_bundled_model_setting_is_a_plain_string() -> None:
         if (model := configuration.properties.get("model")) is not None:
             assert model.type == "string"
             assert model.enum is None
+
+
+def test_the_widgets_defaults_are_the_manifests() -> None:
+    from napari_srcnn.widgets.settings import Settings
+
+    properties = manifest().contributions.configurations["upscale"].properties
+    assert {key: item.default for key, item in properties.items()} == asdict(Settings())
 
 
 # -- installations --------------------------------------------------------------------------------
