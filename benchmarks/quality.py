@@ -55,7 +55,8 @@ def main() -> None:
         results[folder.name] = [dataclasses.asdict(score) for score in (*scores, *means)]
         print(f"\n{folder.name}, Y, 8 bits, border of `scale` pixels shaved")
         print(
-            f"{'':34s} {'scale':>5s} {'PSNR':>7s} {'SSIM':>7s} {'over bicubic':>13s} {'s/image':>8s}"
+            f"{'':34s} {'scale':>5s} {'PSNR':>7s} {'SSIM':>7s} "
+            f"{'over bicubic':>13s} {'s/image':>8s}"
         )
         for score in means:
             base = next(m for m in means if m.scale == score.scale)
@@ -67,7 +68,8 @@ def main() -> None:
         for method, figures in PUBLISHED.get(folder.name, {}).items():
             for scale, (psnr, ssim) in zip((2, 3, 4), figures, strict=True):
                 print(
-                    f"{method:34s} {'×' + str(scale):>5s} {psnr:7.2f} {ssim:7.4f} {'published':>13s}"
+                    f"{method:34s} {'×' + str(scale):>5s} {psnr:7.2f} {ssim:7.4f} "
+                    f"{'published':>13s}"
                 )
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))

@@ -1,8 +1,9 @@
-"""Make the bundled samples from the openly licensed packages that carry them.
+r"""Make the bundled samples from the openly licensed packages that carry them.
 
 Usage, with nibabel installed::
 
-    pip download --no-deps --only-binary=:all: nibabel==5.4.2 stardist==0.9.2 sdeconv==1.0.4 -d wheels
+    pip download --no-deps --only-binary=:all: -d wheels \
+        nibabel==5.4.2 stardist==0.9.2 sdeconv==1.0.4
     python tools/make_samples.py wheels src/napari_srcnn/sample_data
 
 The pixels are the packages' own; only the order of the axes changes, and only where it says so.

@@ -140,9 +140,9 @@ def upscale(stack: Any, scale: int | None = None, *, out: Any = None, **options:
     >>> napari_srcnn.upscale(stack, scale=2).shape
     (2, 64, 64)
     """
-    report = None
-    for report in iter_upscale(stack, scale, out=out, **options):
-        pass
+    report: Progress | Report | None = None
+    for message in iter_upscale(stack, scale, out=out, **options):
+        report = message
     if not isinstance(report, Report):
         raise RuntimeError("The run ended without a report.")
     return report.result

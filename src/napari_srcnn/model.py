@@ -25,8 +25,8 @@ class SRCNN(nn.Module):
     Notes
     -----
     The convolutions are valid: the input is larger than the output by ``config.halo`` pixels on
-    each side. With ``padding="zeros"`` each layer's input is set to zero beyond the image's true border,
-    which is what zero padding of a whole image means for a tile of it.
+    each side. With ``padding="zeros"`` each layer's input is set to zero beyond the image's true
+    border, which is what zero padding of a whole image means for a tile of it.
     """
 
     def __init__(self, config: SRCNNConfig) -> None:

@@ -138,6 +138,7 @@ class UpscalePlan:
         return self.engine_on(self.device)
 
     def engine_on(self, device: torch.device) -> Engine:
+        """Return the network, prepared for another device than the plan's."""
         request = self.request
         return Engine(
             self.model, device, color=request.color, alpha=request.alpha,
@@ -185,6 +186,7 @@ class UpscalePlan:
         *,
         enhance: bool = True,
     ) -> Pending:
+        """Start computing one tile of the output, of one slice or of several alike."""
         geometry = self._geometry(tile)
         windows = [reader.window(geometry.rows, geometry.columns) for reader in readers]
         # Bicubic knows no intensities, so the stack is not read to measure them.
@@ -274,8 +276,9 @@ class UpscalePlan:
         if out is None:
             if self.nbytes > free_ram():
                 raise ValueError(
-                    f"The result has {format_bytes(self.nbytes)}, more than the {format_bytes(free_ram())} of "
-                    "memory that are free; give out= a numpy.memmap or a zarr array."
+                    f"The result has {format_bytes(self.nbytes)}, more than the "
+                    f"{format_bytes(free_ram())} of memory that are free; "
+                    "give out= a numpy.memmap or a zarr array."
                 )
             return np.empty(self.shape, self.dtype)
         if not all(hasattr(out, name) for name in ("shape", "dtype", "__setitem__")):

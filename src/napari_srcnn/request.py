@@ -188,7 +188,8 @@ def resolve(
     request = Request(
         source_shape=shape, source_dtype=source_dtype, axes=axes, scale=config.scale,
         color=chosen_color, alpha=alpha, intensity=chosen_intensity, window=chosen_window,
-        dtype=_check_dtype(source_dtype if dtype is None else dtype, "result"), tile=_check_tile(tile),
+        dtype=_check_dtype(source_dtype if dtype is None else dtype, "result"),
+        tile=_check_tile(tile),
         tf32=bool(tf32), half=bool(half),
     )  # fmt: skip
     return request, network
@@ -242,7 +243,7 @@ def _check_axes(axes: Any, shape: tuple[int, ...]) -> str:
         return "Q" * (len(shape) - 2) + "YX"
     if not isinstance(axes, str):
         raise ValueError(f"axes is {axes!r}; a letter an axis is needed, as 'TCYX'.")
-    axes = axes.upper()
+    axes = str(axes).upper()
     if len(axes) != len(shape):
         raise ValueError(
             f"axes {axes!r} names {len(axes)} axes, but the image has {len(shape)}: {shape}."
@@ -260,7 +261,7 @@ def _check_axes(axes: Any, shape: tuple[int, ...]) -> str:
             f"axes {axes!r} ends in S, but {shape[-1]} samples are no colour; "
             "there can be 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA)."
         )
-    return axes
+    return str(axes)
 
 
 def _choose_model(

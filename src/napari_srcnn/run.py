@@ -50,10 +50,12 @@ class Run:
         self.unsaid: list[str] = []
 
     def say(self, message: str) -> None:
+        """Keep a message for the next progress and for the report."""
         self.said.append(message)
         self.unsaid.append(message)
 
     def messages(self) -> Iterator[Progress | Report]:
+        """Do the work; see :meth:`UpscalePlan.run`."""
         if self.plan.request.note:
             self.say(self.plan.request.note)
         for start in range(0, len(self.order), self.batch):

@@ -1,4 +1,4 @@
-"""What a TIFF says about its pixels' size, its channels and its times: OME, ImageJ or plain tags."""
+"""What a TIFF says of its pixels' size, its channels and its times: OME, ImageJ or plain tags."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def build(
     imagej : mapping, optional
         ImageJ's metadata of the source; its Info is kept as a comment.
     """
-    sizes = {axis: size for axis, size in zip(axes, shape, strict=True)}
+    sizes = dict(zip(axes, shape, strict=True))
     samples = sizes.pop("S", 1)
     root = ElementTree.Element("OME", {"xmlns": _SCHEMA, "Creator": creator})
     root.set("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance")

@@ -24,11 +24,11 @@ class ArrayLike(Protocol):
     """What an image has to offer to be read slice by slice."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102 - as numpy means it
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
     @property
-    def ndim(self) -> int: ...
+    def ndim(self) -> int: ...  # noqa: D102
     def __getitem__(self, key: Any, /) -> Any: ...
 
 

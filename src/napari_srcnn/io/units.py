@@ -52,7 +52,7 @@ _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def unit_name(text: object) -> str | None:
-    """Return the one name of a unit however a file or a library spells it.
+    r"""Return the one name of a unit however a file or a library spells it.
 
     Parameters
     ----------
