@@ -58,8 +58,9 @@ class Run:
         """Do the work; see :meth:`UpscalePlan.run`."""
         if self.plan.request.note:
             self.say(self.plan.request.note)
-        for start in range(0, len(self.order), self.batch):
-            # The ranges are asked for before the first tile, so that reading is not timed as one.
+        # Running out of memory makes the batch smaller on the way.
+        while self.slices_done < len(self.order):
+            start = self.slices_done
             yield from self._slices(self.order[start : start + self.batch])
         yield self._report()
 
@@ -84,18 +85,18 @@ class Run:
                     queue.appendleft(tile)
                     # What is in flight is written first: it holds memory.
                     while pending:
-                        yield self._write(*pending.popleft(), planes, indices, done=False)
-                    self._shrink(error)
+                        tile, work = pending.popleft()
+                        self._store(tile, work, planes)
+                        yield from self._progress(tile, indices, left=len(queue) + len(pending))
+                    self._shrink(error, queue[0])
                 continue
             tile, work = pending.popleft()
-            done = not queue and not pending
-            if done and not self.direct:
-                values = self._store(tile, work, planes)
+            self._store(tile, work, planes)
+            left = len(queue) + len(pending)
+            if not left and not self.direct:
                 for index, plane in zip(indices, planes, strict=True):
                     self.out[index] = plane
-                yield self._progress(tile, indices, done=True, pixels=values)
-            else:
-                yield self._write(tile, work, planes, indices, done=done)
+            yield from self._progress(tile, indices, left=left)
 
     def _target(self, index: Index) -> NDArray[Any]:
         """Return the array that a slice's tiles are written into."""
@@ -104,53 +105,48 @@ class Run:
             return view
         return np.empty(self.plan.shape[len(index) :], self.plan.dtype)
 
-    def _store(self, tile: Tile, work: Pending, planes: Sequence[NDArray[Any]]) -> int:
+    def _store(self, tile: Tile, work: Pending, planes: Sequence[NDArray[Any]]) -> None:
         values, clipped, nonfinite = work.result()
         for plane, pixels in zip(planes, values, strict=True):
             plane[tile.slices] = to_plane(pixels, self.plan.request)
         self.clipped += clipped
         self.nonfinite += nonfinite
-        return tile.height * tile.width * len(planes)
 
-    def _write(
-        self,
-        tile: Tile,
-        work: Pending,
-        planes: Sequence[NDArray[Any]],
-        indices: Sequence[Index],
-        *,
-        done: bool,
-    ) -> Progress:
-        pixels = self._store(tile, work, planes)
-        return self._progress(tile, indices, done=done, pixels=pixels)
-
-    def _progress(
-        self, tile: Tile, indices: Sequence[Index], *, done: bool, pixels: int
-    ) -> Progress:
-        self.pixels_done += pixels
+    def _progress(self, tile: Tile, indices: Sequence[Index], *, left: int) -> Iterator[Progress]:
+        """Yield a message for each slice that the tile was written to; `left` are its others."""
+        # All of them are written already: closing the generator here must not lose count.
+        first_done = self.slices_done
         self.tiles_done += len(indices)
-        if done:
+        self.pixels_done += tile.height * tile.width * len(indices)
+        if not left:
             self.slices_done += len(indices)
         seconds = time.perf_counter() - self.began
-        total_pixels = self.height * self.width * len(self.order)
-        left = total_pixels - self.pixels_done
+        pixels_left = self.height * self.width * len(self.order) - self.pixels_done
+        seconds_left = seconds * pixels_left / self.pixels_done
+        grid = math.ceil(self.height / self.tile) * math.ceil(self.width / self.tile)
+        slices_left = len(self.order) - first_done - len(indices)
+        total = self.tiles_done + left * len(indices) + grid * slices_left
         message = " ".join(self.unsaid)
         self.unsaid.clear()
-        tiles_left = math.ceil(left / (self.pixels_done / self.tiles_done))
-        return Progress(
-            tiles_done=self.tiles_done, tiles_total=self.tiles_done + tiles_left,
-            slices_done=self.slices_done, slices_total=len(self.order), index=indices[-1],
-            region=(tile.y0, tile.y1, tile.x0, tile.x1), finished_slice=done, seconds=seconds,
-            seconds_left=seconds * left / self.pixels_done, message=message,
-        )  # fmt: skip
+        for number, index in enumerate(indices, start=1):
+            yield Progress(
+                tiles_done=self.tiles_done - len(indices) + number, tiles_total=total,
+                slices_done=self.slices_done if left else first_done + number,
+                slices_total=len(self.order), index=index,
+                region=(tile.y0, tile.y1, tile.x0, tile.x1), finished_slice=not left,
+                seconds=seconds, seconds_left=seconds_left, message=message,
+            )  # fmt: skip
+            message = ""
 
-    def _shrink(self, error: RuntimeError) -> None:
+    def _shrink(self, error: RuntimeError, failed: Tile) -> None:
         """Halve the tile after running out of memory; at its smallest, go on on the CPU."""
         label = device_label(self.engine.device)
         if self.engine.device.type == "cuda":
             torch.cuda.empty_cache()
-        if self.tile > calibration.MIN_TILE:
-            self.tile = max(self.tile // 2, calibration.MIN_TILE)
+        # Of an image smaller than the tile, the tile that failed is what has to be halved.
+        size = min(self.tile, max(failed.height, failed.width))
+        if size > calibration.MIN_TILE:
+            self.tile = max(size // 2, calibration.MIN_TILE)
             self.batch = max(self.batch // 2, 1)
             self.say(f"{label} ran out of memory; the tile is now {self.tile} pixels.")
         elif self.engine.device.type != "cpu":
