@@ -1,0 +1,198 @@
+"""What a job shows in the viewer: result layers that fill, and preview layers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer
+
+from napari_srcnn.widgets.layers import (
+    METADATA_KEY,
+    current_index,
+    is_image,
+    result_arguments,
+    shows_planes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_srcnn.widgets.storage import Storage
+    from napari_srcnn.widgets.worker import Index, Previewed
+
+# A layer that fills is drawn anew at most so often (milliseconds), and rarer where that takes long.
+REFRESH = 250
+PREVIEWS = ("SRCNN", "bicubic", "difference")
+
+
+@contextmanager
+def kept_selection(viewer: ViewerModel) -> Iterator[None]:
+    """Leave the user's selection as it was: napari selects every layer that is added."""
+    before = set(viewer.layers.selection)
+    yield
+    viewer.layers.selection.clear()
+    viewer.layers.selection.update(layer for layer in before if layer in viewer.layers)
+
+
+class ResultLayer(QObject):
+    """A layer that shows a result while it is made."""
+
+    def __init__(
+        self, parent: QObject, viewer: ViewerModel, source: Image, storage: Storage, scale: int
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._source = viewer, source
+        self._scale = scale
+        self._wait = REFRESH
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._refresh)
+        self._title = f"{source.name} ×{scale}"
+        arguments = result_arguments(source, scale)
+        with kept_selection(viewer):
+            # Contrast limits are given, so that napari does not search the whole array for them.
+            self.layer: Image = viewer.add_image(
+                storage.array, name=f"{self._title} (running)", multiscale=False,
+                metadata={METADATA_KEY: {"partial": True}}, **arguments,
+            )  # fmt: skip
+        self._name = self.layer.name
+        if not source.rgb:
+            self.layer.contrast_limits_range = source.contrast_limits_range
+        storage.keep_with(self.layer, viewer.layers)
+        # Light is added up in this blending: with the source under it all would be twice as bright.
+        self._hidden = source.visible and str(source.blending) == "additive"
+        if self._hidden:
+            source.visible = False
+
+    def touch(self, touched: frozenset[Index]) -> None:
+        """Draw the layer anew, soon, if what changed is on screen."""
+        if not self.layer.visible or self._timer.isActive():
+            return
+        dims = self._viewer.dims
+        if not shows_planes(self.layer, dims) or current_index(self.layer, dims) in touched:
+            self._timer.start(self._wait)
+
+    def finish(self, metadata: dict[str, Any]) -> None:
+        """Show that the result is whole."""
+        self._end(metadata, self._title)
+
+    def stop(self, metadata: dict[str, Any]) -> None:
+        """Show that only some slices are done."""
+        done, total = metadata["slices_done"], metadata["slices_total"]
+        self._end(metadata, f"{self._title} (partial, {done} of {total})")
+        self._show_source()
+
+    def drop(self) -> None:
+        """Take the layer away: nothing of it was done."""
+        self._timer.stop()
+        self._show_source()
+        if self.layer in self._viewer.layers:
+            self._viewer.layers.remove(self.layer)
+
+    def _show_source(self) -> None:
+        if self._hidden:
+            self._source.visible = True
+
+    def _end(self, metadata: dict[str, Any], name: str) -> None:
+        self._timer.stop()
+        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: metadata}
+        if self.layer.name == self._name:  # else the user gave it another one
+            self.layer.name = name
+        self._refresh()
+
+    def _refresh(self) -> None:
+        if self.layer not in self._viewer.layers:
+            return
+        self._began = time.perf_counter()
+        self.layer.refresh(extent=False, highlight=False)
+        # Drawing comes after this call; how long all of it took shows when the loop is free again.
+        QTimer.singleShot(0, self._on_refreshed)
+
+    def _on_refreshed(self) -> None:
+        took = (time.perf_counter() - self._began) * 1000
+        self._wait = max(REFRESH, int(10 * took))
+
+
+class Previews(QObject):
+    """The preview layers: three for each image, replaced at each preview."""
+
+    def __init__(self, parent: QObject, viewer: ViewerModel) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layers: dict[str, list[Image]] = {kind: [] for kind in PREVIEWS}
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a preview."""
+        return any(layer in self._viewer.layers for one in self._layers.values() for layer in one)
+
+    def remove(self) -> None:
+        """Take the preview layers away."""
+        for layers in self._layers.values():
+            while layers:
+                layer = layers.pop()
+                if layer in self._viewer.layers:
+                    self._viewer.layers.remove(layer)
+
+    def add(self, sources: Sequence[Image], parts: Sequence[Previewed], scale: int) -> None:
+        """Show previews, aligned over their images."""
+        self.remove()
+        with kept_selection(self._viewer):
+            for number, (source, part) in enumerate(zip(sources, parts, strict=True)):
+                # The lowest one covers the images, so that no light is added to theirs.
+                blending = str(source.blending) if number else "translucent_no_depth"
+                name = f" ({source.name})" if len(parts) > 1 else ""
+                self._add_one(source, part, scale, name, blending)
+        self.show("SRCNN")
+
+    def _add_one(
+        self, source: Image, part: Previewed, scale: int, suffix: str, blending: str
+    ) -> None:
+        leading = source.ndim - 2
+        arguments = result_arguments(source, scale, (*part.index, *part.origin))
+        looks = {**arguments, "visible": False, "blending": blending}
+        plain = {
+            key: value for key, value in looks.items()
+            if key not in ("colormap", "contrast_limits", "gamma", "rgb", "iso_threshold")
+        }  # fmt: skip
+        difference = part.srcnn.astype(np.float32) - part.bicubic.astype(np.float32)
+        if source.rgb:
+            difference = difference[..., :3].mean(axis=-1)
+        limit = float(np.nanmax(np.abs(difference), initial=0.0)) or 1.0
+        plain |= {"colormap": "PiYG", "contrast_limits": (-limit, limit)}
+        shown = {"SRCNN": (part.srcnn, looks), "bicubic": (part.bicubic, looks)}
+        shown["difference"] = (difference, {**plain, "rgb": False})
+        for kind in reversed(PREVIEWS):
+            data, keywords = shown[kind]
+            # The slice's own place along the leading axes: no other slice shows it.
+            data = data.reshape((1,) * leading + data.shape)
+            layer = self._viewer.add_image(
+                data, name=f"Preview: {kind}{suffix}", multiscale=False,
+                metadata={METADATA_KEY: {"preview": kind, "scale": scale}}, **keywords,
+            )  # fmt: skip
+            self._layers[kind].append(layer)
+
+    def show(self, kind: str) -> None:
+        """Show one kind of preview, or the image alone for ``""``."""
+        for name, layers in self._layers.items():
+            for layer in layers:
+                if layer in self._viewer.layers:
+                    layer.visible = name == kind
+
+
+def image_layers(viewer: ViewerModel) -> list[Image]:
+    """Return the images that can be enlarged, topmost first, as the layer list shows them."""
+    return [layer for layer in reversed(viewer.layers) if is_image(layer)]
+
+
+def selected_images(viewer: ViewerModel) -> list[Image]:
+    """Return the selected ones of them, in the order of the layer list."""
+    chosen = viewer.layers.selection
+    return [layer for layer in image_layers(viewer) if layer in chosen]

@@ -1,0 +1,165 @@
+"""Small controls that the widgets share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QSizePolicy,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+class Choice(QComboBox):
+    """A menu of values; fits any width, and tells the whole of a long entry in its tooltip.
+
+    Signals
+    -------
+    changed
+        Another value was chosen, by the user or by setting `value`.
+    """
+
+    changed = Signal()
+
+    def __init__(self, tooltip: str) -> None:
+        super().__init__()
+        self._tooltip = tooltip
+        self.setToolTip(tooltip)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.currentIndexChanged.connect(self._on_index)
+
+    @property
+    def value(self) -> Any:
+        """The value of the entry that is chosen; None where there is no entry."""
+        return self.itemData(self.currentIndex())
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        for index in range(self.count()):
+            if self.itemData(index) == value:
+                self.setCurrentIndex(index)
+                return
+
+    @property
+    def values(self) -> list[Any]:
+        """All values there are."""
+        return [self.itemData(index) for index in range(self.count())]
+
+    def fill(self, entries: Iterable[tuple[str, Any, str]], chosen: Any) -> None:
+        """Set the entries (text, value, tooltip) and choose one, or the first; emits nothing."""
+        blocked = self.blockSignals(True)
+        self.clear()
+        for index, (text, value, tooltip) in enumerate(entries):
+            self.addItem(text, value)
+            self.setItemData(index, tooltip or text, Qt.ItemDataRole.ToolTipRole)
+        self.value = chosen
+        self.blockSignals(blocked)
+        self._show_tooltip()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # Qt's name
+        """Scroll the form, and not the value, which nobody would notice."""
+        event.ignore()
+
+    def _on_index(self) -> None:
+        self._show_tooltip()
+        self.changed.emit()
+
+    def _show_tooltip(self) -> None:
+        entry = self.currentText()
+        self.setToolTip(f"{entry}\n\n{self._tooltip}" if len(entry) > 20 else self._tooltip)
+
+
+class Number(QDoubleSpinBox):
+    """An intensity: any number, typed and not stepped through."""
+
+    def __init__(self, tooltip: str) -> None:
+        super().__init__()
+        self.setToolTip(tooltip)
+        self.setRange(-1e12, 1e12)
+        self.setDecimals(4)
+        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.setKeyboardTracking(False)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(60)
+
+    def textFromValue(self, value: float) -> str:  # Qt's name
+        """Return the number without zeros that say nothing."""
+        return f"{value:.12g}"
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # Qt's name
+        """Scroll the form."""
+        event.ignore()
+
+
+class Whole(QSpinBox):
+    """A whole number; 0 reads as automatic."""
+
+    def __init__(self, tooltip: str, *, maximum: int, step: int) -> None:
+        super().__init__()
+        self.setToolTip(tooltip)
+        self.setRange(0, maximum)
+        self.setSingleStep(step)
+        self.setSpecialValueText("Automatic")
+        self.setKeyboardTracking(False)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # Qt's name
+        """Scroll the form."""
+        event.ignore()
+
+
+class Note(QLabel):
+    """Text below a control, wrapped; takes no room where it is empty."""
+
+    def __init__(self, *, small: bool = True) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        if small:
+            self.setStyleSheet("QLabel { font-size: 10pt; }")
+        self.setVisible(False)
+
+    def say(self, text: str) -> None:
+        """Show a text, or nothing."""
+        self.setText(text)
+        self.setVisible(bool(text))
+
+
+class Section(QWidget):
+    """A heading that folds what is below it."""
+
+    def __init__(self, title: str, content: QWidget, tooltip: str) -> None:
+        super().__init__()
+        self.button = QToolButton()
+        self.button.setText(title)
+        self.button.setToolTip(tooltip)
+        self.button.setCheckable(True)
+        self.button.setAutoRaise(True)
+        self.button.setStyleSheet("QToolButton { border: none; background: transparent; }")
+        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.content = content
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.button)
+        layout.addWidget(content)
+        self.button.toggled.connect(self.open)
+        self.open(False)
+
+    def open(self, is_open: bool) -> None:
+        """Fold or unfold."""
+        self.button.setChecked(is_open)
+        arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
+        self.button.setArrowType(arrow)
+        self.content.setVisible(is_open)

@@ -1,0 +1,363 @@
+"""What runs beside the window: generators of small messages, one job at a time.
+
+The messages carry all that the window needs, so no thread but the main one touches a layer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_srcnn.messages import Index, Progress, Report
+from napari_srcnn.widgets.storage import Storage, allocate, memory_limit
+
+if TYPE_CHECKING:
+    from napari.qt.threading import GeneratorWorker
+    from numpy.typing import NDArray
+
+    from napari_srcnn.device import DeviceInfo
+    from napari_srcnn.plan import UpscalePlan
+
+# Progress is shown at most so often, however small the tiles are.
+INTERVAL = 0.05
+# A preview that covers more than this is cut to its middle: it should take seconds.
+PREVIEW_PIXELS = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A layer to enlarge.
+
+    Attributes
+    ----------
+    name : str
+        The layer's.
+    source : array-like
+    options : dict
+        Keyword arguments of `plan_upscale`.
+    first : tuple of int
+        Leading index of the slice on screen.
+    box : tuple of four ints
+        For a preview: rows and columns (y0, y1, x0, x1) of the source.
+    """
+
+    name: str
+    source: Any
+    options: dict[str, Any]
+    first: Index
+    box: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """torch is there: the devices, the fastest first, and why there is no GPU among them."""
+
+    devices: tuple[DeviceInfo, ...]
+    no_gpu: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The place of a task's result is there, and empty."""
+
+    task: int
+    storage: Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Work was done; `touched` are the leading indices of slices that changed since the last."""
+
+    task: int = 0
+    fraction: float
+    seconds_left: float
+    text: str
+    touched: frozenset[Index] = frozenset()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A task is done."""
+
+    task: int
+    metadata: dict[str, Any]
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A task was stopped, after `done` of `total` slices."""
+
+    task: int
+    metadata: dict[str, Any]
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job cannot go on; one sentence says why."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Previewed:
+    """A part of the slice `index` by the network and by bicubic alone.
+
+    `origin` is its first row and column in pixels of the result.
+    """
+
+    task: int
+    index: Index
+    srcnn: NDArray[Any]
+    bicubic: NDArray[Any]
+    origin: Index
+    cut: bool
+
+
+class Cancelled(Exception):
+    """The job was asked to stop while it was reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A source that refuses to be read on after a cancel, so that a slow one stops as well."""
+
+    source: Any
+    cancel: threading.Event
+    on_read: Callable[[], None] | None = None
+    shape: tuple[int, ...] = field(init=False)
+    dtype: np.dtype[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.source.shape))
+        object.__setattr__(self, "dtype", np.dtype(self.source.dtype))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        if self.cancel.is_set():
+            raise Cancelled
+        if self.on_read is not None:
+            self.on_read()
+        return np.asarray(self.source[key])
+
+
+def load_torch() -> Iterator[Loaded]:
+    """Import torch and look for devices: what takes seconds when the widget opens."""
+    with warnings.catch_warnings():
+        # What torch has to say of its own dependencies is nobody's concern here.
+        warnings.simplefilter("ignore")
+        import napari_srcnn.inference  # noqa: F401
+        from napari_srcnn.device import list_devices, no_gpu_reason
+
+        message = Loaded(list_devices(), no_gpu_reason())
+    yield message
+
+
+def upscale_layers(
+    tasks: Sequence[Task], cancel: threading.Event, limit: int | None = None
+) -> Iterator[Opened | Step | Finished | Stopped | Failed]:
+    """Enlarge layers, one after another.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    cancel : threading.Event
+        Set from the main thread to stop after the tile at hand.
+    limit : int, optional
+        Bytes that the results may take in memory; half of what is free by default.
+    """
+    limit = memory_limit() if limit is None else limit
+    try:
+        plans = [_plan(task, cancel) for task in tasks]
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        yield Failed(sentence(error))
+        return
+    total = sum(plan.network_pixels for plan in plans)
+    before, began, held = 0, time.perf_counter(), 0
+    for number, plan in enumerate(plans):
+        in_memory = held + plan.nbytes <= limit
+        held += plan.nbytes * in_memory
+        track = _Track(number, plan, tasks, before, total, began)
+        try:
+            storage = allocate(plan.shape, plan.dtype, in_memory=in_memory)
+        except ValueError as error:
+            yield Failed(sentence(error))
+            return
+        yield Opened(number, storage)
+        try:
+            yield from _run(track, storage.array, tasks[number].first, cancel)
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            yield track.stopped(storage.array)
+            yield Failed(sentence(error))
+            return
+        except Cancelled:
+            yield track.stopped(storage.array)
+        if cancel.is_set():
+            return
+        before += plan.network_pixels
+
+
+def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
+    from napari_srcnn.inference import plan_upscale
+
+    try:
+        return plan_upscale(Guarded(task.source, cancel), **task.options)
+    except ValueError as error:
+        raise ValueError(f"{task.name}: {error}") from error
+
+
+class _Track:
+    """How far a run has come."""
+
+    def __init__(
+        self, number: int, plan: UpscalePlan, tasks: Sequence[Task], before: int, total: int,
+        began: float,
+    ) -> None:  # fmt: skip
+        self.number, self.plan, self.tasks = number, plan, tasks
+        self.before, self.total, self.began = before, total, began
+        self.last: Progress | None = None
+        self.touched: set[Index] = set()
+
+    def step(self, progress: Progress) -> Step:
+        done = progress.tiles_done / progress.tiles_total
+        fraction = (self.before + done * self.plan.network_pixels) / self.total
+        seconds = time.perf_counter() - self.began
+        slices = f"Slice {min(progress.slices_done + 1, progress.slices_total)} of "
+        text = slices + f"{progress.slices_total}" if progress.slices_total > 1 else ""
+        if len(self.tasks) > 1:
+            text = f"{self.tasks[self.number].name}: {text}".rstrip(": ")
+        touched, self.touched = frozenset(self.touched), set()
+        return Step(
+            task=self.number, fraction=fraction,
+            seconds_left=seconds * (1 - fraction) / max(fraction, 1e-9),
+            text=text, touched=touched, message=progress.message,
+        )  # fmt: skip
+
+    def stopped(self, out: NDArray[Any]) -> Stopped:
+        """Say what is there of a run that did not reach its end.
+
+        The slices that were begun are emptied: half of a slice is no result.
+        """
+        plan, last = self.plan, self.last
+        total = math.prod(plan.request.leading)
+        done = last.slices_done if last is not None else 0
+        first = self.tasks[self.number].first
+        rest = (index for index in np.ndindex(plan.request.leading) if index != first)
+        for index in itertools.islice(itertools.chain([first], rest), done, done + plan.batch):
+            out[index] = 0
+        metadata = {
+            "model": plan.model_name, "model_sha256": plan.model_sha256, "scale": plan.scale,
+            "window": list(plan.request.window), "device": plan.device_label, "partial": True,
+            "slices_done": done, "slices_total": total,
+        }  # fmt: skip
+        if last is not None:
+            import napari_srcnn
+
+            # Measured by then: asking for them now would read the source.
+            metadata["intensity_ranges"] = [[r.low, r.high] for r in plan.ranges]
+            metadata["version"] = napari_srcnn.__version__
+        return Stopped(self.number, metadata, done, total)
+
+
+def _run(
+    track: _Track, out: NDArray[Any], first: Index, cancel: threading.Event
+) -> Iterator[Step | Finished | Stopped]:
+    messages = track.plan.run(out, first=first)
+    shown = 0.0
+    for message in messages:
+        if isinstance(message, Report):
+            yield Finished(track.number, message.to_metadata(), message.messages)
+            return
+        track.last = message
+        track.touched.add(message.index)
+        if cancel.is_set():
+            messages.close()  # type: ignore[attr-defined]  # it is a generator
+            break
+        now = time.perf_counter()
+        if message.message or now - shown >= INTERVAL:
+            shown = now
+            yield track.step(message)
+    yield track.stopped(out)
+
+
+def preview_layers(
+    tasks: Sequence[Task], cancel: threading.Event
+) -> Iterator[Step | Previewed | Failed]:
+    """Compute the visible part of layers' current slices, by the network and by bicubic."""
+    began = time.perf_counter()
+    try:
+        plans = [_plan(task, cancel) for task in tasks]
+        for number, (task, plan) in enumerate(zip(tasks, plans, strict=True)):
+            box, cut = _cut(task.box or (0, *plan.request.plane), plan.scale)
+            rows, columns = (
+                slice(low * plan.scale, high * plan.scale)
+                for low, high in ((box[0], box[1]), (box[2], box[3]))
+            )
+            parts: list[list[NDArray[Any]]] = [[], []]
+            bands = list(range(rows.start, rows.stop, max(plan.tile, 1)))
+            for done, start in enumerate(bands):
+                if cancel.is_set():
+                    return
+                band = slice(start, min(start + plan.tile, rows.stop))
+                for part, enhance in zip(parts, (True, False), strict=True):
+                    part.append(plan.region((*task.first, band, columns), enhance=enhance))
+                fraction = (number + (done + 1) / len(bands)) / len(tasks)
+                left = (time.perf_counter() - began) * (1 - fraction) / fraction
+                yield Step(task=number, fraction=fraction, seconds_left=left, text="Preview")
+            srcnn, bicubic = (np.concatenate(part) for part in parts)
+            yield Previewed(number, task.first, srcnn, bicubic, (rows.start, columns.start), cut)
+    except Cancelled:
+        return
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        yield Failed(sentence(error))
+
+
+def _cut(box: tuple[int, ...], scale: int) -> tuple[tuple[int, int, int, int], bool]:
+    """Return the middle of a box where the whole of it would take long."""
+    y0, y1, x0, x1 = box
+    height, width = y1 - y0, x1 - x0
+    shrink = math.sqrt(PREVIEW_PIXELS / (height * width * scale**2))
+    if shrink >= 1:
+        return (y0, y1, x0, x1), False
+    h, w = max(int(height * shrink), 1), max(int(width * shrink), 1)
+    y, x = y0 + (height - h) // 2, x0 + (width - w) // 2
+    return (y, y + h, x, x + w), True
+
+
+def sentence(error: BaseException) -> str:
+    """Return what to tell a user of an error."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory: {text}"
+    # torch puts its stack below the first line.
+    return text.splitlines()[0]
+
+
+def start(
+    generator: Callable[..., Iterator[Any]],
+    *arguments: Any,
+    on_message: Callable[[Any], None],
+    on_end: Callable[[], None],
+) -> GeneratorWorker[Any, Any, Any]:
+    """Run a generator beside the window; its messages arrive on the main thread."""
+    from napari.qt.threading import create_worker
+
+    worker: Any = create_worker(generator, *arguments, _start_thread=False)  # type: ignore[arg-type]
+    worker.yielded.connect(on_message)
+    worker.finished.connect(on_end)
+    worker.start()
+    return worker  # type: ignore[no-any-return]
