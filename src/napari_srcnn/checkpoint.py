@@ -7,6 +7,7 @@ torch and without loading a weight; and a file can hold no code.
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 import tempfile
@@ -63,11 +64,13 @@ def read_header(path: str | Path) -> tuple[SRCNNConfig, dict[str, Any]]:
         raise CheckpointError(f"There is no model file {path}; check its name.") from None
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(
             f"{path.name} is not a model file; a {SUFFIX} file written by napari-srcnn is needed."
         ) from error
-    return _parse(path, header)
+    config, card = _parse(path, header)
+    _check_tensors(path, header, config)
+    return config, card
 
 
 def _parse(path: Path, header: Any) -> tuple[SRCNNConfig, dict[str, Any]]:
@@ -86,11 +89,37 @@ def _parse(path: Path, header: Any) -> tuple[SRCNNConfig, dict[str, Any]]:
             )
         config = SRCNNConfig.from_dict(value["config"])
         card = dict(value["card"])
+        windows = card.get("windows", {})
+        for low, high in windows.values():
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(f"its card has windows of {windows}.")
     except CheckpointError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path.name} describes no usable model: {error}") from error
     return config, card
+
+
+def _check_tensors(path: Path, header: dict[str, Any], config: SRCNNConfig) -> None:
+    """Compare the shapes in the header with the configuration.
+
+    A small file could otherwise ask for a network that fills the memory before its weights are
+    found missing.
+    """
+    found = {
+        name: tuple(entry.get("shape", ())) if isinstance(entry, dict) else ()
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+    wanted: dict[str, tuple[int, ...]] = {}
+    for number, (n_in, n_out, k) in enumerate(config.layers, start=1):
+        wanted[f"conv{number}.weight"] = (n_out, n_in, k, k)
+        wanted[f"conv{number}.bias"] = (n_out,)
+    if found != wanted:
+        raise CheckpointError(
+            f"{path.name} holds weights of other shapes than its header says; "
+            "it is damaged, get it again."
+        )
 
 
 def load_checkpoint(path: str | Path) -> tuple[SRCNN, dict[str, Any]]:

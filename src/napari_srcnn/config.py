@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -51,6 +52,13 @@ class SRCNNConfig:
     a: float = -0.5
 
     def __post_init__(self) -> None:
+        numbers = (*self.kernels, *self.widths, self.channels, self.scale)
+        if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+            raise ValueError(f"kernels, widths, channels and scale are {numbers}; ints are needed.")
+        if not isinstance(self.skip, bool):
+            raise ValueError(f"skip is {self.skip!r}; it can be true or false.")
+        if not isinstance(self.a, int | float) or not math.isfinite(self.a):
+            raise ValueError(f"a is {self.a!r}; a finite number is needed.")
         if len(self.kernels) != 3 or any(k < 1 or k % 2 == 0 for k in self.kernels):
             raise ValueError(f"kernels are {self.kernels}; three odd numbers are needed.")
         if len(self.widths) != 2 or min(self.widths) < 1:
@@ -109,7 +117,7 @@ class SRCNNConfig:
         try:
             for key in ("kernels", "widths"):
                 if key in converted:
-                    converted[key] = tuple(int(value) for value in converted[key])
+                    converted[key] = tuple(converted[key])
             return cls(**converted)
         except TypeError as error:
             raise ValueError(f"a setting has a wrong type: {error}.") from error

@@ -53,7 +53,9 @@ def bundled_dir() -> Path:
 def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
-    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    # Files that begin with a dot are leftovers: of macOS ("._name"), or of a write that was killed.
+    paths = (path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.name[0] != ".")
+    return {path.stem: path for path in paths}
 
 
 def list_models() -> list[str]:
