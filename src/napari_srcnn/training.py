@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -131,7 +132,7 @@ def train(
         Weights to begin from.
     state_path : Path, optional
         Where the run's state is kept; a run that finds its own state there goes on from it and
-        ends as if it had never stopped.
+        ends as if it had never stopped. A finished run has no more to say.
 
     Yields
     ------
@@ -140,20 +141,22 @@ def train(
         The averaged weights; the same object each time.
     """
     device = torch.device(device)
-    torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    model = SRCNN(network)
+    # The program's own random numbers stay as they are: a library has no say in them.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model, averaged = SRCNN(network), SRCNN(network)
     if start is not None:
         model.load_state_dict(start.state_dict())
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = SRCNN(network).to(device)
+    averaged = averaged.to(device)
     averaged.load_state_dict(model.state_dict())
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     sampler = CropSampler(groups, crop=config.crop, halo=network.halo, gain=config.gain)
     step, best, spent = 0, -math.inf, 0.0
     identity = {"config": asdict(config), "network": network.to_dict()}
     if state_path is not None and state_path.exists():
-        state = torch.load(state_path, weights_only=True, map_location=device)
+        state = _load_state(state_path, device)
         if state["identity"] != identity:
             raise ValueError(
                 f"{state_path} belongs to a run with other settings; remove it or name another."
@@ -164,6 +167,7 @@ def train(
         rng.bit_generator.state = state["rng"]
         step, best, spent = state["step"], state["best"], state["seconds"]
     began, first, losses = time.perf_counter() - spent, step, 0.0
+    _check_held_apart(held_apart, network)
     while step < config.steps:
         for group in optimizer.param_groups:
             group["lr"] = config.rate(step)
@@ -182,19 +186,37 @@ def train(
         psnr, bicubic = validate(averaged, held_apart, device)
         is_best, best = psnr > best, max(best, psnr)
         spent = time.perf_counter() - began
-        done = step - first
+        loss_mean, losses, first = losses / (step - first), 0.0, step
         if state_path is not None:
             _save_state(state_path, identity, model, averaged, optimizer, rng, step, best, spent)
-        pixels = config.validate_every * config.batch * config.crop**2
         yield (
             TrainMessage(
-                step=step, steps=config.steps, loss=losses / min(config.validate_every, done),
-                psnr=psnr, bicubic_psnr=bicubic, best=is_best, seconds=spent,
-                megapixels_per_second=pixels / 1e6 / (spent / step * config.validate_every),
+                step=step, steps=config.steps, loss=loss_mean, psnr=psnr, bicubic_psnr=bicubic,
+                best=is_best, seconds=spent,
+                megapixels_per_second=step * config.batch * config.crop**2 / 1e6 / spent,
             ),
             averaged,
         )  # fmt: skip
-        losses = 0.0
+
+
+def _check_held_apart(pairs: Sequence[Pair], network: SRCNNConfig) -> None:
+    """Raise ValueError where there is nothing to measure on."""
+    side = 2 * max(network.halo, network.scale) + 1
+    if not pairs or min(min(pair.truth.shape[1:]) for pair in pairs) < side:
+        raise ValueError(
+            f"Images of at least {side} pixels a side have to be held apart to measure on; "
+            f"there are {[pair.truth.shape[1:] for pair in pairs]}."
+        )
+
+
+def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state = torch.load(path, weights_only=True, map_location=device)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is no state of a training run; remove it.") from error
+    if not isinstance(state, dict) or "identity" not in state:
+        raise ValueError(f"{path} is no state of a training run; remove it.")
+    return state
 
 
 @torch.no_grad()
