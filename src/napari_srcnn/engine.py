@@ -27,6 +27,9 @@ from napari_srcnn.tiling import Padding, Tile
 
 Color = Literal["gray", "channels", "luma", "rgb"]
 
+# The largest values that the network is shown, in its own units (of about 0..1).
+LIMIT, HALF_LIMIT = 1e30, 64.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
@@ -251,7 +254,10 @@ class Engine:
             inverse = inverse * LUMA_TO_RGB
         else:
             seen = (enlarged[:, :colors] - low) * gain + start
-        seen = seen.to(torch.float32)
+        # Beyond these a layer's sums could overflow, and infinity times zero is NaN: a marker as
+        # -3e38 for "no data" would then spoil its neighbours in the result.
+        limit = HALF_LIMIT if self.half else LIMIT
+        seen = seen.to(torch.float32).clamp_(-limit, limit)
         if self.color != "rgb":
             seen = seen.flatten(0, 1)[:, None]
         if padding:

@@ -54,7 +54,9 @@ class IntensityRange:
         """Network units per unit of the image (0 for a constant image)."""
         if self.high == self.low:
             return 0.0
-        return (self.window[1] - self.window[0]) / (self.high - self.low)
+        gain = (self.window[1] - self.window[0]) / (self.high - self.low)
+        # Of a few denormal numbers the gain overflows: they are as good as constant.
+        return gain if math.isfinite(gain) else 0.0
 
     @property
     def offset(self) -> float:
@@ -66,6 +68,8 @@ class IntensityRange:
     @property
     def inverse_gain(self) -> float:
         """Units of the image per network unit (0 for a constant image)."""
+        if not self.gain:
+            return 0.0
         return (self.high - self.low) / (self.window[1] - self.window[0])
 
     def normalize(self, image: NDArray[Any]) -> NDArray[np.float64]:
