@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
@@ -18,7 +19,7 @@ from napari_srcnn.widgets.settings import Settings, parse_range
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_srcnn.widgets.worker import Loaded
+    from napari_srcnn.widgets.messages import Loaded
 
 _logger = logging.getLogger(__name__)
 SCALES = (2, 3, 4)
@@ -98,7 +99,7 @@ class Form(QWidget):
         self.high = Number("The intensity that counts as bright.")
         self.high.setValue(255)
         self.channels = Choice(
-            "Which axis holds channels (stains, wavelengths): each has an intensity range of its own."
+            "Which axis holds channels (stains, wavelengths); each has its own intensity range."
         )
         self.color = Choice("What of a colour image passes the network.")
         self.dtype = Choice("Number type of the result.")
@@ -176,8 +177,9 @@ class Form(QWidget):
 
     # ------------------------------------------------------------ what there is to choose
 
-    def apply(self, settings: Settings) -> None:
-        """Choose what was chosen in an earlier session; emits nothing."""
+    def apply(self, settings: Settings, keep: Mapping[str, Any] | None = None) -> None:
+        """Choose what was chosen in an earlier session, but for what `keep` gives; emit nothing."""
+        settings = replace(settings, **(keep or {}))
         self._settings = settings
         blocked = self.blockSignals(True)
         kind, pair = parse_range(settings.intensity)

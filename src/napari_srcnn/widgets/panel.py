@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -37,6 +36,7 @@ class Switch(QWidget):
         ("Bicubic", "bicubic", "Plain interpolation, to compare with"),
         ("Difference", "difference", "SRCNN minus bicubic: green is brighter, pink is darker"),
         ("Image", "", "The image as it is"),
+        ("✕", "remove", "Remove the preview"),
     )
 
     def __init__(self) -> None:
@@ -44,35 +44,26 @@ class Switch(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        self.buttons: dict[str, QToolButton] = {}
+        self.buttons: dict[str, QPushButton] = {}
         for text, kind, tooltip in self._ENTRIES:
-            button = self._button(text, tooltip)
-            button.setCheckable(True)
-            button.setAutoExclusive(True)
+            button = QPushButton(text)
             button.setObjectName(kind)
+            button.setToolTip(tooltip)
+            button.setCheckable(kind != "remove")
+            button.setAutoExclusive(kind != "remove")
+            button.setStyleSheet("QPushButton { padding: 3px 5px; }")
+            button.setMinimumWidth(0)
+            button.clicked.connect(self._on_clicked)
             self.buttons[kind] = button
-            layout.addWidget(button)
-        layout.addStretch()
-        remove = self._button("✕", "Remove the preview")
-        remove.setObjectName("remove")
-        layout.addWidget(remove)
+            layout.addWidget(button, 0 if kind == "remove" else len(text))
         self.setVisible(False)
 
-    def _button(self, text: str, tooltip: str) -> QToolButton:
-        button = QToolButton()
-        button.setText(text)
-        button.setToolTip(tooltip)
-        button.clicked.connect(self._on_clicked)
-        return button
+    def choose(self, kind: str) -> None:
+        """Press one of the buttons; emits nothing."""
+        self.buttons[kind].setChecked(True)
 
     def _on_clicked(self) -> None:
         self.changed.emit(self.sender().objectName())
-
-    def show(self, kind: str | None = None) -> None:
-        """Show the switch, with one of its buttons down."""
-        if kind is not None:
-            self.buttons[kind].setChecked(True)
-        self.setVisible(True)
 
 
 class Panel(QWidget):
@@ -122,7 +113,7 @@ class Panel(QWidget):
         work = QVBoxLayout(self._work)
         work.setContentsMargins(0, 0, 0, 0)
         work.addWidget(self.form)
-        work.addWidget(_line())
+        work.addSpacing(8)
         work.addWidget(self.summary)
         work.addWidget(self.intensities)
         work.addLayout(buttons)
@@ -182,11 +173,11 @@ class Panel(QWidget):
         self.message.setStyleSheet("")
         self.message.say(text)
 
-    def notify(self, text: str, *, keep_status: bool = False) -> None:
-        """Tell the user something, here and as napari's notification."""
+    def notify(self, text: str, *, is_status: bool = True) -> None:
+        """Tell the user something as napari's notification and, by default, here."""
         from napari.utils.notifications import show_info
 
-        if not keep_status:
+        if is_status:
             self.status(text)
         show_info(text)
 
@@ -211,9 +202,3 @@ class Panel(QWidget):
             self.status("")
         self._running.setVisible(is_busy)
         self.left.setVisible(is_busy)
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    return line

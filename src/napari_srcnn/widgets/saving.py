@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_srcnn.widgets.layers import pixels
-from napari_srcnn.widgets.worker import Cancelled, Failed, Guarded, sentence
+from napari_srcnn.widgets.messages import Cancelled, Failed, Guarded, sentence
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -35,13 +35,12 @@ class Saving:
         Read here and now, on the main thread, but for their pixels.
     path : Path
         A file; a folder for several layers.
-    cancel : threading.Event
     """
 
-    def __init__(self, layers: Sequence[Image], path: Path, cancel: threading.Event) -> None:
+    def __init__(self, layers: Sequence[Image], path: Path) -> None:
         self.planes_done = 0
         self.planes_total = 0
-        self.jobs: list[tuple[Path, Guarded, dict[str, Any]]] = []
+        self.jobs: list[tuple[Path, Any, dict[str, Any]]] = []
         taken: set[Path] = set()
         for layer in layers:
             _, attributes, _ = layer.as_layer_data_tuple()
@@ -49,25 +48,27 @@ class Saving:
             taken.add(target)
             data = pixels(layer)
             self.planes_total += math.prod(data.shape[: layer.ndim - 2])
-            self.jobs.append((target, Guarded(data, cancel, self._count), attributes))
+            self.jobs.append((target, data, attributes))
 
     @property
     def fraction(self) -> float:
         """How much has been read to be written, 0..1."""
         return min(self.planes_done / max(self.planes_total, 1), 1.0)
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Note that a plane was read."""
         self.planes_done += 1
 
 
-def save(saving: Saving) -> Iterator[Saved | Failed]:
+def save(saving: Saving, cancel: threading.Event) -> Iterator[Saved | Failed]:
     """Write the files; a cancelled one leaves nothing behind."""
     from napari_srcnn.io.napari_hooks import write_image
 
     written: list[Path] = []
     try:
         for path, data, attributes in saving.jobs:
-            written += map(Path, write_image(path, data, attributes))
+            guarded = Guarded(data, cancel, saving.count)
+            written += map(Path, write_image(path, guarded, attributes))
     except Cancelled:
         return
     except (ValueError, OSError, MemoryError) as error:

@@ -8,6 +8,7 @@ background.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
@@ -47,7 +48,7 @@ def load() -> Settings:
     return Settings(**{item.name: getattr(section, item.name) for item in fields(Settings)})
 
 
-def load_in_background() -> Iterator[Settings]:
+def load_in_background(cancel: threading.Event) -> Iterator[Settings]:
     """Yield the settings, once."""
     yield load()
 

@@ -1,4 +1,4 @@
-"""What runs beside the window: generators of small messages, one job at a time.
+"""What runs beside the window: generators of small messages.
 
 The messages carry all that the window needs, so no thread but the main one touches a layer.
 """
@@ -10,152 +10,41 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_srcnn.messages import Index, Progress, Report
-from napari_srcnn.widgets.storage import Storage, allocate, memory_limit
+from napari_srcnn.widgets.messages import (
+    Cancelled,
+    Failed,
+    Finished,
+    Guarded,
+    Loaded,
+    Opened,
+    Previewed,
+    Step,
+    Stopped,
+    Task,
+    sentence,
+)
+from napari_srcnn.widgets.storage import allocate, memory_limit
 
 if TYPE_CHECKING:
-    from napari.qt.threading import GeneratorWorker
     from numpy.typing import NDArray
 
-    from napari_srcnn.device import DeviceInfo
     from napari_srcnn.plan import UpscalePlan
 
 # Progress is shown at most so often, however small the tiles are.
 INTERVAL = 0.05
 # A preview that covers more than this is cut to its middle: it should take seconds.
 PREVIEW_PIXELS = 16 << 20
+# What can happen to a job, and is said in a sentence; torch has no narrower type.
+_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A layer to enlarge.
-
-    Attributes
-    ----------
-    name : str
-        The layer's.
-    source : array-like
-    options : dict
-        Keyword arguments of `plan_upscale`.
-    first : tuple of int
-        Leading index of the slice on screen.
-    box : tuple of four ints
-        For a preview: rows and columns (y0, y1, x0, x1) of the source.
-    """
-
-    name: str
-    source: Any
-    options: dict[str, Any]
-    first: Index
-    box: tuple[int, int, int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """torch is there: the devices, the fastest first, and why there is no GPU among them."""
-
-    devices: tuple[DeviceInfo, ...]
-    no_gpu: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The place of a task's result is there, and empty."""
-
-    task: int
-    storage: Storage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Work was done; `touched` are the leading indices of slices that changed since the last."""
-
-    task: int = 0
-    fraction: float
-    seconds_left: float
-    text: str
-    touched: frozenset[Index] = frozenset()
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A task is done."""
-
-    task: int
-    metadata: dict[str, Any]
-    messages: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """A task was stopped, after `done` of `total` slices."""
-
-    task: int
-    metadata: dict[str, Any]
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The job cannot go on; one sentence says why."""
-
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Previewed:
-    """A part of the slice `index` by the network and by bicubic alone.
-
-    `origin` is its first row and column in pixels of the result.
-    """
-
-    task: int
-    index: Index
-    srcnn: NDArray[Any]
-    bicubic: NDArray[Any]
-    origin: Index
-    cut: bool
-
-
-class Cancelled(Exception):
-    """The job was asked to stop while it was reading."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """A source that refuses to be read on after a cancel, so that a slow one stops as well."""
-
-    source: Any
-    cancel: threading.Event
-    on_read: Callable[[], None] | None = None
-    shape: tuple[int, ...] = field(init=False)
-    dtype: np.dtype[Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.source.shape))
-        object.__setattr__(self, "dtype", np.dtype(self.source.dtype))
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        if self.cancel.is_set():
-            raise Cancelled
-        if self.on_read is not None:
-            self.on_read()
-        return np.asarray(self.source[key])
-
-
-def load_torch() -> Iterator[Loaded]:
+def load_torch(cancel: threading.Event) -> Iterator[Loaded]:
     """Import torch and look for devices: what takes seconds when the widget opens."""
     with warnings.catch_warnings():
         # What torch has to say of its own dependencies is nobody's concern here.
@@ -168,22 +57,22 @@ def load_torch() -> Iterator[Loaded]:
 
 
 def upscale_layers(
-    tasks: Sequence[Task], cancel: threading.Event, limit: int | None = None
+    tasks: Sequence[Task], limit: int | None, cancel: threading.Event
 ) -> Iterator[Opened | Step | Finished | Stopped | Failed]:
     """Enlarge layers, one after another.
 
     Parameters
     ----------
     tasks : sequence of Task
+    limit : int or None
+        Bytes that the results may take in memory; half of what is free for None.
     cancel : threading.Event
         Set from the main thread to stop after the tile at hand.
-    limit : int, optional
-        Bytes that the results may take in memory; half of what is free by default.
     """
     limit = memory_limit() if limit is None else limit
     try:
         plans = [_plan(task, cancel) for task in tasks]
-    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+    except _ERRORS as error:
         yield Failed(sentence(error))
         return
     total = sum(plan.network_pixels for plan in plans)
@@ -200,7 +89,7 @@ def upscale_layers(
         yield Opened(number, storage)
         try:
             yield from _run(track, storage.array, tasks[number].first, cancel)
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        except _ERRORS as error:
             yield track.stopped(storage.array)
             yield Failed(sentence(error))
             return
@@ -322,7 +211,7 @@ def preview_layers(
             yield Previewed(number, task.first, srcnn, bicubic, (rows.start, columns.start), cut)
     except Cancelled:
         return
-    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+    except _ERRORS as error:
         yield Failed(sentence(error))
 
 
@@ -336,28 +225,3 @@ def _cut(box: tuple[int, ...], scale: int) -> tuple[tuple[int, int, int, int], b
     h, w = max(int(height * shrink), 1), max(int(width * shrink), 1)
     y, x = y0 + (height - h) // 2, x0 + (width - w) // 2
     return (y, y + h, x, x + w), True
-
-
-def sentence(error: BaseException) -> str:
-    """Return what to tell a user of an error."""
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, MemoryError):
-        return f"There is not enough memory: {text}"
-    # torch puts its stack below the first line.
-    return text.splitlines()[0]
-
-
-def start(
-    generator: Callable[..., Iterator[Any]],
-    *arguments: Any,
-    on_message: Callable[[Any], None],
-    on_end: Callable[[], None],
-) -> GeneratorWorker[Any, Any, Any]:
-    """Run a generator beside the window; its messages arrive on the main thread."""
-    from napari.qt.threading import create_worker
-
-    worker: Any = create_worker(generator, *arguments, _start_thread=False)  # type: ignore[arg-type]
-    worker.yielded.connect(on_message)
-    worker.finished.connect(on_end)
-    worker.start()
-    return worker  # type: ignore[no-any-return]
