@@ -1,0 +1,40 @@
+"""Networks for tests: small ones with random weights, and ones whose answer is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from napari_srcnn.model import SRCNN, SRCNNConfig
+
+
+def random_network(seed: int = 0, *, strength: float = 1.0, **settings: Any) -> SRCNN:
+    """A network whose correction is a visible part (`strength` about 0.1) of what it sees."""
+    config = SRCNNConfig(**{"widths": (8, 4), **settings})
+    generator = torch.Generator().manual_seed(seed)
+    model = SRCNN(config)
+    with torch.no_grad():
+        for layer in (model.conv1, model.conv2, model.conv3):
+            fan_in = layer.weight[0].numel()
+            layer.weight.normal_(std=(2 / fan_in) ** 0.5, generator=generator)
+            layer.bias.normal_(std=0.05, generator=generator)
+        model.conv3.weight *= 0.1 * strength
+    return model.eval()
+
+
+def identity_network(*, skip: bool, **settings: Any) -> SRCNN:
+    """A network that returns its input, where that is not negative."""
+    model = random_network(skip=skip, **settings)
+    with torch.no_grad():
+        if skip:
+            model.conv3.weight.zero_()
+            model.conv3.bias.zero_()
+            return model
+        for layer in (model.conv1, model.conv2, model.conv3):
+            layer.weight.zero_()
+            layer.bias.zero_()
+            centre = layer.kernel_size[0] // 2
+            for channel in range(model.config.channels):
+                layer.weight[channel, channel, centre, centre] = 1
+    return model
