@@ -1,0 +1,242 @@
+"""Speed on the CPU beside plain PyTorch and ONNX Runtime, on one 2048 x 2048 float32 image.
+
+    python benchmarks/speed.py [--kernels 9-1-5 9-5-5] [--side 2048] [--rounds 3] [--json OUT]
+
+Timed, in turn, round by round, in one process and on the same enlarged image with its halo:
+
+plain         nn.Sequential of the three convolutions on the whole plane, as most code does it
+ONNX Runtime  the same graph on the whole plane (session built before; as many threads)
+tiles         this project's engine: the measured tile, the rearranged layers (fast_correction)
+whole run     iter_upscale of the image of half the side, x2, from array to array: bicubic,
+              intensity range and rounding to the image's type as well
+
+The median of the rounds is printed, in output megapixels per second, and how far each result lies
+from the plain network's. Needs the dependency group "bench".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from napari_srcnn.device import raise_malloc_thresholds
+from napari_srcnn.inference import plan_upscale
+from napari_srcnn.messages import Report
+from napari_srcnn.model import PRESETS, SRCNN, SRCNNConfig, fast_correction
+from napari_srcnn.resize import imresize
+from napari_srcnn.tiling import Padding, tile_grid
+from napari_srcnn.weights import list_models, load_model
+
+NO_PADDING = Padding(top=0, bottom=0, left=0, right=0)
+CPU = torch.device("cpu")
+# What the figures have to reach: times ONNX Runtime, times the plain network.
+TARGETS = {"9-1-5": (1.8, 8.0), "9-5-5": (1.05, 2.0)}
+LARGEST_DIFFERENCE = 1e-5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kernels", nargs="+", default=["9-1-5", "9-3-5", "9-5-5"])
+    parser.add_argument("--side", type=int, default=2048, help="of the enlarged image")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tile", type=int, help="instead of the one that is measured")
+    parser.add_argument("--plain-malloc", action="store_true", help="as inside of napari")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    print(machine.describe("onnxruntime"))
+    if not arguments.plain_malloc:
+        # As the command line does for its own process.
+        raise_malloc_thresholds()
+    rows = []
+    for kernels in arguments.kernels:
+        rows += measure(kernels, arguments.side, arguments.rounds, arguments.tile)
+    print(
+        f"\n{arguments.side} x {arguments.side} float32, median of {arguments.rounds} rounds in "
+        f"turn; malloc's thresholds {'as they are' if arguments.plain_malloc else 'raised'}"
+    )
+    columns = f"{'':7s} {'':21s} {'s':>7s} {'Mpx/s':>7s} {'x plain':>8s} {'x ONNX':>7s}"
+    print(f"{columns} {'from plain':>11s}")
+    for row in rows:
+        print(
+            f"{row['kernels']:7s} {row['method']:21s} {row['seconds']:7.3f} {row['mpx_per_s']:7.2f} "
+            f"{row['times_plain']:8.2f} {row['times_onnx']:7.2f} {row['difference']:11.1e}"
+        )
+    print()
+    for row in rows:
+        if row["method"].startswith("tiles") and row["kernels"] in TARGETS:
+            onnx_target, plain_target = TARGETS[row["kernels"]]
+            reached = (
+                row["times_onnx"] >= onnx_target
+                and row["times_plain"] >= plain_target
+                and row["difference"] <= LARGEST_DIFFERENCE
+            )
+            print(
+                f"{row['kernels']}: at least {onnx_target} x ONNX Runtime, {plain_target} x plain, "
+                f"within {LARGEST_DIFFERENCE:g}: {'reached' if reached else 'MISSED'}"
+            )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+
+
+def measure(kernels: str, side: int, rounds: int, tile: int | None) -> list[dict[str, Any]]:
+    """Time the four ways of one network and return them as rows."""
+    model = network(kernels)
+    config = model.config
+    low_res = scene(side // config.scale)
+    halo = config.halo
+    enlarged = np.pad(imresize(low_res, scale=config.scale), halo, mode="edge")
+    plane = torch.from_numpy(enlarged.astype(np.float32))[None, None]
+
+    plan = plan_upscale(
+        low_res, config.scale, model=model, device="cpu", intensity="none", tile=tile
+    )
+    chosen = plan.tile
+    methods: dict[str, Callable[[], np.ndarray]] = {
+        "plain": plain(model, plane),
+        "ONNX Runtime": onnx_runtime(model, plane),
+        f"tiles of {chosen}": tiles(model, plane, chosen),
+        "whole run": lambda: whole_run(plan),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
+    results: dict[str, np.ndarray] = {}
+    for name, method in methods.items():  # once for warming up
+        results[name] = method()
+    for _ in range(rounds):
+        for name, method in methods.items():
+            began = time.perf_counter()
+            method()
+            seconds[name].append(time.perf_counter() - began)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    return [
+        {
+            "kernels": kernels,
+            "method": name,
+            "seconds": median[name],
+            "mpx_per_s": side * side / 1e6 / median[name],
+            "times_plain": median["plain"] / median[name],
+            "times_onnx": median["ONNX Runtime"] / median[name],
+            "difference": float(np.abs(results[name] - results["plain"]).max()),
+        }
+        for name in methods
+    ]
+
+
+def network(kernels: str) -> SRCNN:
+    """Return the bundled x2 network of these kernels, or a random one."""
+    name = f"srcnn-{kernels}-x2"
+    if name in list_models():
+        return load_model(name)
+    torch.manual_seed(0)
+    print(f"{name} is not bundled: random weights stand in for it.")
+    return SRCNN(SRCNNConfig(kernels=PRESETS[kernels])).eval()
+
+
+def scene(side: int) -> np.ndarray:
+    """Return blobs, stripes and noise in 0..1, float32, shape (side, side)."""
+    generator = np.random.default_rng(0)
+    y, x = np.mgrid[:side, :side] / side
+    image = (
+        0.4 + 0.2 * np.sin(40 * x + 9 * np.sin(7 * y)) + 0.1 * (np.hypot(x - 0.5, y - 0.4) < 0.2)
+    )
+    return (image + generator.normal(0, 0.02, image.shape)).clip(0, 1).astype(np.float32)
+
+
+def plain(model: SRCNN, plane: torch.Tensor) -> Callable[[], np.ndarray]:
+    layers = nn.Sequential(
+        model.conv1, nn.ReLU(), model.conv2, nn.ReLU(), model.conv3
+    ).requires_grad_(False)
+    centre = crop(plane, model.config.halo)
+
+    def run() -> np.ndarray:
+        with torch.inference_mode():
+            out = layers(plane)
+            return (out + centre if model.config.skip else out).numpy()[0, 0]
+
+    return run
+
+
+def onnx_runtime(model: SRCNN, plane: torch.Tensor) -> Callable[[], np.ndarray]:
+    halo = model.config.halo
+    weights, nodes, value = [], [], "enlarged"
+    for i, layer in enumerate((model.conv1, model.conv2, model.conv3), 1):
+        for kind, tensor in (("w", layer.weight), ("b", layer.bias)):
+            weights.append(numpy_helper.from_array(tensor.detach().numpy(), f"{kind}{i}"))
+        nodes.append(helper.make_node("Conv", [value, f"w{i}", f"b{i}"], [f"c{i}"]))
+        value = f"c{i}"
+        if i < 3:
+            nodes.append(helper.make_node("Relu", [value], [f"r{i}"]))
+            value = f"r{i}"
+    shape = list(plane.shape)
+    small = [1, 1, shape[2] - 2 * halo, shape[3] - 2 * halo]
+    if model.config.skip:
+        nodes.append(helper.make_node("Add", [value, "centre"], ["out"]))
+    else:
+        nodes.append(helper.make_node("Identity", [value], ["out"]))
+    graph = helper.make_graph(
+        nodes,
+        "srcnn",
+        [
+            helper.make_tensor_value_info("enlarged", TensorProto.FLOAT, shape),
+            helper.make_tensor_value_info("centre", TensorProto.FLOAT, small),
+        ],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, small)],
+        weights,
+    )
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(built)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(
+        built.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    inputs = {
+        "enlarged": plane.numpy(),
+        "centre": np.ascontiguousarray(crop(plane, halo).numpy()),
+    }
+    return lambda: session.run(None, inputs)[0][0, 0]
+
+
+def tiles(model: SRCNN, plane: torch.Tensor, tile: int) -> Callable[[], np.ndarray]:
+    halo = model.config.halo
+    correction = fast_correction(model, CPU)
+    height, width = (n - 2 * halo for n in plane.shape[-2:])
+
+    def run() -> np.ndarray:
+        out = np.empty((height, width), np.float32)
+        with torch.inference_mode():
+            target = torch.from_numpy(out)
+            for part in tile_grid(height, width, tile):
+                window = plane[..., part.y0 : part.y1 + 2 * halo, part.x0 : part.x1 + 2 * halo]
+                enhanced = correction(window, NO_PADDING) + crop(window, halo)
+                target[part.slices] = enhanced[0, 0]
+        return out
+
+    return run
+
+
+def whole_run(plan: Any) -> np.ndarray:
+    for message in plan.run():
+        if isinstance(message, Report):
+            return message.result
+    raise RuntimeError("The run ended without a report.")
+
+
+def crop(x: torch.Tensor, border: int) -> torch.Tensor:
+    return x[..., border : x.shape[-2] - border, border : x.shape[-1] - border]
+
+
+if __name__ == "__main__":
+    main()
