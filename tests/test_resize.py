@@ -137,7 +137,7 @@ def test_bicubic_has_the_literatures_psnr(
     assert np.mean(scores) == pytest.approx(expected, abs=0.01)
 
 
-# -- what holds without any file --------------------------------------------------------------------
+# -- what holds without any file -----------------------------------------------------------------
 
 
 def test_enlarging_a_step_by_two_gives_keys_weights() -> None:
