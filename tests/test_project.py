@@ -144,7 +144,7 @@ def test_everything_imported_is_a_declared_dependency(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]
     core = {Requirement(line).name for line in project["dependencies"]}
     extra = {Requirement(line).name for line in project["optional-dependencies"]["napari"]}
-    distribution_of = {"skimage": "scikit-image"}
+    distribution_of = {"skimage": "scikit-image", "PIL": "pillow"}
     for name, path in modules().items():
         allowed = core | extra if name.startswith("napari_srcnn.widgets") else core
         top = {imported.split(".")[0] for imported in imported_names(path)}

@@ -11,7 +11,7 @@ if [ "$mode" = any ] && [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 fi
 if command -v xvfb-run >/dev/null; then
     # OpenGL in software: a virtual display has no GPU, and pictures are the same on every machine.
-    export QT_QPA_PLATFORM=xcb LIBGL_ALWAYS_SOFTWARE=1
+    export QT_QPA_PLATFORM=xcb LIBGL_ALWAYS_SOFTWARE=1 NAPARI_SRCNN_VIRTUAL_DISPLAY=1
     unset WAYLAND_DISPLAY
     exec xvfb-run -a -s "-screen 0 1280x1024x24 +extension GLX +render -noreset" "$@"
 fi

@@ -1,0 +1,70 @@
+"""The demo's part that needs a screen: the widget at work in a real napari."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_srcnn.widgets.upscale import UpscaleWidget
+
+PATIENCE = 300.0  # seconds that torch may take to load, or the sample to be enlarged
+
+
+def show_demo(sample: str, screenshot: Path, *, stay: bool) -> None:
+    """Enlarge a sample with the widget and take a picture of the window.
+
+    Parameters
+    ----------
+    sample : str
+        One of the manifest's samples.
+    screenshot : Path
+        The PNG to write.
+    stay : bool
+        Leave napari open until its user closes it.
+
+    Raises
+    ------
+    ValueError
+        If the widget did not get through.
+    """
+    viewer = napari.Viewer(title="napari-srcnn demo")
+    try:
+        window = viewer.window._qt_window
+        window.resize(1280, 800)
+        viewer.open_sample("napari-srcnn", sample)
+        _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
+        if not isinstance(widget, UpscaleWidget):
+            raise ValueError("napari did not open the widget; install the package again.")
+        happened: list[str] = []
+        widget.ready.connect(lambda: happened.append("ready"))
+        widget.ended.connect(lambda: happened.append("ended"))
+        _wait(lambda: widget.loaded is not None or "ready" in happened)
+        widget.upscale()
+        _wait(lambda: "ended" in happened)
+        _settle()
+        viewer.screenshot(str(screenshot), canvas_only=False, flash=False)
+        if stay:
+            napari.run()
+    finally:
+        if not stay:
+            viewer.close()
+
+
+def _wait(is_done: Callable[[], bool]) -> None:
+    """Let the window live until something happened."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise ValueError(f"napari's widget took more than {PATIENCE:.0f} s; nothing was saved.")
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def _settle() -> None:
+    """Let napari draw what is new."""
+    end = time.monotonic() + 1.5
+    _wait(lambda: time.monotonic() > end)
