@@ -22,6 +22,11 @@ from napari_srcnn.training import TrainConfig, train
 FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6)
 # Every tenth image of General-100 is held apart to choose and to watch; none of T91 is.
 HELD_APART = slice(9, None, 10)
+# One line for the widget's menu.
+DESCRIPTIONS = {
+    "9-1-5": "Any image; trained on photographs. Fast",
+    "9-5-5": "Any image; trained on photographs. Best quality",
+}
 
 
 def load(data: Path, scale: int) -> tuple[list[list[Pair]], list[Pair]]:
@@ -60,7 +65,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     start = load_checkpoint(arguments.start)[0] if arguments.start else None
     card = {
-        "description": f"Photographs, gray or luma, ×{arguments.scale}",
+        "description": DESCRIPTIONS.get(arguments.kernels, "Any image; trained on photographs"),
         "license": "BSD-3-Clause",
         "data": "T91 (91 images) and General-100 (90 images, every tenth held apart), Y of BT.601",
         "recipe": {**dataclasses.asdict(config), "rescaled": FACTORS, "loss": "mse", "skip": True,
