@@ -50,6 +50,9 @@ class ResultLayer(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._refresh)
+        self._idle = QTimer(self)
+        self._idle.setSingleShot(True)
+        self._idle.timeout.connect(self._on_refreshed)
         self._title = f"{source.name} ×{scale}"
         arguments = result_arguments(source, scale)
         with kept_selection(viewer):
@@ -109,7 +112,7 @@ class ResultLayer(QObject):
         self._began = time.perf_counter()
         self.layer.refresh(extent=False, highlight=False)
         # Drawing comes after this call; how long all of it took shows when the loop is free again.
-        QTimer.singleShot(0, self._on_refreshed)
+        self._idle.start(0)
 
     def _on_refreshed(self) -> None:
         took = (time.perf_counter() - self._began) * 1000

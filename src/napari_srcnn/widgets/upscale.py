@@ -226,6 +226,9 @@ class UpscaleWidget(Panel):
             self.runner.cancel()
 
     def _is_refused(self) -> bool:
+        if self._update.isActive():
+            self._update.stop()
+            self._show_layers()
         if self.runner.job:
             self.notify(f"{self.runner.job} is already running; wait for it or press Cancel.")
         elif not self.form.layers:
