@@ -7,7 +7,9 @@ Qt, so that napari's menus and ``napari-srcnn --help`` answer at once.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+# What type checkers take for true; importing typing would be most of the import's time.
+TYPE_CHECKING = False
 
 __version__ = "0.1.0"
 
@@ -53,6 +55,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from napari_srcnn.inference import (
         bicubic,
         iter_upscale,
