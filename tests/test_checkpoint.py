@@ -208,7 +208,7 @@ def test_a_file_that_may_not_be_read_says_so(path: Path) -> None:
     assert "cannot be read" in refusal(path)
 
 
-# -- writing ---------------------------------------------------------------------------------------
+# -- writing --------------------------------------------------------------------------------------
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(
