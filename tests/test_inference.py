@@ -6,6 +6,7 @@ import itertools
 import math
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -441,6 +442,13 @@ def test_a_network_of_three_channels_sees_rgb() -> None:
     assert np.array_equal(with_alpha[..., :3], result)
 
 
+def test_a_colour_photographs_range_is_that_of_8_bits_for_every_network() -> None:
+    image = texture(12, 13, 3, dtype="uint8")
+    for model in (NETWORK, random_network(channels=3)):
+        plan = plan_upscale(image, model=model, axes="YXS", **CPU)
+        assert plan.ranges == (IntensityRange(0, 255, (0, 1)),)
+
+
 def test_stacks_of_colour_planes_tile_as_one_does() -> None:
     stack = texture(2, 3, 20, 21, 3, dtype="uint8")
     result = upscale(stack, model=NETWORK, axes="TCYXS", device="cpu", tile=16)
@@ -736,6 +744,17 @@ def test_steps_of_a_run_and_regions_of_its_plan_do_not_disturb_each_other(
             assert np.abs(difference).max() <= 1
         else:
             assert np.array_equal(step.result, expected)
+
+
+def test_previews_in_other_threads_equal_the_whole(
+    stack: NDArray[Any], expected: NDArray[Any]
+) -> None:
+    plan = plan_upscale(stack, model=NETWORK, **CPU)
+    parts = [(i, slice(y, y + 20), slice(None)) for i in range(3) for y in range(0, 20, 5)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(plan.region, parts))
+    for part, result in zip(parts, results, strict=True):
+        assert np.abs(result.astype(int) - expected[part]).max() <= 1
 
 
 # -- memory ---------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ class Request:
             return (IntensityRange(*dtype_range(self.source_dtype), self.window),)
         if self.intensity != "auto":
             return tuple(IntensityRange(*pair, self.window) for pair in self.intensity)
-        if self.color == "luma" and self.source_dtype == np.uint8:
+        if self.color in ("luma", "rgb") and self.source_dtype == np.uint8:
             # A photograph's own range is the dtype's: that is what its network was trained on.
             return (IntensityRange(0.0, 255.0, self.window),)
         axis, leading = self.channel_axis, self.leading
