@@ -428,6 +428,24 @@ def test_alpha_is_enlarged_by_bicubic_and_measured_nowhere(samples: int, dtype: 
         assert np.array_equal(result[..., 0], upscale(image[..., 0], **options))
 
 
+def test_alpha_belongs_to_no_range() -> None:
+    image = texture(12, 13, 4)
+    image[..., 3] = 65535
+    for options in (
+        {"color": "luma"},
+        {"color": "channels"},
+        {"model": random_network(channels=3)},
+    ):
+        settings: dict[str, Any] = {"model": NETWORK, "axes": "YXS", **CPU, **options}
+        plain = plan_upscale(image[..., :3], **settings)
+        assert plan_upscale(image, **settings).ranges == plain.ranges
+    stack = np.stack([image, image // 2])
+    plan = plan_upscale(stack, model=NETWORK, axes="CYXS", color="luma", **CPU)
+    assert [r.high for r in plan.ranges] == pytest.approx(
+        [np.percentile(part[..., :3], 99.9) for part in stack]
+    )
+
+
 def test_a_network_of_three_channels_sees_rgb() -> None:
     model = random_network(7, channels=3)
     image = texture(12, 13, 3, dtype="float32")
