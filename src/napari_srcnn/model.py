@@ -227,7 +227,7 @@ def _phased(model: SRCNN, device: torch.device, dtype: torch.dtype) -> Callable[
                     w3[u, v, phase, :, (u + i) // 2, (v + j) // 2] = last[0, :, i, j]
     tensors = (
         w1.flatten(0, 1), _bias(model.conv1).repeat(4),
-        model.conv2.weight, _bias(model.conv2),
+        model.conv2.weight.flatten(1), _bias(model.conv2),
         w3.flatten(0, 1).flatten(1, 2), _bias(model.conv3).repeat(BLOCK * BLOCK),
     )  # fmt: skip
     c1, b1, c2, b2, c3, b3 = (_layout(t.detach(), device, dtype) for t in tensors)
@@ -235,11 +235,11 @@ def _phased(model: SRCNN, device: torch.device, dtype: torch.dtype) -> Callable[
     def run(x: Tensor) -> Tensor:
         x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         x = F.conv2d(x, c1, b1).relu_()
-        # The four phases as four times as many columns: grouped convolutions are several times
-        # slower. In channels_last order both views are free.
-        x = x.permute(0, 2, 3, 1).reshape(x.shape[0], x.shape[2], -1, n).permute(0, 3, 1, 2)
-        x = F.conv2d(x, c2, b2).relu_()
-        x = x.permute(0, 2, 3, 1).reshape(x.shape[0], x.shape[2], -1, 4 * m).permute(0, 3, 1, 2)
+        # A 1 x 1 convolution of four phases is one matrix product over their pixels, which is
+        # several times faster than groups. In channels_last order both views are free.
+        batch, _, height, width = x.shape
+        x = F.linear(x.permute(0, 2, 3, 1).reshape(-1, n), c2, b2).relu_()
+        x = x.view(batch, height, width, 4 * m).permute(0, 3, 1, 2)
         return F.pixel_shuffle(F.conv2d(x, c3, b3, stride=BLOCK // 2), BLOCK)
 
     return run
