@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.settings import get_plugin_settings
-from qtpy.QtCore import QThreadPool
 
 from napari_srcnn.samples import load_sample
+from napari_srcnn.widgets import runner
 from napari_srcnn.widgets.settings import Settings
 
 PLUGIN, NAME = "napari-srcnn", "Upscale"
@@ -34,7 +34,7 @@ def default_settings() -> None:
 @pytest.fixture
 def viewer(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     yield make_napari_viewer()
-    assert QThreadPool.globalInstance().waitForDone(20_000), "a thread was left behind"
+    assert runner.wait(20), "a thread was left behind"
 
 
 @pytest.fixture

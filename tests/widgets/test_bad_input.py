@@ -12,9 +12,9 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from qtpy.QtCore import QThreadPool
 
 import napari_srcnn
+from napari_srcnn.widgets import runner
 from napari_srcnn.widgets.layers import METADATA_KEY
 
 
@@ -104,7 +104,7 @@ def test_removing_the_source_or_the_result_stops_the_run(
     widget = running()
     viewer.layers.pop(which)
     finish(widget)
-    assert QThreadPool.globalInstance().activeThreadCount() == 0
+    assert runner.wait(0)
     if which == 0:
         assert viewer.layers[0].metadata[METADATA_KEY]["partial"]
     else:
@@ -128,7 +128,7 @@ def test_renaming_layers_does_not_disturb_a_run(
 def test_closing_the_viewer_stops_the_run(running: Callable[[], Any], viewer: Any) -> None:
     widget = running()
     viewer.close()
-    assert QThreadPool.globalInstance().waitForDone(5_000)
+    assert runner.wait(5)
     assert widget.runner.is_cancelled
 
 
@@ -138,7 +138,7 @@ def test_closing_the_widget_stops_the_run_and_lets_it_go(
     widget = running()
     gone = weakref.ref(widget)
     viewer.window.remove_dock_widget(widget)
-    assert QThreadPool.globalInstance().waitForDone(5_000)
+    assert runner.wait(5)
     qtbot.wait(100)
     assert widget.runner.is_cancelled
     viewer.add_image(np.zeros((4, 4)), name="another")  # nothing listens any more

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.settings import get_plugin_settings
-from qtpy.QtCore import QThreadPool
 
 import napari_srcnn
+from napari_srcnn.widgets import runner
 from napari_srcnn.widgets.layers import METADATA_KEY
 
 
@@ -275,4 +275,4 @@ def test_every_intensity_range_reaches_the_library(
 def test_no_thread_is_left_when_the_widget_is_closed_while_torch_loads(viewer: Any) -> None:
     _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
     viewer.window.remove_dock_widget(widget)
-    assert QThreadPool.globalInstance().waitForDone(20_000)
+    assert runner.wait(20)

@@ -1,17 +1,26 @@
-"""One job at a time beside the window, in napari's own worker threads."""
+"""One job at a time beside the window.
+
+napari's own workers run in Qt's thread pool. A program that ends while one of them works, or imports
+torch, is taken apart under it: that was seen to hang and to crash. So the thread here is Python's,
+is waited for before anything is taken apart, and may outlive its window.
+"""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from qtpy.QtCore import QObject, QThreadPool, Signal
+from qtpy.QtCore import QObject, Signal
 
 Generator = Callable[..., Iterator[Any]]
-_is_registered = False
+# Of 19: the window gets the processor whenever it wants it, and the work all the rest.
+NICENESS = 10
 
 
 class Runner(QObject):
@@ -29,15 +38,20 @@ class Runner(QObject):
 
     received = Signal(object)
     ended = Signal()
+    # From the other thread; Qt hands them over because their receiver lives on this one.
+    _yielded = Signal(object)
+    _finished = Signal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._queue: deque[tuple[str, Generator, tuple[Any, ...]]] = deque()
-        self._worker: Any = None
+        self._running: _Job | None = None
         self._cancel = threading.Event()
         self._is_shut = False
         #: The job that is under way or waits for its turn; empty where there is none.
         self.job = ""
+        self._yielded.connect(self._on_yielded)
+        self._finished.connect(self._on_finished)
 
     @property
     def is_cancelled(self) -> bool:
@@ -73,32 +87,25 @@ class Runner(QObject):
         self._is_shut = True
         self._queue.clear()
         self._cancel.set()
-        if self._worker is not None:
-            self._worker.quit()
+        if self._running is not None:
+            self._running.cancel.set()
 
     def _next(self) -> None:
-        if self._worker is not None or not self._queue or self._is_shut:
-            return
-        from napari.qt.threading import create_worker
-
-        _wait_at_exit()
-        name, generator, arguments = self._queue.popleft()
-        self._is_named = bool(name)
-        cancel = self._cancel if name else threading.Event()
-        self._worker = create_worker(generator, *arguments, cancel, _start_thread=False)
-        self._worker.yielded.connect(self._on_yielded)
-        self._worker.finished.connect(self._on_finished)
-        self._worker.start()
+        if self._running is None and self._queue and not self._is_shut:
+            name, generator, arguments = self._queue.popleft()
+            cancel = self._cancel if name else threading.Event()
+            self._running = _Job(name, generator, arguments, cancel, self)
+            self._running.start()
 
     def _on_yielded(self, message: Any) -> None:
         if not self._is_shut:
             self.received.emit(message)
 
     def _on_finished(self) -> None:
-        self._worker = None
-        if self._is_shut:
+        job, self._running = self._running, None
+        if self._is_shut or job is None:
             return
-        if self._is_named:
+        if job.is_named:
             self._end()
         self._next()
 
@@ -107,9 +114,59 @@ class Runner(QObject):
         self.ended.emit()
 
 
-def _wait_at_exit() -> None:
-    """Let threads end before Qt and Python are taken apart under them."""
-    global _is_registered
-    if not _is_registered:
-        _is_registered = True
-        atexit.register(QThreadPool.globalInstance().waitForDone)
+class _Job(threading.Thread):
+    """A generator at work; lives until it ends, whatever becomes of the window."""
+
+    def __init__(
+        self, name: str, generator: Generator, arguments: tuple[Any, ...],
+        cancel: threading.Event, runner: Runner,
+    ) -> None:  # fmt: skip
+        # Python waits for threads that are no daemons, and only then calls what has to be done at
+        # exit: too late to stop a long job, but just right for an import that must be whole by then.
+        super().__init__(name=f"napari-srcnn {generator.__name__}", daemon=bool(name))
+        self.is_named, self.cancel = bool(name), cancel
+        self._generator, self._arguments, self._runner = generator, arguments, runner
+
+    def start(self) -> None:
+        """Begin."""
+        _jobs.add(self)
+        super().start()
+
+    def run(self) -> None:
+        """Send what the generator yields to the main thread, until there is nobody to get it."""
+        if sys.platform == "linux":
+            # There each thread has a niceness, and hands it to the threads that torch makes for it.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        # What is not told as a message is a mistake of ours: napari shows what a thread raises.
+        try:
+            for message in self._generator(*self._arguments, self.cancel):
+                self._send("_yielded", message)
+        finally:
+            _jobs.discard(self)
+            self._send("_finished")
+
+    def _send(self, signal: str, *values: Any) -> None:
+        try:
+            getattr(self._runner, signal).emit(*values)
+        except RuntimeError:
+            # Qt has deleted the window and all that belonged to it.
+            self.cancel.set()
+
+
+_jobs: set[_Job] = set()
+
+
+def wait(seconds: float | None = None) -> bool:
+    """Wait for all jobs, of all windows, and tell whether they have ended."""
+    for job in tuple(_jobs):
+        job.join(seconds)
+    return not _jobs
+
+
+@atexit.register
+def _stop() -> None:
+    """Stop all jobs before Qt and Python are taken apart."""
+    for job in tuple(_jobs):
+        job.cancel.set()
+    wait()
