@@ -88,7 +88,6 @@ class Form(QWidget):
         for name in ("low", "high", "tile"):
             getattr(self, name).setObjectName(name)
             getattr(self, name).valueChanged.connect(self._on_edited)
-        self._show_models()
 
     def _make_advanced(self) -> None:
         self.intensity = Choice(

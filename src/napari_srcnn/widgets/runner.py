@@ -134,7 +134,7 @@ class _Job(threading.Thread):
 
     def run(self) -> None:
         """Send what the generator yields to the main thread, until there is nobody to get it."""
-        if sys.platform == "linux":
+        if self.is_named and sys.platform == "linux":
             # There each thread has a niceness, and hands it to the threads that torch makes for it.
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
