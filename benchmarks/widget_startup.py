@@ -4,8 +4,8 @@
 
 Each round is a fresh napari with an image open and its window drawn, in a process of its own. The
 menu's entry is triggered; the clock stops when the widget has been painted. torch must not be
-loaded by then. The second figure is how long the names of the devices took to fill in. The median has to
-stay under 300 ms. On Linux without a display: xvfb-run -a python benchmarks/widget_startup.py
+loaded by then. The second figure is how long the names of the devices took to fill in. The median
+has to stay under 300 ms. On Linux without a display, put xvfb-run -a before it.
 """
 
 from __future__ import annotations

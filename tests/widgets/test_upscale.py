@@ -127,7 +127,7 @@ def test_several_selected_layers_are_one_run(
     widget = dock()
     viewer.layers.selection = set(layers)
     widget._show_layers()
-    assert widget.form.layer.currentText() == "2 layers: b, a"
+    assert widget.form.layer.currentText() == "2 layers: a, b"
     assert "2 layers of (5, 40, 56) uint16" in widget.summary.text()
     widget.upscale()
     finish(widget)

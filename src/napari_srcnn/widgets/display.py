@@ -125,6 +125,6 @@ def image_layers(viewer: ViewerModel) -> list[Image]:
 
 
 def selected_images(viewer: ViewerModel) -> list[Image]:
-    """Return the selected ones of them, in the order of the layer list."""
+    """Return the selected ones of them, the lowest first: results lie in their order."""
     chosen = viewer.layers.selection
-    return [layer for layer in image_layers(viewer) if layer in chosen]
+    return [layer for layer in viewer.layers if is_image(layer) and layer in chosen]

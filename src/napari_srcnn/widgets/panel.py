@@ -34,7 +34,7 @@ class Switch(QWidget):
     _ENTRIES = (
         ("SRCNN", "SRCNN", "The network's result"),
         ("Bicubic", "bicubic", "Plain interpolation, to compare with"),
-        ("Difference", "difference", "SRCNN minus bicubic: green is brighter, pink is darker"),
+        ("Difference", "difference", "SRCNN minus bicubic: orange is brighter, blue is darker"),
         ("Image", "", "The image as it is"),
         ("✕", "remove", "Remove the preview"),
     )

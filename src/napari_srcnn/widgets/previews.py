@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 # From the topmost down.
 PREVIEWS = ("SRCNN", "bicubic", "difference")
+# Black where nothing differs, so that several channels add up and a dark window stays dark.
+DIVERGING = {
+    "name": "SRCNN difference",
+    "colors": [[0.35, 0.75, 1.0, 1], [0, 0.3, 0.6, 1], [0, 0, 0, 1], [0.7, 0.3, 0, 1],
+               [1, 0.75, 0.35, 1]],
+}  # fmt: skip
 
 
 class Previews(QObject):
@@ -66,8 +72,11 @@ class Previews(QObject):
         difference = part.srcnn.astype(np.float32) - part.bicubic.astype(np.float32)
         if source.rgb:
             difference = difference[..., :3].mean(axis=-1)
-        limit = float(np.nanmax(np.abs(difference), initial=0.0)) or 1.0
-        plain |= {"colormap": "PiYG", "contrast_limits": (-limit, limit)}
+        # A few sharp points would leave all the rest black.
+        finite = np.abs(difference[np.isfinite(difference)])
+        limit = float(np.percentile(finite, 99.8)) if finite.size else 0.0
+        limit = limit or float(finite.max(initial=0.0)) or 1.0
+        plain |= {"colormap": DIVERGING, "contrast_limits": (-limit, limit)}
         shown = {"SRCNN": (part.srcnn, looks), "bicubic": (part.bicubic, looks)}
         shown["difference"] = (difference, {**plain, "rgb": False})
         for kind in reversed(PREVIEWS):

@@ -1,8 +1,8 @@
 """One job at a time beside the window.
 
-napari's own workers run in Qt's thread pool. A program that ends while one of them works, or imports
-torch, is taken apart under it: that was seen to hang and to crash. So the thread here is Python's,
-is waited for before anything is taken apart, and may outlive its window.
+napari's own workers run in Qt's thread pool. A program that ends while one of them works, or
+imports torch, is taken apart under it: that was seen to hang and to crash. So the thread here is
+Python's, is waited for before anything is taken apart, and may outlive its window.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ class _Job(threading.Thread):
         self, name: str, generator: Generator, arguments: tuple[Any, ...],
         cancel: threading.Event, runner: Runner,
     ) -> None:  # fmt: skip
-        # Python waits for threads that are no daemons, and only then calls what has to be done at
-        # exit: too late to stop a long job, but just right for an import that must be whole by then.
+        # Python waits for threads that are no daemons, and only then does what is left to do at
+        # exit: too late to stop a long job, but right for an import that must be whole by then.
         super().__init__(name=f"napari-srcnn {generator.__name__}", daemon=bool(name))
         self.is_named, self.cancel = bool(name), cancel
         self._generator, self._arguments, self._runner = generator, arguments, runner

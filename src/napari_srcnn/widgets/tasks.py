@@ -76,11 +76,11 @@ def upscale_layers(
         yield Failed(sentence(error))
         return
     total = sum(plan.network_pixels for plan in plans)
-    before, began, held = 0, time.perf_counter(), 0
+    before, held = 0, 0
     for number, plan in enumerate(plans):
         in_memory = held + plan.nbytes <= limit
         held += plan.nbytes * in_memory
-        track = _Track(number, plan, tasks, before, total, began)
+        track = _Track(number, plan, tasks, before, total)
         try:
             storage = allocate(plan.shape, plan.dtype, in_memory=in_memory)
         except ValueError as error:
@@ -113,18 +113,20 @@ class _Track:
     """How far a run has come."""
 
     def __init__(
-        self, number: int, plan: UpscalePlan, tasks: Sequence[Task], before: int, total: int,
-        began: float,
-    ) -> None:  # fmt: skip
+        self, number: int, plan: UpscalePlan, tasks: Sequence[Task], before: int, total: int
+    ) -> None:
         self.number, self.plan, self.tasks = number, plan, tasks
-        self.before, self.total, self.began = before, total, began
+        self.before, self.total = before, total
         self.last: Progress | None = None
         self.touched: set[Index] = set()
 
     def step(self, progress: Progress) -> Step:
         done = progress.tiles_done / progress.tiles_total
         fraction = (self.before + done * self.plan.network_pixels) / self.total
-        seconds = time.perf_counter() - self.began
+        # Measuring the best tile is not counted: it happens once.
+        here = done * self.plan.network_pixels
+        later = self.total - self.before - self.plan.network_pixels
+        left = progress.seconds_left + later * progress.seconds / max(here, 1)
         slices = f"Slice {min(progress.slices_done + 1, progress.slices_total)} of "
         text = slices + f"{progress.slices_total}" if progress.slices_total > 1 else ""
         if len(self.tasks) > 1:
@@ -132,7 +134,7 @@ class _Track:
         touched, self.touched = frozenset(self.touched), set()
         return Step(
             task=self.number, fraction=fraction,
-            seconds_left=seconds * (1 - fraction) / max(fraction, 1e-9),
+            seconds_left=left,
             text=text, touched=touched, message=progress.message,
         )  # fmt: skip
 
