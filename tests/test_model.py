@@ -83,6 +83,18 @@ def test_the_fast_form_of_other_kernels_equals_the_plain_one(
         assert (fast(image, NOTHING) - model.correction(image)).abs().max() < 1e-5
 
 
+def test_a_torch_without_onednn_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_network(4, widths=(64, 32), strength=10)
+    image = uniform(1, 1, 40, 40)
+    with torch.inference_mode():
+        fused = fast_correction(model, CPU)(image, NOTHING)
+        # What a build without it says.
+        monkeypatch.setattr(torch.ops, "mkldnn", object())
+        unfused = fast_correction(model, CPU)(image, NOTHING)
+    assert (fused - unfused).abs().max() < 1e-6
+    assert (unfused - model.correction(image)).abs().max() < 1e-5
+
+
 def test_the_fast_form_leaves_the_network_and_the_image_as_they_are() -> None:
     model, image = random_network(4), uniform(1, 1, 40, 40)
     before = {name: value.clone() for name, value in model.state_dict().items()}

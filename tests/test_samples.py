@@ -37,12 +37,12 @@ def test_every_sample_has_a_function_for_napari(name: str) -> None:
 
 def test_the_samples_are_credited_and_small() -> None:
     folder = samples.sample_path("brain").parent
-    credits = (folder / "CREDITS.md").read_text(encoding="utf-8")
+    credited = (folder / "CREDITS.md").read_text(encoding="utf-8")
     files = list(folder.glob("*.tif"))
     assert {path.name for path in files} == {f"{name}.ome.tif" for name in samples.SAMPLES}
-    assert all(path.name in credits for path in files)
+    assert all(path.name in credited for path in files)
     assert sum(path.stat().st_size for path in files) < 3_000_000
-    assert all(sample.license in credits for sample in samples.SAMPLES.values())
+    assert all(sample.license in credited for sample in samples.SAMPLES.values())
 
 
 def test_the_brain_lies_as_in_the_data_it_was_taken_from(shared_data: Path) -> None:

@@ -8,7 +8,7 @@ every dtype, and what an intensity range does is undone exactly.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from napari_srcnn.metrics import LUMA, LUMA_OFFSET, LUMA_TO_RGB
 from napari_srcnn.model import SRCNN, fast_correction
 from napari_srcnn.resize import window_matrix
 from napari_srcnn.tiling import Padding, Tile
+from napari_srcnn.workers import Workers
 
 Color = Literal["gray", "channels", "luma", "rgb"]
 
@@ -74,20 +75,31 @@ def _matrix(
     return torch.tensor(window_matrix(length, scale, start, stop, a)[2], device=device)
 
 
-@dataclass(slots=True)
-class Pending:
-    """A tile that was given to the device; :meth:`result` waits for it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A tile that was computed."""
 
     values: Tensor
     clipped: Tensor
     nonfinite: Tensor
-    event: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A tile that was given to the device; :meth:`result` waits for it."""
+
+    wait: Callable[[], Done]
 
     def result(self) -> tuple[NDArray[Any], int, int]:
-        """Return the pixels (B, S, H, W), how many were clipped, and how many are not finite."""
-        if self.event is not None:
-            self.event.synchronize()
-        return self.values.numpy(), int(self.clipped), int(self.nonfinite)
+        """Return the pixels (B, S, H, W), how many were clipped, and how many are not finite.
+
+        Raises
+        ------
+        RuntimeError
+            If the device ran out of memory (see :func:`napari_srcnn.run.is_out_of_memory`).
+        """
+        done = self.wait()
+        return done.values.numpy(), int(done.clipped), int(done.nonfinite)
 
 
 class Engine:
@@ -136,12 +148,15 @@ class Engine:
             torch.cuda.synchronize(device)
             self._streams = [torch.cuda.Stream(device) for _ in range(2)]  # type: ignore[no-untyped-call]
         self._turn = 0
+        self._on_cpu = device.type == "cpu"
         # A CPU is slower with several planes in one convolution, since they leave its cache.
-        self._together = 1 if device.type == "cpu" else 64
+        self._together = 1 if self._on_cpu else 64
 
-    @property
-    def depth(self) -> int:
-        """Tiles that can be in flight at a time."""
+    def depth(self, workers: Workers | None = None) -> int:
+        """Return how many tiles can be in flight at a time."""
+        if self._on_cpu and workers is not None and workers.count:
+            # One more a thread, so that none waits while a finished one is stored.
+            return 2 * workers.count
         return max(len(self._streams), 1)
 
     def submit(
@@ -151,6 +166,7 @@ class Engine:
         ranges: Sequence[Sequence[IntensityRange]],
         *,
         enhance: bool = True,
+        workers: Workers | None = None,
     ) -> Pending:
         """Start computing a tile.
 
@@ -163,14 +179,24 @@ class Engine:
             One range for each sample but alpha ("luma" and "rgb": one).
         enhance : bool
             False leaves the network out: bicubic alone.
+        workers : Workers, optional
+            Who computes it on a CPU, while the caller goes on; else the caller does it at once.
 
         Returns
         -------
         Pending
         """
         if not self._streams:
-            with torch.inference_mode(), self._precision():
-                return self._compute(_to_tensor(raw), geometry, ranges, enhance)
+
+            def compute() -> Done:
+                # Both are settings of a thread.
+                with torch.inference_mode(), self._precision():
+                    return self._compute(_to_tensor(raw), geometry, ranges, enhance)
+
+            if self._on_cpu and workers is not None and workers.count:
+                return Pending(workers.submit(compute).result)
+            done = compute()
+            return Pending(lambda: done)
         stream = self._streams[self._turn]
         self._turn = (self._turn + 1) % len(self._streams)
         with torch.inference_mode(), self._precision(), torch.cuda.stream(stream):
@@ -181,7 +207,12 @@ class Engine:
             values.copy_(done.values, non_blocking=True)
             event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record(stream)
-            return Pending(values, done.clipped, done.nonfinite, event)
+
+            def wait() -> Done:
+                event.synchronize()
+                return Done(values=values, clipped=done.clipped, nonfinite=done.nonfinite)
+
+            return Pending(wait)
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
@@ -198,7 +229,7 @@ class Engine:
         geometry: Geometry,
         ranges: Sequence[Sequence[IntensityRange]],
         enhance: bool,
-    ) -> Pending:
+    ) -> Done:
         exact = self._exact
         x = raw.to(exact, torch.float64)
         bad = None
@@ -226,7 +257,7 @@ class Engine:
             out = torch.where(reach, torch.nan, out)
             nonfinite = reach.count_nonzero()
         values, clipped = _cast(out, self.dtype)
-        return Pending(values, clipped, nonfinite)
+        return Done(values=values, clipped=clipped, nonfinite=nonfinite)
 
     def _enhance(
         self,

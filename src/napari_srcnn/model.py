@@ -132,20 +132,20 @@ def fast_correction(
 
     Notes
     -----
-    Two exact rearrangements, each measured against the plain form:
+    Three exact rearrangements, each measured against the plain form:
 
-    * The last layer has one output channel, which convolution code is bad at. As a convolution of
-      stride 4 with 16 outputs (the same filter at 16 offsets, zeros elsewhere) and a pixel shuffle
-      it does more arithmetic in a fraction of the time.
-    * Where the middle layer is 1 x 1, all three layers run on the image's 2 x 2 phases without a
-      shuffle between them: the first layer has 4 input channels then, not one.
+    * The first layer has one input channel, which convolution code is bad at. The rows under its
+      filter become channels: nine of them, and a filter that is one row high.
+    * The last layer has one output channel, which convolution code is as bad at. As a convolution
+      of stride 4 with 16 outputs (the same filter at 16 offsets, zeros elsewhere) and a pixel
+      shuffle it does more arithmetic in a fraction of the time.
+    * A layer and its ReLU are one pass through memory, where torch has oneDNN.
     """
     plain = _place(model, device, dtype)
     if model.config.padding == "zeros" or device.type != "cpu":
         # On a GPU cuDNN and MPS have fast kernels for these layers already.
         return plain
-    phased = model.config.kernels[1] == 1 and model.config.channels == 1
-    run = _phased(model, device, dtype) if phased else _blocked(model, device, dtype)
+    run = _rearranged(model, device, dtype)
     halo, skip = model.config.halo, model.config.skip
 
     def correction(enlarged: Tensor, padding: Padding) -> Tensor:
@@ -180,8 +180,10 @@ def _layout(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
-def _blocked(model: SRCNN, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """All layers in channels_last order, the last one as a blocked convolution."""
+def _rearranged(
+    model: SRCNN, device: torch.device, dtype: torch.dtype
+) -> Callable[[Tensor], Tensor]:
+    """All layers in channels_last order; the first on rows as channels, the last in blocks."""
     weight, bias = model.conv3.weight.detach(), _bias(model.conv3).detach()
     channels, width, k, _ = weight.shape
     # pixel_shuffle wants the output channels as (channel, row, column).
@@ -189,57 +191,50 @@ def _blocked(model: SRCNN, device: torch.device, dtype: torch.dtype) -> Callable
     for i in range(BLOCK):
         for j in range(BLOCK):
             blocked[:, i, j, :, i : i + k, j : j + k] = weight
-    last = blocked.flatten(0, 2)
+    first = model.conv1.weight
+    rows = first.shape[2]
     tensors = (
-        model.conv1.weight, _bias(model.conv1), model.conv2.weight, _bias(model.conv2),
-        last, bias.repeat_interleave(BLOCK * BLOCK),
+        first.flatten(1, 2)[:, :, None], _bias(model.conv1), model.conv2.weight,
+        _bias(model.conv2), blocked.flatten(0, 2), bias.repeat_interleave(BLOCK * BLOCK),
     )  # fmt: skip
     w1, b1, w2, b2, w3, b3 = (_layout(t.detach(), device, dtype) for t in tensors)
+    convolve_relu = _fused(w1, b1) or _unfused
 
     def run(x: Tensor) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
-        x = F.conv2d(x, w1, b1).relu_()
-        x = F.conv2d(x, w2, b2).relu_()
+        x = x.unfold(2, rows, 1).permute(0, 2, 3, 1, 4).flatten(3)
+        x = convolve_relu(x.permute(0, 3, 1, 2), w1, b1)
+        x = convolve_relu(x, w2, b2)
         return F.pixel_shuffle(F.conv2d(x, w3, b3, stride=BLOCK), BLOCK)
 
     return run
 
 
-def _phased(model: SRCNN, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """All layers on 2 x 2 phases; the middle one is 1 x 1, so each phase passes it by itself."""
-    first, last = model.conv1.weight.detach(), model.conv3.weight.detach()
-    (n, _, k1, _), (_, m, k3, _) = first.shape, last.shape
-    side = (k1 + 1 + 1) // 2  # phase pixels that a filter at offset 0 or 1 spans
-    w1 = torch.zeros(4, n, 4, side, side)
-    for a in (0, 1):
-        for b in (0, 1):
-            for i in range(k1):
-                for j in range(k1):
-                    phase = (a + i) % 2 * 2 + (b + j) % 2
-                    w1[a * 2 + b, :, phase, (a + i) // 2, (b + j) // 2] = first[:, 0, i, j]
-    side = (BLOCK + k3) // 2
-    w3 = torch.zeros(BLOCK, BLOCK, 4, m, side, side)
-    for u in range(BLOCK):
-        for v in range(BLOCK):
-            for i in range(k3):
-                for j in range(k3):
-                    phase = (u + i) % 2 * 2 + (v + j) % 2
-                    w3[u, v, phase, :, (u + i) // 2, (v + j) // 2] = last[0, :, i, j]
-    tensors = (
-        w1.flatten(0, 1), _bias(model.conv1).repeat(4),
-        model.conv2.weight.flatten(1), _bias(model.conv2),
-        w3.flatten(0, 1).flatten(1, 2), _bias(model.conv3).repeat(BLOCK * BLOCK),
-    )  # fmt: skip
-    c1, b1, c2, b2, c3, b3 = (_layout(t.detach(), device, dtype) for t in tensors)
+def _unfused(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.conv2d(x, weight, bias).relu_()
 
-    def run(x: Tensor) -> Tensor:
-        x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
-        x = F.conv2d(x, c1, b1).relu_()
-        # A 1 x 1 convolution of four phases is one matrix product over their pixels, which is
-        # several times faster than groups. In channels_last order both views are free.
-        batch, _, height, width = x.shape
-        x = F.linear(x.permute(0, 2, 3, 1).reshape(-1, n), c2, b2).relu_()
-        x = x.view(batch, height, width, 4 * m).permute(0, 3, 1, 2)
-        return F.pixel_shuffle(F.conv2d(x, c3, b3, stride=BLOCK // 2), BLOCK)
 
-    return run
+def _fused(weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+    """Return oneDNN's convolution with a ReLU, or None where torch has none or it does not hold.
+
+    torch makes it for its own compiler and promises nothing about it, so it is tried first.
+    """
+
+    def fused(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, weight, bias, (0, 0), (1, 1), (1, 1), 1, "relu", [], ""
+        )
+        return out
+
+    generator = torch.Generator().manual_seed(0)
+    shape = (1, weight.shape[1], 8, weight.shape[3] + 7)
+    x = _layout(torch.randn(shape, generator=generator), weight.device, weight.dtype)
+    expected = _unfused(x, weight, bias)
+    try:
+        found = fused(x, weight, bias)
+    except (AttributeError, RuntimeError, TypeError):
+        return None
+    tolerance = 100 * torch.finfo(weight.dtype).eps * float(expected.abs().max())
+    holds = found.shape == expected.shape and torch.allclose(
+        found, expected, rtol=0, atol=tolerance
+    )
+    return fused if holds else None

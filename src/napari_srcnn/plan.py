@@ -24,6 +24,7 @@ from napari_srcnn.model import SRCNN
 from napari_srcnn.request import Request
 from napari_srcnn.tiling import Tile, tile_grid
 from napari_srcnn.weights import ModelInfo
+from napari_srcnn.workers import Workers
 
 # A source plane up to this size is read once and kept; of a larger one, a band of rows at a time.
 PLANE_LIMIT = 256 << 20
@@ -185,13 +186,14 @@ class UpscalePlan:
         tile: Tile,
         *,
         enhance: bool = True,
+        workers: Workers | None = None,
     ) -> Pending:
         """Start computing one tile of the output, of one slice or of several alike."""
         geometry = self._geometry(tile)
         windows = [reader.window(geometry.rows, geometry.columns) for reader in readers]
         # Bicubic knows no intensities, so the stack is not read to measure them.
         ranges = [self.request.ranges_of(i, self.ranges) for i in indices] if enhance else []
-        return engine.submit(np.stack(windows), geometry, ranges, enhance=enhance)
+        return engine.submit(np.stack(windows), geometry, ranges, enhance=enhance, workers=workers)
 
     def region(self, region: Sequence[Any], *, enhance: bool = True) -> NDArray[Any]:
         """Compute a part of the result; equal to that part of the whole.

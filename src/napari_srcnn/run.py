@@ -15,14 +15,28 @@ from numpy.typing import NDArray
 
 import napari_srcnn
 from napari_srcnn import calibration
-from napari_srcnn.device import device_label
+from napari_srcnn.device import device_label, free_ram
 from napari_srcnn.engine import Pending
 from napari_srcnn.messages import Index, Progress, Report
 from napari_srcnn.plan import PlaneReader, to_plane
 from napari_srcnn.tiling import Tile, tile_grid
+from napari_srcnn.workers import Workers
 
 if TYPE_CHECKING:
     from napari_srcnn.plan import UpscalePlan
+
+
+class _Slices:
+    """Slices that pass together, and how many of their tiles are not stored yet."""
+
+    def __init__(self, run: Run, indices: Sequence[Index]) -> None:
+        plan, self.indices = run.plan, indices
+        self.readers = [PlaneReader(plan.source, index, plan.request) for index in indices]
+        self.planes: list[NDArray[Any]] = [
+            run.out[index] if run.direct else np.empty(plan.shape[len(index) :], plan.dtype)
+            for index in indices
+        ]
+        self.left = 0
 
 
 class Run:
@@ -44,7 +58,7 @@ class Run:
         height, width = (n * plan.scale for n in plan.request.plane)
         self.height, self.width = height, width
         self.began = time.perf_counter()
-        self.slices_done = self.tiles_done = 0
+        self.begun = self.slices_done = self.tiles_done = 0
         self.pixels_done = self.clipped = self.nonfinite = 0
         self.said: list[str] = []
         self.unsaid: list[str] = []
@@ -58,88 +72,118 @@ class Run:
         """Do the work; see :meth:`UpscalePlan.run`."""
         if self.plan.request.note:
             self.say(self.plan.request.note)
-        # Running out of memory makes the batch smaller on the way.
-        while self.slices_done < len(self.order):
-            start = self.slices_done
-            yield from self._slices(self.order[start : start + self.batch])
+        with Workers(self._threads()) as workers:
+            yield from self._tiles(workers)
         yield self._report()
 
-    def _slices(self, indices: Sequence[Index]) -> Iterator[Progress]:
-        """Do the same tiles of several slices together (of one slice, on a CPU)."""
-        plan = self.plan
-        readers = [PlaneReader(plan.source, index, plan.request) for index in indices]
-        planes = [self._target(index) for index in indices]
-        queue = deque(tile_grid(self.height, self.width, self.tile))
-        pending: deque[tuple[Tile, Pending]] = deque()
-        while queue or pending:
-            if queue and len(pending) < self.engine.depth:
-                tile = queue.popleft()
+    def _threads(self) -> int:
+        """Return how many tiles to compute at a time on the CPU, with one thread each.
+
+        With 0 they are computed one by one, each by all threads: where there are fewer tiles than
+        threads, or where a tile is so large (its user said so) that memory holds only a few.
+        """
+        threads = torch.get_num_threads()
+        side_y, side_x = min(self.tile, self.height), min(self.tile, self.width)
+        needed = calibration.bytes_per_pixel(self.plan.model.config, half=False) * side_y * side_x
+        enough = threads * needed <= free_ram() // 4
+        return threads if enough and self._grid_size() * len(self.order) >= threads else 0
+
+    def _grid_size(self) -> int:
+        """Return how many tiles a slice has."""
+        return math.ceil(self.height / self.tile) * math.ceil(self.width / self.tile)
+
+    def _tiles(self, workers: Workers) -> Iterator[Progress]:
+        """Keep the device busy with tiles, across slices, and store them in their order."""
+        waiting: deque[tuple[_Slices, Tile]] = deque()
+        pending: deque[tuple[_Slices, Tile, Pending]] = deque()
+        while waiting or pending or self.begun < len(self.order):
+            more = bool(waiting) or self.begun < len(self.order)
+            if more and len(pending) < self.engine.depth(workers):
+                if not waiting:
+                    # Running out of memory makes the batch smaller on the way.
+                    slices = _Slices(self, self.order[self.begun : self.begun + self.batch])
+                    self.begun += len(slices.indices)
+                    grid = tile_grid(self.height, self.width, self.tile)
+                    slices.left = len(grid)
+                    waiting.extend((slices, tile) for tile in grid)
+                slices, tile = waiting.popleft()
                 if max(tile.height, tile.width) > self.tile:
-                    queue.extendleft(reversed(list(tile.split())))
+                    parts = list(tile.split())
+                    slices.left += len(parts) - 1
+                    waiting.extendleft((slices, part) for part in reversed(parts))
                     continue
                 try:
-                    pending.append((tile, plan.submit(self.engine, readers, indices, tile)))
+                    work = self.plan.submit(
+                        self.engine, slices.readers, slices.indices, tile, workers=workers
+                    )
+                    pending.append((slices, tile, work))
+                    continue
                 except RuntimeError as error:
                     if not is_out_of_memory(error):
                         raise
-                    queue.appendleft(tile)
-                    # What is in flight is written first: it holds memory.
-                    while pending:
-                        tile, work = pending.popleft()
-                        self._store(tile, work, planes)
-                        yield from self._progress(tile, indices, left=len(queue) + len(pending))
-                    self._shrink(error, queue[0])
-                continue
-            tile, work = pending.popleft()
-            self._store(tile, work, planes)
-            left = len(queue) + len(pending)
-            if not left and not self.direct:
-                for index, plane in zip(indices, planes, strict=True):
-                    self.out[index] = plane
-            yield from self._progress(tile, indices, left=left)
+                    failure = error
+                waiting.appendleft((slices, tile))
+                # What is in flight is written first: it holds memory.
+                while pending:
+                    yield from self._finish(pending, waiting)
+                self._shrink(failure, tile)
+            else:
+                yield from self._finish(pending, waiting)
 
-    def _target(self, index: Index) -> NDArray[Any]:
-        """Return the array that a slice's tiles are written into."""
-        if self.direct:
-            view: NDArray[Any] = self.out[index]
-            return view
-        return np.empty(self.plan.shape[len(index) :], self.plan.dtype)
-
-    def _store(self, tile: Tile, work: Pending, planes: Sequence[NDArray[Any]]) -> None:
-        values, clipped, nonfinite = work.result()
-        for plane, pixels in zip(planes, values, strict=True):
+    def _finish(
+        self,
+        pending: deque[tuple[_Slices, Tile, Pending]],
+        waiting: deque[tuple[_Slices, Tile]],
+    ) -> Iterator[Progress]:
+        """Store the tile that was begun first; without memory for it, have it begun anew."""
+        slices, tile, work = pending.popleft()
+        try:
+            values, clipped, nonfinite = work.result()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            waiting.appendleft((slices, tile))
+            self._shrink(error, tile)
+            return
+        for plane, pixels in zip(slices.planes, values, strict=True):
             plane[tile.slices] = to_plane(pixels, self.plan.request)
         self.clipped += clipped
         self.nonfinite += nonfinite
+        slices.left -= 1
+        if not slices.left and not self.direct:
+            for index, plane in zip(slices.indices, slices.planes, strict=True):
+                self.out[index] = plane
+        left = sum(len(entry[0].indices) for queue in (waiting, pending) for entry in queue)
+        yield from self._progress(tile, slices, left=left)
 
-    def _progress(self, tile: Tile, indices: Sequence[Index], *, left: int) -> Iterator[Progress]:
-        """Yield a message for each slice that the tile was written to; `left` are its others."""
+    def _progress(self, tile: Tile, slices: _Slices, *, left: int) -> Iterator[Progress]:
+        """Yield a message for each slice that the tile was written to; `left` tiles are begun."""
         # All of them are written already: closing the generator here must not lose count.
-        first_done = self.slices_done
-        self.tiles_done += len(indices)
-        self.pixels_done += tile.height * tile.width * len(indices)
-        if not left:
-            self.slices_done += len(indices)
+        first_done, together = self.slices_done, len(slices.indices)
+        self.tiles_done += together
+        self.pixels_done += tile.height * tile.width * together
+        if not slices.left:
+            self.slices_done += together
         seconds = time.perf_counter() - self.began
         pixels_left = self.height * self.width * len(self.order) - self.pixels_done
         seconds_left = seconds * pixels_left / self.pixels_done
-        grid = math.ceil(self.height / self.tile) * math.ceil(self.width / self.tile)
-        slices_left = len(self.order) - first_done - len(indices)
-        total = self.tiles_done + left * len(indices) + grid * slices_left
+        total = self.tiles_done + left + self._grid_size() * (len(self.order) - self.begun)
         message = " ".join(self.unsaid)
         self.unsaid.clear()
-        for number, index in enumerate(indices, start=1):
+        for number, index in enumerate(slices.indices, start=1):
             yield Progress(
-                tiles_done=self.tiles_done - len(indices) + number, tiles_total=total,
-                slices_done=self.slices_done if left else first_done + number,
+                tiles_done=self.tiles_done - together + number, tiles_total=total,
+                slices_done=self.slices_done if slices.left else first_done + number,
                 slices_total=len(self.order), index=index,
-                region=(tile.y0, tile.y1, tile.x0, tile.x1), finished_slice=not left,
+                region=(tile.y0, tile.y1, tile.x0, tile.x1), finished_slice=not slices.left,
                 seconds=seconds, seconds_left=seconds_left, message=message,
             )  # fmt: skip
             message = ""
 
     def _shrink(self, error: RuntimeError, failed: Tile) -> None:
         """Halve the tile after running out of memory; at its smallest, go on on the CPU."""
+        if max(failed.height, failed.width) > self.tile:
+            return  # It was begun before the tile that failed first.
         label = device_label(self.engine.device)
         if self.engine.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -19,6 +19,7 @@ from napari_srcnn.io import ome_xml
 from napari_srcnn.io.stack import Stack, StackError, check_axes
 from napari_srcnn.io.tiff import stack_name
 from napari_srcnn.io.units import PIXEL, is_length
+from napari_srcnn.messages import format_bytes
 
 if TYPE_CHECKING:
     import os
@@ -261,8 +262,8 @@ class OmeTiffWriter:
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise StackError(
-                f"{self.path.name} takes {needed / 1e6:,.0f} MB and {folder} has only "
-                f"{free / 1e6:,.0f} MB free"
+                f"{self.path.name} takes {format_bytes(needed)} and {folder} has only "
+                f"{format_bytes(free)} free"
             )
 
     def _resolution(self) -> tuple[tuple[float, float] | None, str | None]:
