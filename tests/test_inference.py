@@ -925,7 +925,7 @@ def test_a_tile_is_measured_once_and_remembered(own_home: Path) -> None:
         (999_999, "1 MB"),
         (83_886_080, "83.9 MB"),
         (2.5e9, "2.5 GB"),
-        (4e15, "4e+03 TB"),
+        (4e15, "4,000 TB"),
     ],
 )
 def test_bytes_are_written_for_reading(number: float, text: str) -> None:

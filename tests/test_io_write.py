@@ -300,7 +300,7 @@ def test_a_stack_can_be_written_over_its_own_file(tmp_path: Path) -> None:
         ({"path": "no/folder/a.ome.tif"}, "there is no folder"),
         ({"path": "folder.ome.tif"}, "is a folder"),
         ({"path": "there.ome.tif"}, "exists already"),
-        ({"shape": (10**9, 2000, 3000)}, "MB free"),
+        ({"shape": (10**9, 2000, 3000)}, "B free"),
     ],
     ids=str,
 )

@@ -12,7 +12,7 @@ from skimage.io import imread
 
 from napari_srcnn.dataset import crop_to_multiple
 from napari_srcnn.metrics import psnr, rgb_to_y, shave
-from napari_srcnn.resize import axis_weights, cubic, imresize, window_matrix
+from napari_srcnn.resize import axis_weights, canonical_window, cubic, imresize, window_matrix
 
 
 def ramp(side: int) -> NDArray[np.float64]:
@@ -192,6 +192,21 @@ def test_a_windows_matrix_is_shared_and_so_cannot_be_changed() -> None:
     _, _, matrix = window_matrix(10, 2, 0, 20)
     with pytest.raises(ValueError, match="read-only"):
         matrix[0, 0] = 1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_windows_away_from_the_border_are_one_window_moved(scale: int) -> None:
+    length, size = 200, 35
+    kinds = set()
+    for start in range(0, length * scale - size, 7):
+        moved, window = canonical_window(length, scale, start, start + size)
+        kinds.add(window)
+        low, high, matrix = window_matrix(length, scale, start, start + size)
+        canonical_low, canonical_high, canonical = window_matrix(*window)
+        assert (low, high) == (moved + canonical_low, moved + canonical_high)
+        assert np.abs(matrix - canonical).max() < 1e-12
+    # One for each phase and, besides, those near the borders.
+    assert len(kinds) < 20
 
 
 @pytest.mark.parametrize("boundary", ["symmetric", "edge"])

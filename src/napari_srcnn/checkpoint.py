@@ -70,6 +70,9 @@ def read_header(path: str | Path) -> tuple[SRCNNConfig, dict[str, Any]]:
         ) from error
     config, card = _parse(path, header)
     _check_tensors(path, header, config)
+    # Known before torch, which takes seconds to load, finds it out.
+    if path.stat().st_size != 8 + length + 4 * config.parameters:
+        raise CheckpointError(f"{path.name} is damaged or cut short; get it again.")
     return config, card
 
 

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from napari_srcnn.intensity import IntensityRange, integer_limits
 from napari_srcnn.metrics import LUMA, LUMA_OFFSET, LUMA_TO_RGB
 from napari_srcnn.model import SRCNN, fast_correction
-from napari_srcnn.resize import window_matrix
+from napari_srcnn.resize import canonical_window, window_matrix
 from napari_srcnn.tiling import Padding, Tile
 from napari_srcnn.workers import Workers
 
@@ -57,17 +57,17 @@ def tile_geometry(tile: Tile, plane: tuple[int, int], scale: int, halo: int, a: 
     """Return what `tile` needs of a source plane of shape `plane` (Y, X)."""
     height, width = (n * scale for n in plane)
     computed, padding = tile.with_halo(halo, height, width)
-    enlarge_y = (plane[0], scale, computed.y0, computed.y1, a)
-    enlarge_x = (plane[1], scale, computed.x0, computed.x1, a)
-    y_low, y_high, _ = window_matrix(*enlarge_y)
-    x_low, x_high, _ = window_matrix(*enlarge_x)
+    row, enlarge_y = canonical_window(plane[0], scale, computed.y0, computed.y1)
+    column, enlarge_x = canonical_window(plane[1], scale, computed.x0, computed.x1)
+    y_low, y_high, _ = window_matrix(*enlarge_y, a)
+    x_low, x_high, _ = window_matrix(*enlarge_x, a)
     return Geometry(
-        rows=slice(y_low, y_high), columns=slice(x_low, x_high),
-        enlarge_y=enlarge_y, enlarge_x=enlarge_x, padding=padding,
+        rows=slice(row + y_low, row + y_high), columns=slice(column + x_low, column + x_high),
+        enlarge_y=(*enlarge_y, a), enlarge_x=(*enlarge_x, a), padding=padding,
     )  # fmt: skip
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _matrix(
     device: torch.device, length: int, scale: int, start: int, stop: int, a: float
 ) -> Tensor:
@@ -340,8 +340,8 @@ def _cast(values: Tensor, dtype: np.dtype[Any]) -> tuple[Tensor, Tensor]:
     if dtype.kind in "iu":
         low, high = integer_limits(dtype)
         values = values.round()
-        inside = (values >= low) & (values <= high)
-        # NaN is not inside either: in an integer image it becomes the lower limit.
+        # NaN becomes the lower limit, and is counted by itself.
+        inside = ((values >= low) & (values <= high)) | values.isnan()
         values = values.nan_to_num(nan=low).clamp(low, high)
     elif dtype.itemsize < 8:
         high = float(np.finfo(dtype).max)

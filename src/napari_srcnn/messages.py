@@ -108,4 +108,4 @@ def format_bytes(number: float) -> str:
         if number < 999.5:
             return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
         number /= 1000
-    return f"{number:.3g} TB"
+    return f"{number:.3g} TB" if number < 999.5 else f"{number:,.0f} TB"

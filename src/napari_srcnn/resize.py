@@ -19,6 +19,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+# Source samples that an enlarging cubic reaches from where it stands, and one to spare.
+_REACH = 3
+
 Boundary = Literal["symmetric", "edge"]
 
 
@@ -104,7 +107,34 @@ def axis_weights(
     return AxisWeights(indices=indices, weights=weights)
 
 
-@lru_cache(maxsize=512)
+def canonical_window(
+    length: int, scale: int, start: int, stop: int
+) -> tuple[int, tuple[int, int, int, int]]:
+    """Return the window of a shorter axis that has the same weights.
+
+    All windows of one size that begin at the same phase and keep away from the border are one
+    window, moved: its matrix is made once and not for each tile of a large image.
+
+    Parameters
+    ----------
+    length, scale, start, stop : int
+        As in :func:`window_matrix`.
+
+    Returns
+    -------
+    moved : int
+        Source samples between the two.
+    window : tuple of int
+        `length`, `scale`, `start` and `stop` of the canonical one.
+    """
+    moved = start // scale - _REACH
+    end = -(-stop // scale) + _REACH
+    if moved <= 0 or end > length:
+        return 0, (length, scale, start, stop)
+    return moved, (end - moved, scale, start - moved * scale, stop - moved * scale)
+
+
+@lru_cache(maxsize=32)
 def window_matrix(
     length: int, scale: int, start: int, stop: int, a: float = -0.5
 ) -> tuple[int, int, NDArray[np.float64]]:

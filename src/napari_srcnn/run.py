@@ -118,10 +118,10 @@ class Run:
                     )
                     pending.append((slices, tile, work))
                     continue
-                except RuntimeError as error:
+                except (RuntimeError, MemoryError) as error:
                     if not is_out_of_memory(error):
                         raise
-                    failure = error
+                    failure: RuntimeError | MemoryError = error
                 waiting.appendleft((slices, tile))
                 # What is in flight is written first: it holds memory.
                 while pending:
@@ -139,7 +139,7 @@ class Run:
         slices, tile, work = pending.popleft()
         try:
             values, clipped, nonfinite = work.result()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             waiting.appendleft((slices, tile))
@@ -180,7 +180,7 @@ class Run:
             )  # fmt: skip
             message = ""
 
-    def _shrink(self, error: RuntimeError, failed: Tile) -> None:
+    def _shrink(self, error: RuntimeError | MemoryError, failed: Tile) -> None:
         """Halve the tile after running out of memory; at its smallest, go on on the CPU."""
         if max(failed.height, failed.width) > self.tile:
             return  # It was begun before the tile that failed first.
@@ -229,11 +229,11 @@ class Run:
         )  # fmt: skip
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """Tell whether torch ran out of memory (CUDA has a type for it, the CPU and Metal have not)."""
     text = str(error).lower()
     return (
-        isinstance(error, torch.OutOfMemoryError)
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
         or "out of memory" in text
         or "can't allocate memory" in text
         or "not enough memory" in text
