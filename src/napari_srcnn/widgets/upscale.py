@@ -84,7 +84,8 @@ class UpscaleWidget(Panel):
         self._connect()
         self._show_layers()
         # The click is answered first; what takes seconds goes on beside the window.
-        QTimer.singleShot(0, self._prepare)
+        # The widget is drawn first: an import holds the lock that drawing needs.
+        QTimer.singleShot(200, self._prepare)
 
     def _prepare(self) -> None:
         self.runner.prepare(settings.load_in_background)
