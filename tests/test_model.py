@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.ndimage import correlate
 from torch.nn import functional as F
 
 from napari_srcnn.config import PRESETS
-from napari_srcnn.model import SRCNN, SRCNNConfig, fast_correction
+from napari_srcnn.model import SRCNN, SRCNNConfig, fast_correction, fast_forward
 from napari_srcnn.tiling import Padding
 
 NOTHING = Padding(top=0, bottom=0, left=0, right=0)
@@ -93,6 +94,24 @@ def test_a_torch_without_onednn_gives_the_same(monkeypatch: pytest.MonkeyPatch) 
         unfused = fast_correction(model, CPU)(image, NOTHING)
     assert (fused - unfused).abs().max() < 1e-6
     assert (unfused - model.correction(image)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_fast_form_for_training_has_the_plain_ones_gradients(name: str, channels: int) -> None:
+    model = random_network(2, kernels=PRESETS[name], channels=channels, strength=10)
+    halo = model.config.halo
+    image = uniform(2, channels, 12 + 2 * halo, 16 + 2 * halo)
+    outs, gradients = [], []
+    for forward in (model, functools.partial(fast_forward, model)):
+        model.zero_grad()
+        outs.append(forward(image))
+        outs[-1].square().mean().backward()
+        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    assert (outs[0] - outs[1]).abs().max() < 1e-5
+    assert len(gradients[0]) == len(gradients[1]) == 6
+    for plain, fast in zip(*gradients, strict=True):
+        assert (plain - fast).abs().max() < 1e-5 * plain.abs().max() + 1e-7
 
 
 def test_the_fast_form_leaves_the_network_and_the_image_as_they_are() -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from napari_srcnn.config import DEFAULT_WIDTHS, PRESETS, SRCNNConfig
 from napari_srcnn.tiling import Padding
 
-__all__ = ["DEFAULT_WIDTHS", "PRESETS", "SRCNN", "SRCNNConfig", "fast_correction"]
+__all__ = ["DEFAULT_WIDTHS", "PRESETS", "SRCNN", "SRCNNConfig", "fast_correction", "fast_forward"]
 
 
 class SRCNN(nn.Module):
@@ -184,29 +184,66 @@ def _rearranged(
     model: SRCNN, device: torch.device, dtype: torch.dtype
 ) -> Callable[[Tensor], Tensor]:
     """All layers in channels_last order; the first on rows as channels, the last in blocks."""
-    weight, bias = model.conv3.weight.detach(), _bias(model.conv3).detach()
-    channels, width, k, _ = weight.shape
-    # pixel_shuffle wants the output channels as (channel, row, column).
-    blocked = torch.zeros(channels, BLOCK, BLOCK, width, k + BLOCK - 1, k + BLOCK - 1)
-    for i in range(BLOCK):
-        for j in range(BLOCK):
-            blocked[:, i, j, :, i : i + k, j : j + k] = weight
-    first = model.conv1.weight
-    rows = first.shape[2]
+    rows = model.conv1.kernel_size[0]
     tensors = (
-        first.flatten(1, 2)[:, :, None], _bias(model.conv1), model.conv2.weight,
-        _bias(model.conv2), blocked.flatten(0, 2), bias.repeat_interleave(BLOCK * BLOCK),
+        _rows_weight(model.conv1.weight), _bias(model.conv1), model.conv2.weight,
+        _bias(model.conv2), _block_weight(model.conv3.weight),
+        _bias(model.conv3).repeat_interleave(BLOCK * BLOCK),
     )  # fmt: skip
     w1, b1, w2, b2, w3, b3 = (_layout(t.detach(), device, dtype) for t in tensors)
     convolve_relu = _fused(w1, b1) or _unfused
 
     def run(x: Tensor) -> Tensor:
-        x = x.unfold(2, rows, 1).permute(0, 2, 3, 1, 4).flatten(3)
-        x = convolve_relu(x.permute(0, 3, 1, 2), w1, b1)
+        x = convolve_relu(_rows_as_channels(x, rows), w1, b1)
         x = convolve_relu(x, w2, b2)
         return F.pixel_shuffle(F.conv2d(x, w3, b3, stride=BLOCK), BLOCK)
 
     return run
+
+
+def _rows_as_channels(x: Tensor, rows: int) -> Tensor:
+    """Turn (B, C, H, W) into (B, C * rows, H - rows + 1, W), in channels_last order."""
+    return x.unfold(2, rows, 1).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
+
+
+def _rows_weight(weight: Tensor) -> Tensor:
+    """Return the first layer's filters for :func:`_rows_as_channels`."""
+    return weight.flatten(1, 2)[:, :, None]
+
+
+def _block_weight(weight: Tensor) -> Tensor:
+    """Return the last layer's filters at each offset of a block, as pixel_shuffle wants them."""
+    free = BLOCK - 1
+    offsets = [
+        F.pad(weight, (j, free - j, i, free - i)) for i in range(BLOCK) for j in range(BLOCK)
+    ]
+    return torch.stack(offsets, 1).flatten(0, 1)
+
+
+def fast_forward(model: SRCNN, enlarged: Tensor) -> Tensor:
+    """Return ``model(enlarged)``, rearranged as :func:`fast_correction` is, with gradients.
+
+    Parameters
+    ----------
+    model : SRCNN
+        With valid convolutions.
+    enlarged : Tensor, shape (B, C, H + 2 halo, W + 2 halo)
+        On a CPU; H and W multiples of 4.
+
+    Returns
+    -------
+    Tensor, shape (B, C, H, W)
+    """
+    first, middle, last = model.conv1, model.conv2, model.conv3
+    cl = torch.channels_last
+    x = _rows_as_channels(enlarged, first.kernel_size[0])
+    weight = _rows_weight(first.weight).contiguous(memory_format=cl)
+    x = F.relu(F.conv2d(x, weight, _bias(first)), inplace=True)
+    x = F.relu(F.conv2d(x, middle.weight, _bias(middle)), inplace=True)
+    weight = _block_weight(last.weight).contiguous(memory_format=cl)
+    bias = _bias(last).repeat_interleave(BLOCK * BLOCK)
+    out = F.pixel_shuffle(F.conv2d(x, weight, bias, stride=BLOCK), BLOCK)
+    return out + _crop(enlarged, model.config.halo) if model.config.skip else out
 
 
 def _unfused(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
