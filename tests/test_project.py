@@ -28,7 +28,17 @@ PACKAGE = SOURCE / "napari_srcnn"
 # A new module gets its floor here. An import points down or along, never up.
 FLOORS = {
     0: {"config", "degrade", "intensity", "metrics", "paths", "resize", "tiling"},
-    1: {"calibration", "checkpoint", "device", "engine", "layouts", "model", "weights", "workers"},
+    1: {
+        "calibration",
+        "checkpoint",
+        "device",
+        "engine",
+        "layouts",
+        "model",
+        "muon",
+        "weights",
+        "workers",
+    },
     2: {"dataset", "evaluation", "inference", "messages", "plan", "request", "run", "training"},
     3: {"batch", "cli", "demo", "io", "samples", "widgets"},
 }

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from napari_srcnn.config import SRCNNConfig
 from napari_srcnn.dataset import Pair, find_images, make_pair, read_luma
 from napari_srcnn.model import SRCNN
-from napari_srcnn.training import TrainConfig, TrainMessage, train, validate
+from napari_srcnn.muon import orthogonal
+from napari_srcnn.training import LOSSES, TrainConfig, TrainMessage, train, validate
 
 NETWORK = SRCNNConfig(kernels=(3, 1, 3), widths=(6, 4))
 SHORT = TrainConfig(steps=25, batch=2, crop=12, warmup=5, validate_every=10, seed=3)
@@ -61,7 +62,7 @@ def equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def untimed(message: TrainMessage) -> TrainMessage:
-    return dataclasses.replace(message, seconds=0.0, megapixels_per_second=0.0)
+    return dataclasses.replace(message, seconds=0.0, megapixels_per_second=0.0, seconds_left=0.0)
 
 
 # -- the same again -------------------------------------------------------------------------------
@@ -146,9 +147,12 @@ def test_a_state_is_written_whole_or_not_at_all(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left"):
-        next(messages)
+    message, _ = next(messages)
+    assert "run.state was not written" in message.note
+    assert "No space left" in message.note
+    assert "its last state stays" in message.note
     assert state.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [state]
 
 
 def test_the_programs_own_random_numbers_stay_as_they_are() -> None:
@@ -157,6 +161,89 @@ def test_the_programs_own_random_numbers_stay_as_they_are() -> None:
     torch.manual_seed(1)
     run()
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adam"])
+@pytest.mark.parametrize("loss", ["mse", "l1", "charbonnier"])
+def test_every_loss_and_optimizer_learns(optimizer: Any, loss: Any) -> None:
+    config = dataclasses.replace(SHORT, optimizer=optimizer, loss=loss, steps=60, batch=4)
+    messages = [message for message, _ in run(config)]
+    assert messages[-1].psnr > messages[0].psnr
+    assert messages[-1].loss < messages[0].loss
+
+
+def test_a_limit_of_minutes_ends_the_run_and_its_rate() -> None:
+    config = dataclasses.replace(SHORT, steps=10**9, minutes=0.01)
+    messages = [message for message, _ in run(config)]
+    assert 0.6 <= messages[-1].seconds < 5
+    assert messages[-1].step < 10**9
+    assert messages[-1].seconds_left == pytest.approx(0, abs=0.01)
+    assert config.rate(100, 0.6) == pytest.approx(0)
+    assert config.rate(100, 0.3) == pytest.approx(config.learning_rate / 2)
+
+
+class Breaking:
+    """A loss that is no number at some steps."""
+
+    def __init__(self, *steps: int) -> None:
+        self.steps, self.calls = steps, 0
+
+    def __call__(self, out: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return F.mse_loss(out, truth) * (math.nan if self.calls in self.steps else 1)
+
+
+def test_after_a_loss_that_is_no_number_it_goes_on_from_the_best_and_slower(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(LOSSES, "mse", Breaking(13))
+    messages = run()
+    assert [message.step for message, _ in messages] == [10, 20, 25]
+    assert "from the best weights so far, at 0.5 of the rate" in messages[1][0].note
+    assert not messages[0][0].note
+    assert not messages[2][0].note
+    assert all(value.isfinite().all() for value in messages[-1][1].values())
+
+
+def test_a_loss_that_stays_no_number_ends_it_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(LOSSES, "mse", Breaking(*range(5, 100)))
+    with pytest.raises(ValueError, match="broke down several times in a row"):
+        run()
+
+
+def test_without_memory_a_batch_is_halved_and_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def small(out: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        if len(out) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB.")
+        return F.mse_loss(out, truth)
+
+    monkeypatch.setitem(LOSSES, "mse", small)
+    messages = run(dataclasses.replace(SHORT, batch=8))
+    assert [message.step for message, _ in messages] == [10, 20, 25]
+    assert "a batch has 4 crops now" in messages[0][0].note
+    assert "a batch has 2 crops now" in messages[0][0].note
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("steps", 0), ("batch", 0), ("optimizer", "sgd"), ("loss", "huber"),
+        ("learning_rate", -1.0), ("minutes", 0.0),
+    ],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(setting: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{setting} is "):
+        dataclasses.replace(SHORT, **{setting: value})
+
+
+def test_an_orthogonal_matrix_has_singular_values_near_one() -> None:
+    for shape in ((32, 81), (64, 20), (5, 5)):
+        matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        values = torch.linalg.svdvals(orthogonal(1e-4 * matrix))
+        assert values.min() > 0.3
+        assert values.max() < 1.3
 
 
 # -- messages -------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from napari_srcnn.checkpoint import SUFFIX, load_checkpoint, read_header, save_model
 from napari_srcnn.dataset import find_images
-from napari_srcnn.evaluation import evaluate_luma, mean_scores
+from napari_srcnn.evaluation import evaluate, mean_scores
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
@@ -42,7 +42,7 @@ def bundle(run: Path, evaluation: Path) -> None:
     card["psnr"], card["ssim"], card["psnr_over_bicubic"] = {}, {}, {}
     for name in ("Set5", "Set14"):
         bicubic, ours = mean_scores(
-            list(evaluate_luma(find_images(evaluation / name), [run], device="cpu"))
+            list(evaluate(find_images(evaluation / name), [run], device="cpu"))
         )
         card["psnr"][name] = round(ours.psnr, 3)
         card["ssim"][name] = round(ours.ssim, 4)

@@ -68,7 +68,7 @@ def main() -> None:
         "description": DESCRIPTIONS.get(arguments.kernels, "Any image; trained on photographs"),
         "license": "BSD-3-Clause",
         "data": "T91 (91 images) and General-100 (90 images, every tenth held apart), Y of BT.601",
-        "recipe": {**dataclasses.asdict(config), "rescaled": FACTORS, "loss": "mse", "skip": True,
+        "recipe": {**dataclasses.asdict(config), "rescaled": FACTORS, "skip": True,
                    "started_from": arguments.start.stem if arguments.start else None},
         "windows": {"photograph": [0.0, 1.0], "microscope": [0.2, 0.6]},
         "version": napari_srcnn.__version__,

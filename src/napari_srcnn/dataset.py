@@ -78,12 +78,43 @@ def find_images(folder: Path) -> list[Path]:
 
 def read_luma(path: Path) -> NDArray[np.float64]:
     """Read a photograph's Y in 0..1 (BT.601 studio range; a gray image is taken as it is)."""
+    image = _read_photograph(path)
+    if image.ndim == 3:
+        image = rgb_to_y(image)
+    return np.asarray(image, dtype=np.float64) / 255
+
+
+def read_rgb(path: Path) -> NDArray[np.float64]:
+    """Read a photograph's R, G and B in 0..1, shape (Y, X, 3); a gray one has three alike."""
+    image = _read_photograph(path)
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=-1)
+    return np.asarray(image, dtype=np.float64) / 255
+
+
+def _read_photograph(path: Path) -> NDArray[Any]:
+    """Read 8-bit gray (Y, X) or RGB (Y, X, 3), without an alpha channel.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or is no such image.
+    """
     from skimage.io import imread
 
-    image = imread(path)
+    try:
+        image = imread(path)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as an image; it is damaged, or none.") from error
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise ValueError(
+            f"{path} has type {image.dtype} and {image.ndim} axes; photographs of 8 bits, gray or "
+            "RGB, are needed."
+        )
     if image.ndim == 3:
-        image = rgb_to_y(image[..., :3])
-    return np.asarray(image, dtype=np.float64) / 255
+        # Gray with alpha is gray.
+        image = image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
+    return np.asarray(image)
 
 
 def rescaled(image: NDArray[np.float64], factors: Sequence[float]) -> Iterator[NDArray[np.float64]]:

@@ -106,6 +106,17 @@ def free_ram() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Tell whether torch ran out of memory (CUDA has a type for it, the CPU and Metal have not)."""
+    text = str(error).lower()
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+        or "not enough memory" in text
+    )
+
+
 @functools.cache
 def processor_name() -> str:
     """Return the processor's name, to remember measurements by."""

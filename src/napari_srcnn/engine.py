@@ -96,7 +96,7 @@ class Pending:
         Raises
         ------
         RuntimeError
-            If the device ran out of memory (see :func:`napari_srcnn.run.is_out_of_memory`).
+            If the device ran out of memory (see :func:`napari_srcnn.device.is_out_of_memory`).
         """
         done = self.wait()
         return done.values.numpy(), int(done.clipped), int(done.nonfinite)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import napari_srcnn
 from napari_srcnn import calibration
-from napari_srcnn.device import device_label, free_ram
+from napari_srcnn.device import device_label, free_ram, is_out_of_memory
 from napari_srcnn.engine import Pending
 from napari_srcnn.messages import Index, Progress, Report
 from napari_srcnn.plan import PlaneReader, to_plane
@@ -227,14 +227,3 @@ class Run:
             model=plan.model_name, model_sha256=plan.model_sha256, scale=plan.scale,
             version=napari_srcnn.__version__, messages=tuple(self.said), result=self.out,
         )  # fmt: skip
-
-
-def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Tell whether torch ran out of memory (CUDA has a type for it, the CPU and Metal have not)."""
-    text = str(error).lower()
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-        or "not enough memory" in text
-    )

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from napari_srcnn.dataset import CropSampler, Pair
+from napari_srcnn.device import is_out_of_memory
 from napari_srcnn.model import BLOCK, SRCNN, SRCNNConfig, fast_forward
+from napari_srcnn.muon import Muon
+
+
+def charbonnier(out: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean of sqrt(difference² + 0.001²) (Charbonnier et al., ICIP 1994)."""
+    return ((out - truth).square() + 1e-6).sqrt().mean()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss, "l1": F.l1_loss, "charbonnier": charbonnier,
+}  # fmt: skip
+# How often in a row a run steps back to its best weights before it gives up.
+RETREATS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +43,14 @@ class TrainConfig:
         Batches.
     batch, crop : int
         Crops a batch, and pixels a side of a crop.
+    optimizer : {"muon", "adam"}
+        Muon for the filters of the first two layers and Adam for the rest, or Adam for all.
+    loss : {"mse", "l1", "charbonnier"}
+        Mean squared error, mean absolute error, or a smooth form of it.
     learning_rate : float
-        Adam's peak rate, reached after `warmup` steps, then following a cosine to zero.
+        The peak rate, reached after `warmup` steps, then following a cosine to zero.
+    minutes : float, optional
+        Of training; the cosine then ends with them, where they end before the steps.
     average : float
         Decay of the weights' exponential moving average, which is what is measured and saved.
     clip : float
@@ -45,7 +65,10 @@ class TrainConfig:
     steps: int = 20_000
     batch: int = 16
     crop: int = 48
+    optimizer: Literal["muon", "adam"] = "muon"
+    loss: Literal["mse", "l1", "charbonnier"] = "mse"
     learning_rate: float = 1e-3
+    minutes: float | None = None
     warmup: int = 100
     average: float = 0.999
     clip: float = 0.1
@@ -53,12 +76,33 @@ class TrainConfig:
     validate_every: int = 500
     seed: int = 0
 
-    def rate(self, step: int) -> float:
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch", "crop", "validate_every")
+        if small := [name for name in counts if getattr(self, name) < 1]:
+            raise ValueError(f"{small[0]} is {getattr(self, small[0])}; at least 1 is needed.")
+        if self.optimizer not in ("muon", "adam"):
+            raise ValueError(f"optimizer is {self.optimizer!r}; it can be 'muon' or 'adam'.")
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss is {self.loss!r}; it can be {', '.join(LOSSES)}.")
+        if not 0 <= self.learning_rate < 1:
+            raise ValueError(f"learning_rate is {self.learning_rate}; about 0.001 is usual.")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes is {self.minutes}; more than 0 is needed.")
+
+    def progress(self, step: int, seconds: float = 0.0) -> float:
+        """Return how much of the training is done, 0..1."""
+        done = step / self.steps
+        if self.minutes is not None:
+            done = max(done, seconds / (60 * self.minutes))
+        return min(done, 1.0)
+
+    def rate(self, step: int, seconds: float = 0.0) -> float:
         """Return the learning rate of a step."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(self.steps - self.warmup, 1)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        begun = min(self.warmup / self.steps, 0.5)
+        progress = max((self.progress(step, seconds) - begun) / (1 - begun), 0.0)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +113,7 @@ class TrainMessage:
     ----------
     step, steps : int
     loss : float
-        Mean squared error since the last message.
+        The mean since the last message.
     psnr, bicubic_psnr : float
         On the images held apart, in dB, for a peak of 1.
     best : bool
@@ -78,6 +122,9 @@ class TrainMessage:
         Of training, over all runs of it.
     megapixels_per_second : float
         Truth pixels trained on.
+    seconds_left : float
+    note : str
+        What its user should know: a smaller batch, a step back. Empty otherwise.
     """
 
     step: int
@@ -88,6 +135,8 @@ class TrainMessage:
     best: bool
     seconds: float
     megapixels_per_second: float
+    seconds_left: float
+    note: str = ""
 
 
 @torch.inference_mode()
@@ -141,66 +190,196 @@ def train(
     model : SRCNN
         The averaged weights; the same object each time.
     """
-    device = torch.device(device)
-    rng = np.random.default_rng(config.seed)
-    # The program's own random numbers stay as they are: a library has no say in them.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model, averaged = SRCNN(network), SRCNN(network)
-    if start is not None:
-        model.load_state_dict(start.state_dict())
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = averaged.to(device)
-    averaged.load_state_dict(model.state_dict())
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    sampler = CropSampler(groups, crop=config.crop, halo=network.halo, gain=config.gain)
-    step, best, spent = 0, -math.inf, 0.0
-    identity = {"config": asdict(config), "network": network.to_dict()}
-    if state_path is not None and state_path.exists():
-        state = _load_state(state_path, device)
-        if state["identity"] != identity:
-            raise ValueError(
-                f"{state_path} belongs to a run with other settings; remove it or name another."
-            )
-        model.load_state_dict(state["model"])
-        averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-        rng.bit_generator.state = state["rng"]
-        step, best, spent = state["step"], state["best"], state["seconds"]
-    began, first, losses = time.perf_counter() - spent, step, 0.0
     _check_held_apart(held_apart, network)
-    rearranged = device.type == "cpu" and network.padding != "zeros" and config.crop % BLOCK == 0
-    forward = functools.partial(fast_forward, model) if rearranged else model
-    while step < config.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = config.rate(step)
-        enlarged, truth = (torch.from_numpy(i).to(device) for i in sampler.batch(rng, config.batch))
-        if not rearranged:
-            enlarged = enlarged.contiguous(memory_format=torch.channels_last)
-        loss = F.mse_loss(forward(enlarged), truth)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimizer.step()
-        _average(averaged, model, min(config.average, (1 + step) / (10 + step)))
-        losses += loss.item()
-        step += 1
-        if step % config.validate_every and step != config.steps:
+    sampler = CropSampler(groups, crop=config.crop, halo=network.halo, gain=config.gain)
+    state = _State(config, network, torch.device(device), start)
+    if state_path is not None and state_path.exists():
+        state.load(state_path)
+    began, first, losses, notes = time.perf_counter() - state.seconds, state.step, 0.0, []
+    is_over = state.step >= config.steps
+    while not is_over:
+        elapsed = time.perf_counter() - began
+        state.set_rate(config.rate(state.step, elapsed))
+        arrays = sampler.batch(state.rng, state.batch)
+        try:
+            loss = state.learn(*(torch.from_numpy(array).to(state.device) for array in arrays))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or state.batch == 1:
+                raise
+            state.batch //= 2
+            notes.append(f"Memory ran out; a batch has {state.batch} crops now.")
             continue
-        psnr, bicubic = validate(averaged, held_apart, device)
-        is_best, best = psnr > best, max(best, psnr)
-        spent = time.perf_counter() - began
-        loss_mean, losses, first = losses / (step - first), 0.0, step
+        if not math.isfinite(loss):
+            state.step_back()
+            notes.append(
+                "The loss was no number any more; training goes on from the best weights so far, "
+                f"at {state.slower:g} of the rate."
+            )
+            continue
+        losses += loss
+        state.step += 1
+        state.seconds = time.perf_counter() - began
+        progress = config.progress(state.step, state.seconds)
+        is_over = progress >= 1
+        if state.step % config.validate_every and not is_over:
+            continue
+        psnr, bicubic = validate(state.averaged, held_apart, state.device)
+        is_best = state.keep(psnr)
+        state.seconds = time.perf_counter() - began
+        loss_mean, losses, first = losses / (state.step - first), 0.0, state.step
         if state_path is not None:
-            _save_state(state_path, identity, model, averaged, optimizer, rng, step, best, spent)
+            try:
+                state.save(state_path)
+            except (OSError, RuntimeError) as error:
+                notes.append(f"{state_path} was not written ({error}); its last state stays.")
+        pixels = state.step * config.batch * config.crop**2
         yield (
             TrainMessage(
-                step=step, steps=config.steps, loss=loss_mean, psnr=psnr, bicubic_psnr=bicubic,
-                best=is_best, seconds=spent,
-                megapixels_per_second=step * config.batch * config.crop**2 / 1e6 / spent,
+                step=state.step, steps=config.steps, loss=loss_mean, psnr=psnr,
+                bicubic_psnr=bicubic, best=is_best, seconds=state.seconds,
+                megapixels_per_second=pixels / 1e6 / state.seconds,
+                seconds_left=state.seconds * (1 - progress) / progress, note=" ".join(notes),
             ),
-            averaged,
+            state.averaged,
         )  # fmt: skip
+        notes = []
+
+
+class _State:
+    """All that a run has to remember, to go on or to step back."""
+
+    def __init__(
+        self, config: TrainConfig, network: SRCNNConfig, device: torch.device, start: SRCNN | None
+    ) -> None:
+        self.config, self.network, self.device = config, network, device
+        self.rng = np.random.default_rng(config.seed)
+        # The program's own random numbers stay as they are: a library has no say in them.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.model, self.averaged = SRCNN(network), SRCNN(network)
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
+        self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged.to(device)
+        self.averaged.load_state_dict(self.model.state_dict())
+        self.step, self.best, self.seconds = 0, -math.inf, 0.0
+        self.batch, self.slower, self.retreats = config.batch, 1.0, 0
+        self.best_weights = self._weights()
+        self.optimizers = self._optimizers()
+        rearranged = network.padding != "zeros" and config.crop % BLOCK == 0
+        self._rearranged = rearranged and device.type == "cpu"
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.averaged.state_dict().items()}
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        model, rate = self.model, self.config.learning_rate
+        if self.config.optimizer == "adam":
+            return [torch.optim.Adam(model.parameters(), lr=rate)]
+        filters = [model.conv1.weight, model.conv2.weight]
+        # The last layer has one output: as a matrix it is one row, of which Muon makes nothing.
+        rest = [p for p in model.parameters() if not any(p is f for f in filters)]
+        return [Muon(filters, lr=rate), torch.optim.Adam(rest, lr=rate)]
+
+    def set_rate(self, rate: float) -> None:
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * self.slower
+
+    def learn(self, enlarged: Tensor, truth: Tensor) -> float:
+        """Take a step and return the loss; where that is not finite, nothing is changed."""
+        if self._rearranged:
+            out = fast_forward(self.model, enlarged)
+        else:
+            out = self.model(enlarged.contiguous(memory_format=torch.channels_last))
+        loss = LOSSES[self.config.loss](out, truth)
+        value = loss.item()
+        if not math.isfinite(value):
+            return value
+        self.model.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        decay = min(self.config.average, (1 + self.step) / (10 + self.step))
+        _average(self.averaged, self.model, decay)
+        return value
+
+    def keep(self, psnr: float) -> bool:
+        """Remember the averaged weights if they are the best so far, and tell whether they are."""
+        is_best = psnr > self.best
+        if is_best:
+            self.best, self.best_weights, self.retreats = psnr, self._weights(), 0
+        return is_best
+
+    def step_back(self) -> None:
+        """Go on from the best weights, slower.
+
+        Raises
+        ------
+        ValueError
+            If that did not help several times.
+        """
+        self.retreats += 1
+        if self.retreats > RETREATS:
+            raise ValueError(
+                "Training broke down several times in a row; choose a lower rate, and check that "
+                "the images have no extreme values."
+            )
+        self.slower /= 2
+        self.model.load_state_dict(self.best_weights)
+        self.averaged.load_state_dict(self.best_weights)
+        self.optimizers = self._optimizers()
+
+    def _identity(self) -> dict[str, Any]:
+        return {"config": asdict(self.config), "network": self.network.to_dict()}
+
+    def save(self, path: Path) -> None:
+        """Write everything beside `path` and rename it into place."""
+        state: dict[str, Any] = {
+            "identity": self._identity(), "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(), "best_weights": self.best_weights,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "rng": self.rng.bit_generator.state,
+            **{name: getattr(self, name) for name in _NUMBERS},
+        }  # fmt: skip
+        temporary = path.with_name(f".{path.name}.writing")
+        try:
+            torch.save(state, temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def load(self, path: Path) -> None:
+        """Take everything over from a file.
+
+        Raises
+        ------
+        ValueError
+            If it is no state, or that of a run with other settings.
+        """
+        try:
+            state = torch.load(path, weights_only=True, map_location=self.device)
+        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise ValueError(f"{path} is no state of a training run; remove it.") from error
+        if not isinstance(state, dict) or "identity" not in state:
+            raise ValueError(f"{path} is no state of a training run; remove it.")
+        if state["identity"] != self._identity():
+            raise ValueError(
+                f"{path} belongs to a run with other settings; remove it or name another."
+            )
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.best_weights = state["best_weights"]
+        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
+        self.rng.bit_generator.state = state["rng"]
+        for name in _NUMBERS:
+            setattr(self, name, state[name])
+
+
+_NUMBERS = ("step", "best", "seconds", "batch", "slower", "retreats")
 
 
 def _check_held_apart(pairs: Sequence[Pair], network: SRCNNConfig) -> None:
@@ -213,38 +392,7 @@ def _check_held_apart(pairs: Sequence[Pair], network: SRCNNConfig) -> None:
         )
 
 
-def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    try:
-        state = torch.load(path, weights_only=True, map_location=device)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f"{path} is no state of a training run; remove it.") from error
-    if not isinstance(state, dict) or "identity" not in state:
-        raise ValueError(f"{path} is no state of a training run; remove it.")
-    return state
-
-
 @torch.no_grad()
 def _average(averaged: SRCNN, model: SRCNN, decay: float) -> None:
     for mean, value in zip(averaged.parameters(), model.parameters(), strict=True):
         mean.lerp_(value, 1 - decay)
-
-
-def _save_state(
-    path: Path,
-    identity: dict[str, Any],
-    model: SRCNN,
-    averaged: SRCNN,
-    optimizer: torch.optim.Optimizer,
-    rng: np.random.Generator,
-    step: int,
-    best: float,
-    seconds: float,
-) -> None:
-    state: dict[str, Any] = {
-        "identity": identity, "model": model.state_dict(), "averaged": averaged.state_dict(),
-        "optimizer": optimizer.state_dict(), "rng": rng.bit_generator.state,
-        "step": step, "best": best, "seconds": seconds,
-    }  # fmt: skip
-    temporary = path.with_name(f".{path.name}.writing")
-    torch.save(state, temporary)
-    temporary.replace(path)

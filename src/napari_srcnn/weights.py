@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_srcnn.checkpoint import SUFFIX, CheckpointError, load_checkpoint, read_header
 from napari_srcnn.config import SRCNNConfig
+from napari_srcnn.layouts import read_published
 from napari_srcnn.paths import user_model_dir
 
 if TYPE_CHECKING:
@@ -118,7 +119,11 @@ def check_name(name: str) -> str:
 @lru_cache(maxsize=256)
 def _info(path: Path, modified_ns: int, size: int) -> ModelInfo:
     """Read a header once for each version of a file."""
-    config, card = read_header(path)
+    if path.suffix.lower() == SUFFIX:
+        config, card = read_header(path)
+    else:
+        published = read_published(path)
+        config, card = published.config, published.card(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     bundled = path.parent == bundled_dir()
     return ModelInfo(
@@ -145,7 +150,8 @@ def load_model(name: str | Path) -> SRCNN:
     Parameters
     ----------
     name : str or Path
-        One of :func:`list_models`, or a file.
+        One of :func:`list_models`, or a file; a published one (``.mat``, ``.pth`` …) as well,
+        where its name says the scale.
 
     Returns
     -------
@@ -158,7 +164,10 @@ def load_model(name: str | Path) -> SRCNN:
         If there is no such model or its file cannot be used.
     """
     info = model_info(name)
-    model, _ = load_checkpoint(info.path)
+    if info.path.suffix.lower() == SUFFIX:
+        model, _ = load_checkpoint(info.path)
+    else:
+        model = read_published(info.path).model()
     model.info = info  # type: ignore[assignment]  # nn.Module types attributes as tensors
     return model
 
