@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import signal
@@ -11,18 +10,16 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 import napari_srcnn
-from napari_srcnn.checkpoint import write_atomically
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from napari_srcnn.batch import FileRun, Job, Options
-    from napari_srcnn.evaluation import Score
     from napari_srcnn.messages import Report
 
 BAD_INPUT, SOME_FAILED, STOPPED = 2, 1, 130
@@ -62,6 +59,9 @@ def main() -> None:
     # A job that a queue or a shutdown ends leaves no unfinished file either.
     with contextlib.suppress(ValueError, AttributeError):
         signal.signal(signal.SIGTERM, _terminate)
+    # Its commands stand in the same help.
+    import napari_srcnn.cli_training  # noqa: F401
+
     app(prog_name="napari-srcnn")
 
 
@@ -70,17 +70,17 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _boundary() -> Iterator[None]:
+def boundary() -> Iterator[None]:
     """Turn errors that a user can mend into a sentence and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
-        _say("Stopped.")
+        say("Stopped.")
         raise typer.Exit(STOPPED) from None
     except BrokenPipeError:
         raise  # typer knows what to do when the reader of a pipe went away
     except (ValueError, OSError, MemoryError) as error:
-        _say(f"Error: {_sentence(error)}")
+        say(f"Error: {_sentence(error)}")
         raise typer.Exit(BAD_INPUT) from None
 
 
@@ -94,7 +94,7 @@ def _sentence(error: BaseException) -> str:
     return text if text.endswith((".", "!", "?")) else text + "."
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Write to stderr: stdout holds results only."""
     typer.echo(text, err=True)
 
@@ -204,7 +204,7 @@ def upscale(
 
     Exit codes: 0 all is there; 1 some files failed; 2 wrong input; 130 stopped by Ctrl-C.
     """
-    with _boundary():
+    with boundary():
         from napari_srcnn.batch import Options, choose_model, find_jobs
 
         resolved_scale, resolved_model = choose_model(scale, model)
@@ -281,11 +281,11 @@ class _Batch:
                 if isinstance(error, BrokenPipeError) or not several:
                     raise
                 failed.append((job, _sentence(error)))
-                _say(f"{label}: {_sentence(error)}")
+                say(f"{label}: {_sentence(error)}")
         if failed:
-            _say(f"{len(failed)} of {len(jobs)} files failed:")
+            say(f"{len(failed)} of {len(jobs)} files failed:")
             for job, sentence in failed:
-                _say(f"  {job.source}: {sentence}")
+                say(f"  {job.source}: {sentence}")
         return SOME_FAILED if failed else 0
 
     def _one(self, job: Job, label: str) -> None:
@@ -322,7 +322,7 @@ class _Batch:
         chosen = choose_device(self.options.device)
         if not self.quiet:
             reason = no_gpu_reason() if self.options.device == "auto" else None
-            _say(f"Device: {device_label(chosen)}." + (f" {reason}" if reason else ""))
+            say(f"Device: {device_label(chosen)}." + (f" {reason}" if reason else ""))
         self.ready = True
 
     def _follow(self, run: FileRun, label: str) -> Report:
@@ -365,7 +365,7 @@ class _Batch:
             from tqdm import tqdm
 
             with tqdm.external_write_mode(file=sys.stderr):
-                _say(f"Note: {text}")
+                say(f"Note: {text}")
 
 
 def summary(run: FileRun, report: Report) -> str:
@@ -397,7 +397,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON.")] = False,
 ) -> None:
     """List the models: the bundled ones, then your own."""
-    with _boundary():
+    with boundary():
         from napari_srcnn.paths import user_model_dir
 
         rows = model_rows()
@@ -472,159 +472,6 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*text, *(["", *broken] if broken else [])])
 
 
-# ---------------------------------------------------------------- convert
-
-
-class Padding(StrEnum):
-    """What lies beyond the border of an image."""
-
-    valid = "valid"
-    zeros = "zeros"
-
-
-class Order(StrEnum):
-    """The order of a colour network's channels."""
-
-    rgb = "rgb"
-    bgr = "bgr"
-
-
-@app.command()
-def convert(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="IN", help="A published SRCNN: .mat, .pt, .pth, .ckpt, .bin."),
-    ],
-    target: Annotated[
-        str,
-        typer.Argument(metavar="OUT", help="A name for `--model`, or a file.safetensors."),
-    ],
-    scale: Annotated[
-        int | None, typer.Option("--scale", "-s", help="2, 3 or 4. Default: as its name says, x3.")
-    ] = None,
-    padding: Annotated[
-        Padding | None,
-        typer.Option(help="Beyond the border: repeat it (valid), or zeros. Default: the layout's."),
-    ] = None,
-    a: Annotated[
-        float | None,
-        typer.Option("--a", help="Of its bicubic: -0.5 (MATLAB, Pillow) or -0.75 (torch, OpenCV)."),
-    ] = None,
-    skip: Annotated[
-        bool, typer.Option("--skip", help="The network's output is added to the enlarged image.")
-    ] = False,
-    order: Annotated[Order, typer.Option(help="Colours that it was trained on.")] = Order.rgb,
-    value_range: Annotated[
-        float, typer.Option("--range", help="What white was in its training: 1 or 255.")
-    ] = 1.0,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")] = False,
-) -> None:
-    """Make a model of a published SRCNN checkpoint; no code in it is run.
-
-    Kernel sizes, widths and channels are read off the weights. What the file cannot say is taken
-    from its layout, printed, and can be given by the options.
-    """
-    with _boundary():
-        from napari_srcnn.checkpoint import SUFFIX, save_model
-        from napari_srcnn.layouts import read_published
-        from napari_srcnn.paths import user_model_dir
-        from napari_srcnn.weights import check_name, is_path
-
-        if is_path(target):
-            path = Path(target)
-            if path.suffix.lower() != SUFFIX:
-                raise ValueError(f"{target} has no suffix {SUFFIX}; give it one, or a plain name.")
-        else:
-            path = user_model_dir() / f"{check_name(target)}{SUFFIX}"
-        if path.exists() and not force:
-            raise ValueError(f"{path} is there already; --force replaces it.")
-        published = read_published(
-            source, scale=scale, padding=None if padding is None else padding.value, a=a,
-            skip=skip, order=order.value, value_range=value_range,
-        )  # fmt: skip
-        save_model(path, published.model(), published.card(source))
-        typer.echo(f"{source} → {path}")
-        typer.echo(published.sentence)
-
-
-# ---------------------------------------------------------------- benchmark
-
-
-class Protocol(StrEnum):
-    """What is compared."""
-
-    y = "y"
-    rgb = "rgb"
-
-
-@app.command()
-def benchmark(
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER", help="Folders of 8-bit photographs.")
-    ],
-    chosen: Annotated[
-        list[str] | None,
-        typer.Option("--model", "--models", "-m", help="A name or a file; may be repeated."),
-    ] = None,
-    scale: Annotated[int | None, typer.Option("--scale", "-s", help="2, 3 or 4 only.")] = None,
-    protocol: Annotated[
-        Protocol, typer.Option(help="PSNR on Y, as the papers, or on R, G and B.")
-    ] = Protocol.y,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT", help="Write every image's figures.")
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option("--plot", metavar="OUT", help="Draw PSNR against time.")
-    ] = None,
-) -> None:
-    """Measure models on photographs beside bicubic and the published figures.
-
-    Each image is made smaller by MATLAB's bicubic and enlarged again; PSNR and SSIM (MATLAB's
-    window) of 8-bit values, `scale` pixels of the border left out.
-    """
-    with _boundary():
-        from napari_srcnn.device import choose_device, device_label, raise_malloc_thresholds
-        from napari_srcnn.evaluation import plot, table
-
-        raise_malloc_thresholds()
-        _say(f"Device: {device_label(choose_device(device))}.")
-        everything = {}
-        for folder in folders:
-            scores = _benchmark_folder(folder, chosen, scale, protocol.value, device)
-            everything[folder.name] = scores
-            typer.echo(f"\n{folder.name}, {protocol.upper()}")
-            typer.echo(table(scores, folder.name, protocol.value))
-        if as_json is not None:
-            rows = {k: [dataclasses.asdict(s) for s in v] for k, v in everything.items()}
-            write_atomically(as_json, json.dumps(rows, indent=1).encode())
-        if picture is not None:
-            together = [score for scores in everything.values() for score in scores]
-            plot(together, picture, f"{', '.join(everything)}, {protocol.upper()}")
-
-
-def _benchmark_folder(
-    folder: Path, chosen: list[str] | None, scale: int | None, protocol: Literal["y", "rgb"],
-    device: str,
-) -> list[Score]:  # fmt: skip
-    """Measure the chosen models, or all bundled ones of the protocol's channels."""
-    from tqdm import tqdm
-
-    from napari_srcnn.dataset import find_images
-    from napari_srcnn.evaluation import evaluate
-    from napari_srcnn.weights import list_models, model_info
-
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}; check its name.")
-    names = chosen
-    if not names:
-        channels = 1 if protocol == "y" else 3
-        infos = [model_info(name) for name in list_models()]
-        names = [i.name for i in infos if i.bundled and i.config.channels == channels]
-    scores = evaluate(find_images(folder), names, scale=scale, protocol=protocol, device=device)
-    return list(tqdm(scores, desc=folder.name, unit=" measured", leave=False, disable=None))
-
-
 # ---------------------------------------------------------------- demo
 
 
@@ -640,7 +487,7 @@ def demo(
     ] = None,
 ) -> None:
     """Enlarge a bundled 16-bit stack, draw it beside bicubic, and look at it in napari."""
-    with _boundary():
+    with boundary():
         from napari_srcnn.demo import run_demo, show_in_napari
         from napari_srcnn.messages import format_bytes
 

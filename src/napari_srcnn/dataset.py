@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_srcnn.config import SRCNNConfig
 from napari_srcnn.metrics import rgb_to_y
 from napari_srcnn.resize import imresize
 
@@ -123,6 +124,75 @@ def rescaled(image: NDArray[np.float64], factors: Sequence[float]) -> Iterator[N
         yield image if factor == 1 else imresize(image, scale=factor)
 
 
+# The sizes at which each image is seen, for a small network to see more kinds of edges.
+FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6)
+
+
+def photograph_pairs(
+    folders: Sequence[Path], network: SRCNNConfig, *, plain: bool = False
+) -> tuple[list[list[Pair]], list[Pair], str]:
+    """Make training pairs of folders of photographs, and hold every tenth image apart.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Each is a group.
+    network : SRCNNConfig
+        Says the scale, Y or RGB, and the bicubic in front.
+    plain : bool
+        Leave the smaller sizes of each image out.
+
+    Returns
+    -------
+    groups : list of lists of Pair
+    held_apart : list of Pair
+    summary : str
+        How many images there are, and which were left out.
+
+    Raises
+    ------
+    ValueError
+        If a folder is missing or too few images can be used; the message says why.
+    """
+    smallest = 2 * max(network.halo, network.scale) + 1 + network.scale
+    groups, held, left_out, texts = [], [], [], []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder {folder}; check its name.")
+        images = []
+        for path in find_images(folder):
+            try:
+                image = read_luma(path) if network.channels == 1 else read_rgb(path)
+            except ValueError as error:
+                left_out.append(str(error))
+                continue
+            if min(image.shape[:2]) < smallest:
+                left_out.append(f"{path} is smaller than {smallest} pixels a side.")
+                continue
+            images.append(image)
+        if len(images) < 2:
+            reason = left_out[0] if left_out else "they hold fewer"
+            raise ValueError(
+                f"{folder}: at least two images are needed that can be used ({reason})"
+            )
+        apart = images[9::10] or images[-1:]
+        rest = [image for image in images if not any(image is other for other in apart)]
+        factors = (1.0,) if plain else FACTORS
+        groups.append(
+            [
+                make_pair(smaller, network.scale, a=network.a)
+                for image in rest
+                for smaller in rescaled(image, factors)
+            ]
+        )
+        held += [make_pair(image, network.scale, a=network.a) for image in apart]
+        texts.append(f"{folder.name}: {len(rest)} images, {len(apart)} held apart")
+    summary = "; ".join(texts) + "."
+    if left_out:
+        summary += f" Left out: {len(left_out)}. {left_out[0]}"
+    return groups, held, summary
+
+
 class CropSampler:
     """Draw batches of random crops, flipped, rotated and changed in gain and offset.
 
@@ -137,6 +207,8 @@ class CropSampler:
     gain : tuple of two floats, optional
         Range of a random gain, for 70 % of the crops; an offset keeps them within 0..1. It makes
         the network safe on any intensity range.
+    stride : int, optional
+        Draw from a grid of this stride, nothing turned or mirrored: the paper's sub-images.
     """
 
     def __init__(
@@ -146,7 +218,9 @@ class CropSampler:
         crop: int,
         halo: int,
         gain: tuple[float, float] | None = (0.25, 1.1),
+        stride: int | None = None,
     ) -> None:
+        self.stride = stride
         self.crop, self.halo, self.gain = crop, halo, gain
         side = crop + 2 * halo
         self._groups: list[list[Pair]] = []
@@ -174,11 +248,13 @@ class CropSampler:
         group = int(rng.integers(len(self._groups)))
         pair = self._groups[group][rng.choice(len(self._groups[group]), p=self._weights[group])]
         side = self.crop + 2 * self.halo
-        y = int(rng.integers(pair.truth.shape[1] - side + 1))
-        x = int(rng.integers(pair.truth.shape[2] - side + 1))
+        step = self.stride or 1
+        y, x = (step * int(rng.integers((n - side) // step + 1)) for n in pair.truth.shape[1:])
         enlarged = pair.enlarged[:, y : y + side, x : x + side]
         inner = slice(self.halo, self.halo + self.crop)
         truth = pair.truth[:, y : y + side, x : x + side][:, inner, inner]
+        if self.stride is not None:
+            return enlarged, truth
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
         enlarged, truth = (np.rot90(i, turns, (1, 2)) for i in (enlarged, truth))
         if flip:

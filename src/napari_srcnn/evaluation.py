@@ -228,7 +228,9 @@ def plot(scores: Sequence[Score], path: Path, title: str) -> None:
     try:
         import matplotlib
     except ImportError:
-        raise ValueError("A plot needs matplotlib; install it: pip install matplotlib.") from None
+        raise ValueError(
+            'A plot needs matplotlib; install it: pip install "napari-srcnn[plot]".'
+        ) from None
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -304,7 +305,10 @@ def _state(path: Path) -> Mapping[str, Any]:
                 return load_file(path)
             except SafetensorError as error:
                 raise CheckpointError(f"{path.name} is damaged or cut short: {error}.") from error
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of other pickle protocols; what cannot be read is refused below.
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path.name} holds more than weights (Python objects, whose loading can run code) and "

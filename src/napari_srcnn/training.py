@@ -57,6 +57,8 @@ class TrainConfig:
         Limit of the gradient's norm.
     gain : tuple of two floats, or None
         Random gain of 70 % of the crops.
+    stride : int, optional
+        Draw crops from a grid of this stride, as they are: the paper's sub-images.
     validate_every : int
         Steps between measurements on the images held apart, and between checkpoints.
     seed : int
@@ -73,6 +75,7 @@ class TrainConfig:
     average: float = 0.999
     clip: float = 0.1
     gain: tuple[float, float] | None = (0.25, 1.1)
+    stride: int | None = None
     validate_every: int = 500
     seed: int = 0
 
@@ -191,7 +194,9 @@ def train(
         The averaged weights; the same object each time.
     """
     _check_held_apart(held_apart, network)
-    sampler = CropSampler(groups, crop=config.crop, halo=network.halo, gain=config.gain)
+    sampler = CropSampler(
+        groups, crop=config.crop, halo=network.halo, gain=config.gain, stride=config.stride
+    )
     state = _State(config, network, torch.device(device), start)
     if state_path is not None and state_path.exists():
         state.load(state_path)

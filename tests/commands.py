@@ -1,0 +1,65 @@
+"""The command line as its users run it: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+TORCH = "(torch was loaded)"
+# What others' modules warn of while they are imported is theirs; later warnings end the command.
+PROGRAM = f"""
+import atexit, sys, warnings
+atexit.register(lambda: "torch" in sys.modules and print({TORCH!r}, file=sys.stderr))
+if {{"upscale", "models"}} & set(sys.argv[1:2]):
+    import numpy, tifffile, napari_srcnn.batch
+    warnings.simplefilter("error", append=False)
+from napari_srcnn.cli import main
+main()
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+    torch: bool
+
+
+def start(*arguments: object, before: Callable[[], object] | None = None) -> subprocess.Popen[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100", "PYTHONUTF8": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        preexec_fn=before,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Ended:
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    ended = Ended(
+        code=process.returncode,
+        out=out,
+        err=err.replace(f"{TORCH}\n", ""),
+        torch=TORCH in err,
+    )
+    assert "Traceback" not in err
+    assert "Warning" not in err
+    return ended
+
+
+def command(*arguments: object, before: Callable[[], object] | None = None) -> Ended:
+    return finish(start(*arguments, before=before))
