@@ -49,7 +49,7 @@ class Options:
     window : tuple of two floats, or None
     color, dtype, compression : str or None
     tile : int or None
-    tf32, half : bool
+    tf32, half, ensemble : bool
     """
 
     scale: int
@@ -64,6 +64,7 @@ class Options:
     compression: str | None = None
     tf32: bool = False
     half: bool = False
+    ensemble: bool = False
 
     def check(self) -> None:
         """Check what can be wrong whatever the image is.
@@ -94,6 +95,7 @@ class Options:
             "tile": self.tile,
             "tf32": self.tf32,
             "half": self.half,
+            "ensemble": self.ensemble,
         }
 
     def record(self) -> dict[str, Any]:
@@ -109,6 +111,7 @@ class Options:
             "dtype": self.dtype,
             "tf32": self.tf32,
             "half": self.half,
+            "ensemble": self.ensemble,
         }
 
 

@@ -340,6 +340,9 @@ def benchmark(
         Protocol, typer.Option(help="PSNR on Y, as the papers, or on R, G and B.")
     ] = Protocol.y,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average eight views, as `upscale --ensemble`.")
+    ] = False,
     as_json: Annotated[
         Path | None, typer.Option("--json", metavar="OUT", help="Write every image's figures.")
     ] = None,
@@ -360,7 +363,7 @@ def benchmark(
         say(f"Device: {device_label(choose_device(device))}.")
         everything = {}
         for folder in folders:
-            scores = _benchmark_folder(folder, chosen, scale, protocol.value, device)
+            scores = _benchmark_folder(folder, chosen, scale, protocol.value, device, ensemble)
             everything[folder.name] = scores
             typer.echo(f"\n{folder.name}, {protocol.upper()}")
             typer.echo(table(scores, folder.name, protocol.value))
@@ -374,7 +377,7 @@ def benchmark(
 
 def _benchmark_folder(
     folder: Path, chosen: list[str] | None, scale: int | None, protocol: Literal["y", "rgb"],
-    device: str,
+    device: str, ensemble: bool,
 ) -> list[Score]:  # fmt: skip
     """Measure the chosen models, or all bundled ones of the protocol's channels."""
     from tqdm import tqdm
@@ -390,5 +393,8 @@ def _benchmark_folder(
         channels = 1 if protocol == "y" else 3
         infos = [model_info(name) for name in list_models()]
         names = [i.name for i in infos if i.bundled and i.config.channels == channels]
-    scores = evaluate(find_images(folder), names, scale=scale, protocol=protocol, device=device)
+    scores = evaluate(
+        find_images(folder), names, scale=scale, protocol=protocol, device=device,
+        ensemble=ensemble,
+    )  # fmt: skip
     return list(tqdm(scores, desc=folder.name, unit=" measured", leave=False, disable=None))

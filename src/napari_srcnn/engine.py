@@ -8,8 +8,9 @@ every dtype, and what an intensity range does is undone exactly.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -82,6 +83,7 @@ class Done:
     values: Tensor
     clipped: Tensor
     nonfinite: Tensor
+    spread: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,10 @@ class Pending:
 
     wait: Callable[[], Done]
 
-    def result(self) -> tuple[NDArray[Any], int, int]:
+    def result(self) -> tuple[NDArray[Any], int, int, NDArray[np.float32] | None]:
         """Return the pixels (B, S, H, W), how many were clipped, and how many are not finite.
+
+        The last is a self-ensemble's spread, of the pixels' shape; None without one.
 
         Raises
         ------
@@ -99,7 +103,8 @@ class Pending:
             If the device ran out of memory (see :func:`napari_srcnn.device.is_out_of_memory`).
         """
         done = self.wait()
-        return done.values.numpy(), int(done.clipped), int(done.nonfinite)
+        spread = None if done.spread is None else done.spread.cpu().numpy()
+        return done.values.numpy(), int(done.clipped), int(done.nonfinite), spread
 
 
 class Engine:
@@ -118,6 +123,8 @@ class Engine:
         Of the result.
     tf32, half : bool
         Faster and less exact arithmetic in the convolutions.
+    ensemble : bool
+        Average the network over the eight turned and mirrored views of each tile.
     """
 
     def __init__(
@@ -130,7 +137,9 @@ class Engine:
         dtype: np.dtype[Any],
         tf32: bool = False,
         half: bool = False,
+        ensemble: bool = False,
     ) -> None:
+        self.ensemble = ensemble
         self.config = model.config
         self.device, self.color, self.alpha = device, color, alpha
         self.dtype = dtype.newbyteorder("=")
@@ -210,7 +219,7 @@ class Engine:
 
             def wait() -> Done:
                 event.synchronize()
-                return Done(values=values, clipped=done.clipped, nonfinite=done.nonfinite)
+                return replace(done, values=values)
 
             return Pending(wait)
 
@@ -247,17 +256,19 @@ class Engine:
         height = enlarged.shape[-2] + padding.top + padding.bottom - 2 * halo
         width = enlarged.shape[-1] + padding.left + padding.right - 2 * halo
         out = enlarged[..., top : top + height, left : left + width]
+        spread = None
         if enhance:
-            out = self._enhance(out, enlarged, padding, ranges)
+            out, spread = self._enhance(out, enlarged, padding, ranges)
         nonfinite = torch.zeros((), dtype=torch.int64)
         if bad is not None:
             reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
             if not enhance:
                 reach = reach[..., top : top + height, left : left + width]
             out = torch.where(reach, torch.nan, out)
+            spread = None if spread is None else torch.where(reach, torch.nan, spread)
             nonfinite = reach.count_nonzero()
         values, clipped = _cast(out, self.dtype)
-        return Done(values=values, clipped=clipped, nonfinite=nonfinite)
+        return Done(values=values, clipped=clipped, nonfinite=nonfinite, spread=spread)
 
     def _enhance(
         self,
@@ -265,8 +276,11 @@ class Engine:
         enlarged: Tensor,
         padding: Padding,
         ranges: Sequence[Sequence[IntensityRange]],
-    ) -> Tensor:
-        """Add the network's correction to bicubic, in the image's own units."""
+    ) -> tuple[Tensor, Tensor | None]:
+        """Add the network's correction to bicubic, in the image's own units.
+
+        The second is the spread of a self-ensemble, in those units too.
+        """
 
         def numbers(values: list[list[float]]) -> Tensor:
             return torch.tensor(values, dtype=torch.float64, device=out.device)[..., None, None]
@@ -295,13 +309,36 @@ class Engine:
             sides = (padding.left, padding.right, padding.top, padding.bottom)
             seen = F.pad(seen, sides, mode="replicate")
         seen = seen.to(self.device)
-        parts = [self.correction(part, padding) for part in torch.split(seen, self._together)]
-        delta = parts[0] if len(parts) == 1 else torch.cat(parts)
-        delta = delta.to(out.device, torch.float64)
+        parts = [self._correct(part, padding) for part in torch.split(seen, self._together)]
+        delta, deviation = (torch.cat(part).to(out.device) for part in zip(*parts, strict=True))
         if self.color != "rgb":
-            delta = delta.view(out.shape[0], -1, *delta.shape[-2:])
-        corrected = torch.addcmul(out[:, :colors], delta, inverse)
-        return torch.cat([corrected, out[:, colors:]], 1) if self.alpha else corrected
+            shape = (out.shape[0], -1, *delta.shape[-2:])
+            delta = delta.view(shape)
+            deviation = deviation.view(shape) if self.ensemble else deviation
+        corrected = torch.addcmul(out[:, :colors], delta.double(), inverse)
+        if self.alpha:
+            corrected = torch.cat([corrected, out[:, colors:]], 1)
+        if not self.ensemble:
+            return corrected, None
+        spread = torch.zeros(corrected.shape, dtype=torch.float32, device=out.device)
+        spread[:, :colors] = deviation * inverse.abs()
+        return corrected, spread
+
+    def _correct(self, seen: Tensor, padding: Padding) -> tuple[Tensor, Tensor]:
+        """Return the network's correction and, of a self-ensemble, its standard deviation."""
+        if not self.ensemble:
+            delta = self.correction(seen, padding)
+            return delta, delta[..., :0, :0]
+        mean = square = torch.zeros((), dtype=torch.float64, device=seen.device)
+        # One at a time: eight results of a tile at once would be its largest memory.
+        for turns, flipped in itertools.product(range(4), (False, True)):
+            view = torch.rot90(seen, turns, (-2, -1))
+            view = view.flip(-1) if flipped else view
+            delta = self.correction(view.contiguous(), padding.turned(turns, flipped)).double()
+            delta = delta.flip(-1) if flipped else delta
+            delta = torch.rot90(delta, -turns, (-2, -1))
+            mean, square = mean + delta / 8, square + delta.square() / 8
+        return mean, (square - mean.square()).clamp_min(0).sqrt()
 
     def _reach(
         self, bad: Tensor, enlarge_y: Tensor, enlarge_x: Tensor, padding: Padding | None

@@ -76,6 +76,7 @@ def evaluate(
     scale: int | None = None,
     protocol: Protocol = "y",
     device: str = "auto",
+    ensemble: bool = False,
 ) -> Iterator[Score]:
     """Measure models on photographs by the literature's protocols.
 
@@ -94,6 +95,8 @@ def evaluate(
         On Y (BT.601, 8 bits), with networks of one channel; or on R, G and B together (SSIM: the
         mean of the three), where a network of one channel gets the luma and bicubic the rest.
     device : str
+    ensemble : bool
+        Average eight views, which published figures do not unless they say so.
 
     Yields
     ------
@@ -136,15 +139,17 @@ def evaluate(
             yield _score(path, "bicubic", factor, reference, enlarged, began)
             for name, network in chosen.items():
                 began = time.perf_counter()
-                result = _enlarge(low_res, network, device)
+                result = _enlarge(low_res, network, device, ensemble)
                 yield _score(path, name, factor, reference, result, began)
 
 
-def _enlarge(low_res: NDArray[Any], network: SRCNN, device: str) -> NDArray[Any]:
+def _enlarge(low_res: NDArray[Any], network: SRCNN, device: str, ensemble: bool) -> NDArray[Any]:
     colors: dict[str, Any] = {}
     if low_res.ndim == 3:
         colors = {"axes": "YXS", "color": "luma" if network.config.channels == 1 else None}
-    plan = plan_upscale(low_res, model=network, intensity="none", device=device, **colors)
+    plan = plan_upscale(
+        low_res, model=network, intensity="none", device=device, ensemble=ensemble, **colors
+    )
     *_, report = plan.run()
     if not isinstance(report, Report):
         raise RuntimeError("The run ended without a report.")

@@ -32,6 +32,7 @@ def plan_upscale(
     tile: int | None = None,
     tf32: bool = False,
     half: bool = False,
+    ensemble: bool = False,
 ) -> UpscalePlan:
     """Resolve an upscaling against a stack without doing it.
 
@@ -66,6 +67,9 @@ def plan_upscale(
         Output pixels a side; found out by default.
     tf32, half : bool
         Allow faster, less exact arithmetic.
+    ensemble : bool
+        Average the network over the eight turned and mirrored views of the image: about 0.1 dB
+        better, in eight times the time.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def plan_upscale(
         stack = np.asarray(stack)
     request, network = resolve(
         stack, scale, model=model, axes=axes, intensity=intensity, window=window, color=color,
-        dtype=dtype, tile=tile, tf32=tf32, half=half,
+        dtype=dtype, tile=tile, tf32=tf32, half=half, ensemble=ensemble,
     )  # fmt: skip
     chosen = choose_device(device)
     loaded = network if isinstance(network, SRCNN) else load_model(network)
@@ -88,7 +92,7 @@ def plan_upscale(
 
 
 def iter_upscale(
-    stack: Any, scale: int | None = None, *, out: Any = None, **options: Any
+    stack: Any, scale: int | None = None, *, out: Any = None, spread: Any = None, **options: Any
 ) -> Iterator[Progress | Report]:
     """Upscale a stack, with a message after each tile.
 
@@ -98,6 +102,9 @@ def iter_upscale(
         As in :func:`plan_upscale`.
     out : array-like, optional
         Where the result goes: of its shape and dtype, anything that takes ``out[index] = plane``.
+    spread : ndarray of float32, optional
+        Of the result's shape; with ``ensemble=True`` it gets the standard deviation of the eight
+        views, in the image's own units: where it is large the network is not sure.
 
     Returns
     -------
@@ -109,10 +116,12 @@ def iter_upscale(
     ValueError
         At once, before the first message, if something does not fit.
     """
-    return plan_upscale(stack, scale, **options).run(out)
+    return plan_upscale(stack, scale, **options).run(out, spread=spread)
 
 
-def upscale(stack: Any, scale: int | None = None, *, out: Any = None, **options: Any) -> Any:
+def upscale(
+    stack: Any, scale: int | None = None, *, out: Any = None, spread: Any = None, **options: Any
+) -> Any:
     """Upscale a stack with SRCNN.
 
     Parameters
@@ -121,6 +130,8 @@ def upscale(stack: Any, scale: int | None = None, *, out: Any = None, **options:
     scale : {2, 3, 4}, optional
     out : array-like, optional
         Where the result goes.
+    spread : ndarray of float32, optional
+        As in :func:`iter_upscale`.
     **options
         As in :func:`plan_upscale`.
 
@@ -141,7 +152,7 @@ def upscale(stack: Any, scale: int | None = None, *, out: Any = None, **options:
     (2, 64, 64)
     """
     report: Progress | Report | None = None
-    for message in iter_upscale(stack, scale, out=out, **options):
+    for message in iter_upscale(stack, scale, out=out, spread=spread, **options):
         report = message
     if not isinstance(report, Report):
         raise RuntimeError("The run ended without a report.")

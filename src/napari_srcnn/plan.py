@@ -143,7 +143,7 @@ class UpscalePlan:
         request = self.request
         return Engine(
             self.model, device, color=request.color, alpha=request.alpha,
-            dtype=self.dtype, tf32=request.tf32, half=request.half,
+            dtype=self.dtype, tf32=request.tf32, half=request.half, ensemble=request.ensemble,
         )  # fmt: skip
 
     @property
@@ -170,7 +170,8 @@ class UpscalePlan:
         """Return about how long a run takes, or None before this network ran on this device."""
         config, half = self.model.config, self.request.half
         speed = calibration.recall(self.device, config, half, "mpx_per_s")
-        return None if speed is None else self.network_pixels / 1e6 / speed
+        views = 8 if self.request.ensemble else 1
+        return None if speed is None else views * self.network_pixels / 1e6 / speed
 
     # ------------------------------------------------------------ the one primitive
 
@@ -238,7 +239,7 @@ class UpscalePlan:
             reader = PlaneReader(self.source, index, request, rows=rows_read, columns=columns_read)
             for tile, moved in zip(tiles, placed, strict=True):
                 pending = self.submit(self.engine, [reader], [index], moved, enhance=enhance)
-                values, _, _ = pending.result()
+                values, *_ = pending.result()
                 where: tuple[Any, ...] = (*position, *tile.slices)
                 out[where] = to_plane(values[0], request)
         dropped = [i for i, part in enumerate(region) if isinstance(part, int | np.integer)]
@@ -246,7 +247,9 @@ class UpscalePlan:
 
     # ------------------------------------------------------------ the run
 
-    def run(self, out: Any = None, *, first: Index | None = None) -> Iterator[Progress | Report]:
+    def run(
+        self, out: Any = None, *, spread: Any = None, first: Index | None = None
+    ) -> Iterator[Progress | Report]:
         """Upscale into `out`, slice by slice.
 
         Parameters
@@ -254,6 +257,8 @@ class UpscalePlan:
         out : array-like, optional
             Of the result's shape and dtype. A numpy array is written tile by tile, anything else
             gets ``out[index] = plane``. By default a numpy array, found in the report.
+        spread : ndarray of float32, optional
+            Of the result's shape: gets a self-ensemble's standard deviation.
         first : tuple of int, optional
             Leading index of the slice to do first.
 
@@ -267,11 +272,24 @@ class UpscalePlan:
         Raises
         ------
         ValueError
-            If `out` does not fit, or the result does not fit in memory.
+            If `out` or `spread` do not fit, or the result does not fit in memory.
         """
         from napari_srcnn.run import Run
 
-        return Run(self, self.check_out(out), first).messages()
+        return Run(self, self.check_out(out), self._check_spread(spread), first).messages()
+
+    def _check_spread(self, spread: Any) -> Any:
+        if spread is None:
+            return None
+        if not self.request.ensemble:
+            raise ValueError("spread needs ensemble=True; one view has none.")
+        fits = isinstance(spread, np.ndarray) and spread.flags.writeable
+        if not fits or spread.shape != self.shape or spread.dtype != np.float32:
+            raise ValueError(
+                f"spread has to be a numpy array or memmap of shape {self.shape} and dtype float32 "
+                "that can be written to."
+            )
+        return spread
 
     def check_out(self, out: Any) -> Any:
         """Return `out`, or a new numpy array for None, after checking that it fits."""

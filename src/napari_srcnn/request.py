@@ -46,7 +46,7 @@ class Request:
     dtype : numpy.dtype
         Of the result.
     tile : int or None
-    tf32, half : bool
+    tf32, half, ensemble : bool
     note : str
         What the user should be told of how this was resolved; may be empty.
     """
@@ -63,6 +63,7 @@ class Request:
     tile: int | None
     tf32: bool
     half: bool
+    ensemble: bool = False
     note: str = ""
 
     @property
@@ -161,6 +162,7 @@ def resolve(
     tile: int | None,
     tf32: bool,
     half: bool,
+    ensemble: bool = False,
 ) -> tuple[Request, str | Path | SRCNN]:
     """Check everything that was asked for, complete it, and return it with the model to use.
 
@@ -190,7 +192,7 @@ def resolve(
         color=chosen_color, alpha=alpha, intensity=chosen_intensity, window=chosen_window,
         dtype=_check_dtype(source_dtype if dtype is None else dtype, "result"),
         tile=_check_tile(tile),
-        tf32=bool(tf32), half=bool(half),
+        tf32=bool(tf32), half=bool(half), ensemble=bool(ensemble),
     )  # fmt: skip
     return request, network
 

@@ -42,8 +42,10 @@ class _Slices:
 class Run:
     """The state of one run."""
 
-    def __init__(self, plan: UpscalePlan, out: Any, first: Index | None) -> None:
-        self.plan, self.out = plan, out
+    def __init__(
+        self, plan: UpscalePlan, out: Any, spread: NDArray[np.float32] | None, first: Index | None
+    ) -> None:
+        self.plan, self.out, self.spread = plan, out, spread
         leading = plan.request.leading
         self.order = list(itertools.product(*map(range, leading)))
         if first is not None:
@@ -138,7 +140,7 @@ class Run:
         """Store the tile that was begun first; without memory for it, have it begun anew."""
         slices, tile, work = pending.popleft()
         try:
-            values, clipped, nonfinite = work.result()
+            values, clipped, nonfinite, spread = work.result()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -147,6 +149,9 @@ class Run:
             return
         for plane, pixels in zip(slices.planes, values, strict=True):
             plane[tile.slices] = to_plane(pixels, self.plan.request)
+        if self.spread is not None and spread is not None:
+            for index, pixels in zip(slices.indices, spread, strict=True):
+                self.spread[index][tile.slices] = to_plane(pixels, self.plan.request)
         self.clipped += clipped
         self.nonfinite += nonfinite
         slices.left -= 1
@@ -216,7 +221,7 @@ class Run:
             )  # fmt: skip
         if self.clipped:
             self.say(f"{self.clipped} values lay outside of {plan.dtype} and were clipped.")
-        if self.engine.device == plan.device and seconds > 0.2:
+        if self.engine.device == plan.device and seconds > 0.2 and not plan.request.ensemble:
             speed = plan.network_pixels / 1e6 / seconds
             config, half = plan.model.config, plan.request.half
             calibration.remember(plan.device, config, half, mpx_per_s=round(speed, 3))

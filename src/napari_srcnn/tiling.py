@@ -85,6 +85,22 @@ class Padding:
     left: int
     right: int
 
+    def turned(self, turns: int, flipped: bool) -> Padding:
+        """Return the padding of the tile after `turns` quarter turns and a mirroring.
+
+        Parameters
+        ----------
+        turns : int
+            Counterclockwise, as ``numpy.rot90`` turns.
+        flipped : bool
+            Whether left and right are then exchanged.
+        """
+        top, right, bottom, left = self.top, self.right, self.bottom, self.left
+        for _ in range(turns % 4):
+            top, right, bottom, left = right, bottom, left, top
+        left, right = (right, left) if flipped else (left, right)
+        return Padding(top=top, bottom=bottom, left=left, right=right)
+
     def __bool__(self) -> bool:
         return bool(self.top or self.bottom or self.left or self.right)
 
