@@ -276,3 +276,43 @@ def test_no_thread_is_left_when_the_widget_is_closed_while_torch_loads(viewer: A
     _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
     viewer.window.remove_dock_widget(widget)
     assert runner.wait(20)
+
+
+def test_eight_views_give_the_result_and_their_spread(
+    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
+) -> None:
+    viewer.add_image(brain, name="brain", scale=(3, 0.5, 0.5), units="um")
+    widget = dock()
+    widget.form.model.value = "srcnn-9-1-5-x2"
+    widget.form.ensemble.value = True
+    widget._show_layers()
+    widget.upscale()
+    finish(widget)
+    result, spread = viewer.layers[-2:]
+    assert (result.name, spread.name) == ("brain ×2", "brain ×2 spread")
+    expected = np.empty(result.data.shape, np.float32)
+    big = napari_srcnn.upscale(
+        brain, 2, model="srcnn-9-1-5-x2", device="cpu", ensemble=True, spread=expected
+    )
+    assert np.abs(result.data.astype(int) - big).max() <= 1
+    assert np.allclose(spread.data, expected, atol=0.01 * expected.max())
+    assert spread.data.dtype == np.float32
+    assert not spread.visible
+    assert np.allclose(spread.extent.world, result.extent.world)
+    assert spread.metadata["napari_srcnn"]["spread_of"] == "brain ×2"
+    assert widget.results.layers == [result, spread]
+
+
+def test_the_filters_of_the_chosen_network_are_a_layer(
+    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
+) -> None:
+    source = viewer.add_image(brain, name="brain")
+    widget = dock()
+    widget.form.model.value = "srcnn-9-1-5-x2"
+    widget.form.filters.click()
+    finish(widget)
+    assert viewer.layers[-1].name == "srcnn-9-1-5-x2 filters"
+    # 8 x 8 filters of 9 x 9 weights of 8 pixels, 2 between.
+    assert viewer.layers[-1].data.shape == (8 * 74 + 2, 8 * 74 + 2)
+    assert viewer.layers.selection == {source}
+    assert widget.form.layers == (source,)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
 from napari_srcnn.messages import Index
@@ -41,8 +42,9 @@ class ResultLayer(QObject):
     """A layer that shows a result while it is made."""
 
     def __init__(
-        self, parent: QObject, viewer: ViewerModel, source: Image, storage: Storage, scale: int
-    ) -> None:
+        self, parent: QObject, viewer: ViewerModel, source: Image, storage: Storage, scale: int,
+        spread: Storage | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
         self._viewer, self._source = viewer, source
         self._scale = scale
@@ -65,6 +67,7 @@ class ResultLayer(QObject):
         if not source.rgb:
             self.layer.contrast_limits_range = source.contrast_limits_range
         storage.keep_with(self.layer, viewer.layers)
+        self._spread = spread
         # Light is added up in this blending: with the source under it all would be twice as bright.
         self._hidden = source.visible and str(source.blending) == "additive"
         if self._hidden:
@@ -81,6 +84,30 @@ class ResultLayer(QObject):
     def finish(self, metadata: dict[str, Any]) -> None:
         """Show that the result is whole."""
         self._end(metadata, self._title)
+
+    def add_spread(self) -> Image | None:
+        """Show how far the eight views of a self-ensemble lay apart, as a hidden layer.
+
+        It is hidden because it would cover the result.
+        """
+        if self._spread is None or self.layer not in self._viewer.layers or self.layer.rgb:
+            return None  # of colours: a deviation of each is no colour
+        arguments = result_arguments(self._source, self._scale)
+        # A sample tells how bright it is; all of a long stack would take long.
+        seen = self._spread.array[(0,) * (self._spread.array.ndim - 2)]
+        limit = float(np.nanmax(seen, initial=0)) or 1.0
+        arguments |= {
+            "colormap": "magma", "contrast_limits": (0, limit), "blending": "translucent",
+            "gamma": 1.0, "visible": False,
+        }  # fmt: skip
+        made = {**self.layer.metadata[METADATA_KEY], "spread_of": self.layer.name}
+        with kept_selection(self._viewer):
+            layer: Image = self._viewer.add_image(
+                self._spread.array, name=f"{self.layer.name} spread", multiscale=False,
+                metadata={METADATA_KEY: made}, **arguments,
+            )  # fmt: skip
+        self._spread.keep_with(layer, self._viewer.layers)
+        return layer
 
     def stop(self, metadata: dict[str, Any]) -> None:
         """Show that only some slices are done."""

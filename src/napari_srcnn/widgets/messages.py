@@ -52,10 +52,19 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The place of a task's result is there, and empty."""
+    """The place of a task's result is there, and empty; of a self-ensemble its spread's, too."""
 
     task: int
     storage: Storage
+    spread: Storage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """A picture of a network's first-layer filters."""
+
+    model: str
+    picture: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

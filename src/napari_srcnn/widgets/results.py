@@ -57,8 +57,9 @@ class Results(QObject):
             source = self._sources[message.task]
             if source in self._viewer.layers:
                 self._views[message.task] = ResultLayer(
-                    self, self._viewer, source, message.storage, self._scale
-                )
+                    self, self._viewer, source, message.storage, self._scale,
+                    message.spread,
+                )  # fmt: skip
             return ""
         view = self._views.get(message.task)
         if view is None:
@@ -69,6 +70,8 @@ class Results(QObject):
         if isinstance(message, Finished):
             view.finish(message.metadata)
             self.layers.append(view.layer)
+            if (spread := view.add_spread()) is not None:
+                self.layers.append(spread)
             took = duration(message.metadata["seconds"]).removeprefix("about ")
             done = f"Done in {took} on {message.metadata['device']}."
             return " ".join((done, *message.messages))

@@ -27,6 +27,7 @@ class Settings:
     intensity: str = "auto"
     dtype: str = "same"
     tile: int = 0
+    ensemble: bool = False
 
 
 def _section() -> Any:

@@ -19,6 +19,7 @@ from napari_srcnn.messages import Index, Progress, Report
 from napari_srcnn.widgets.messages import (
     Cancelled,
     Failed,
+    Filters,
     Finished,
     Guarded,
     Loaded,
@@ -56,6 +57,17 @@ def load_torch(cancel: threading.Event) -> Iterator[Loaded]:
     yield message
 
 
+def show_filters(model: str, cancel: threading.Event) -> Iterator[Filters | Failed]:
+    """Draw a network's first-layer filters."""
+    from napari_srcnn.filters import filter_mosaic
+    from napari_srcnn.weights import load_model
+
+    try:
+        yield Filters(model, filter_mosaic(load_model(model)))
+    except _ERRORS as error:
+        yield Failed(sentence(error))
+
+
 def upscale_layers(
     tasks: Sequence[Task], limit: int | None, cancel: threading.Event
 ) -> Iterator[Opened | Step | Finished | Stopped | Failed]:
@@ -78,17 +90,23 @@ def upscale_layers(
     total = sum(plan.network_pixels for plan in plans)
     before, held = 0, 0
     for number, plan in enumerate(plans):
-        in_memory = held + plan.nbytes <= limit
-        held += plan.nbytes * in_memory
+        dtypes = [plan.dtype, np.dtype(np.float32)][: 1 + plan.request.ensemble]
+        nbytes = sum(math.prod(plan.shape) * dtype.itemsize for dtype in dtypes)
+        in_memory = held + nbytes <= limit
+        held += nbytes * in_memory
         track = _Track(number, plan, tasks, before, total)
         try:
-            storage = allocate(plan.shape, plan.dtype, in_memory=in_memory)
+            storage, *more = (allocate(plan.shape, d, in_memory=in_memory) for d in dtypes)
         except ValueError as error:
             yield Failed(sentence(error))
             return
-        yield Opened(number, storage)
+        spread = more[0] if more else None
+        yield Opened(number, storage, spread)
         try:
-            yield from _run(track, storage.array, tasks[number].first, cancel)
+            yield from _run(
+                track, storage.array, None if spread is None else spread.array,
+                tasks[number].first, cancel,
+            )  # fmt: skip
         except _ERRORS as error:
             yield track.stopped(storage.array)
             yield Failed(sentence(error))
@@ -165,9 +183,10 @@ class _Track:
 
 
 def _run(
-    track: _Track, out: NDArray[Any], first: Index, cancel: threading.Event
-) -> Iterator[Step | Finished | Stopped]:
-    messages = track.plan.run(out, first=first)
+    track: _Track, out: NDArray[Any], spread: NDArray[Any] | None, first: Index,
+    cancel: threading.Event,
+) -> Iterator[Step | Finished | Stopped]:  # fmt: skip
+    messages = track.plan.run(out, spread=spread, first=first)
     shown = 0.0
     for message in messages:
         if isinstance(message, Report):

@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_srcnn.widgets import asking, messages, saving, settings, tasks
-from napari_srcnn.widgets.display import image_layers, selected_images
+from napari_srcnn.widgets.display import image_layers, kept_selection, selected_images
 from napari_srcnn.widgets.panel import Panel
 from napari_srcnn.widgets.previews import Previews
 from napari_srcnn.widgets.results import Results
@@ -79,6 +79,7 @@ class UpscaleWidget(Panel):
         self.save_button.clicked.connect(self.ask_and_save)
         self.sample_button.clicked.connect(self.open_sample)
         self.shown.changed.connect(self._on_shown)
+        self.form.filters.clicked.connect(self.show_filters)
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
         self._connect()
@@ -219,6 +220,16 @@ class UpscaleWidget(Panel):
         self._poll.start()
         self._on_begin()
 
+    def show_filters(self) -> None:
+        """Open the chosen network's first-layer filters as an image layer."""
+        if self.runner.job:
+            self.notify(f"{self.runner.job} is already running; wait for it or press Cancel.")
+        elif not self.form.model.value:
+            self.notify("There is no network for this scale.")
+        else:
+            self.runner.begin("The drawing", tasks.show_filters, self.form.model.value)
+            self._on_begin()
+
     def cancel(self) -> None:
         """Stop what is under way; finished slices are kept."""
         if self.runner.job:
@@ -269,6 +280,12 @@ class UpscaleWidget(Panel):
             self.fail(message.sentence)
         elif isinstance(message, messages.Previewed):
             self._parts.append(message)
+        elif isinstance(message, messages.Filters):
+            with kept_selection(self.viewer):
+                self.viewer.add_image(
+                    message.picture, name=f"{message.model} filters", rgb=message.picture.ndim == 3
+                )
+            self._say("The filters are a layer of their own: gray is zero.")
         elif isinstance(message, saving.Saved):
             self._say(f"Saved {', '.join(path.name for path in message.paths)}.")
         else:
