@@ -306,7 +306,7 @@ def test_eight_views_give_the_result_and_their_spread(
 def test_the_filters_of_the_chosen_network_are_a_layer(
     viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
 ) -> None:
-    source = viewer.add_image(brain, name="brain")
+    source = viewer.add_image(brain, name="brain", scale=(3, 0.5, 0.5), units="um")
     widget = dock()
     widget.form.model.value = "srcnn-9-1-5-x2"
     widget.form.filters.click()
@@ -314,5 +314,10 @@ def test_the_filters_of_the_chosen_network_are_a_layer(
     assert viewer.layers[-1].name == "srcnn-9-1-5-x2 filters"
     # 8 x 8 filters of 9 x 9 weights of 8 pixels, 2 between.
     assert viewer.layers[-1].data.shape == (8 * 74 + 2, 8 * 74 + 2)
+    # Beside the image and as high, in its units.
+    image, filters = (layer.extent.world[:, -2:] for layer in (source, viewer.layers[-1]))
+    assert filters[0, 1] > image[1, 1]
+    assert np.allclose(filters[:, 0], image[:, 0], atol=0.1)
+    assert viewer.layers[-1].units == source.units[-2:]
     assert viewer.layers.selection == {source}
     assert widget.form.layers == (source,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_srcnn.widgets.messages import Filters
     from napari_srcnn.widgets.storage import Storage
 
 # A layer that fills is drawn anew at most so often (milliseconds), and rarer where that takes long.
@@ -144,6 +145,26 @@ class ResultLayer(QObject):
     def _on_refreshed(self) -> None:
         took = (time.perf_counter() - self._began) * 1000
         self._wait = max(REFRESH, int(10 * took))
+
+
+def add_filters(viewer: ViewerModel, message: Filters, *, beside: Sequence[Image]) -> None:
+    """Add a picture of filters right of an image, as high as that, and leave the selection."""
+    arguments: dict[str, Any] = {}
+    if beside:
+        low, high = np.asarray(beside[0].extent.world)[:, -2:]
+        height, width = high - low
+        # In other units than the image's, napari would draw neither in its place.
+        arguments = {
+            "scale": [height / message.picture.shape[0] or 1.0] * 2,
+            "translate": (low[0], high[1] + width / 20),
+            "units": beside[0].units[-2:],
+        }  # fmt: skip
+    with kept_selection(viewer):
+        viewer.add_image(
+            message.picture, name=f"{message.model} filters", rgb=message.picture.ndim == 3,
+            **arguments,
+        )  # fmt: skip
+    viewer.reset_view()
 
 
 def image_layers(viewer: ViewerModel) -> list[Image]:

@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_srcnn.widgets import asking, messages, saving, settings, tasks
-from napari_srcnn.widgets.display import image_layers, kept_selection, selected_images
+from napari_srcnn.widgets.display import add_filters, image_layers, selected_images
 from napari_srcnn.widgets.panel import Panel
 from napari_srcnn.widgets.previews import Previews
 from napari_srcnn.widgets.results import Results
@@ -281,11 +281,8 @@ class UpscaleWidget(Panel):
         elif isinstance(message, messages.Previewed):
             self._parts.append(message)
         elif isinstance(message, messages.Filters):
-            with kept_selection(self.viewer):
-                self.viewer.add_image(
-                    message.picture, name=f"{message.model} filters", rgb=message.picture.ndim == 3
-                )
-            self._say("The filters are a layer of their own: gray is zero.")
+            add_filters(self.viewer, message, beside=self.form.layers)
+            self._say("The filters are a layer right of the image; gray is zero.")
         elif isinstance(message, saving.Saved):
             self._say(f"Saved {', '.join(path.name for path in message.paths)}.")
         else:
