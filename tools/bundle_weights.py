@@ -68,7 +68,7 @@ def describe() -> str:
         recipes.append(
             f"- **{path.stem}**: from {start}; {recipe['steps']:,} steps planned, "
             f"batch {recipe['batch']} of {recipe['crop']}² pixels, "
-            f"Adam {recipe['learning_rate']:g} "
+            f"{recipe.get('optimizer', 'adam').capitalize()} {recipe['learning_rate']:g} "
             f"with cosine decay, mean squared error, average {recipe['average']}, random gain "
             f"{recipe['gain']}, seed {recipe['seed']}; on the images held apart "
             f"{card['held_apart']['psnr']} dB (bicubic {card['held_apart']['bicubic']})."
