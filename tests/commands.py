@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import pytest
 
 TORCH = "(torch was loaded)"
 # What others' modules warn of while they are imported is theirs; later warnings end the command.
@@ -19,6 +22,9 @@ if {{"upscale", "models"}} & set(sys.argv[1:2]):
 from napari_srcnn.cli import main
 main()
 """
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,11 @@ def start(*arguments: object, before: Callable[[], object] | None = None) -> sub
         env=environment,
         preexec_fn=before,
     )
+
+
+def hear_interrupts() -> None:
+    """Undo that a shell has the tests it runs in the background ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def finish(process: subprocess.Popen[str]) -> Ended:

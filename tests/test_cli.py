@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from commands import Ended, command, finish, start
+from commands import Ended, command, finish, hear_interrupts, posix, start
 
 import napari_srcnn
 from napari_srcnn.io import read_stack, write_stack
 from napari_srcnn.samples import load_sample, sample_path
 
 MODEL = "srcnn-9-1-5-x2"
-posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
 
 def upscale(*arguments: object, before: Callable[[], object] | None = None) -> Ended:
@@ -305,8 +304,7 @@ def test_a_stopped_run_leaves_nothing(tmp_path: Path, number: signal.Signals, co
     process = start(
         *("upscale", sample_path("pollen"), tmp_path / "out.ome.tif"),
         *("--model", MODEL, "--device", "cpu", "--tile", 128),
-        # Tests that a shell runs in the background would hand down that it is ignored.
-        before=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        before=hear_interrupts,
     )
     end = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < end:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import command, finish, start
+from commands import command, finish, hear_interrupts, posix, start
 from networks import random_network
 from scipy.ndimage import gaussian_filter
 from skimage.io import imread, imsave
@@ -63,12 +63,13 @@ def test_a_trained_model_beats_bicubic_and_is_found_by_its_name(
     assert "is there already; --force replaces it" in again.err
 
 
+@posix
 def test_a_stopped_training_keeps_the_best_and_can_be_resumed(
     photographs: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "net.safetensors"
     arguments = ("train", photographs, "--name", path, *SMALL, "--minutes", 30, "--every", 20)
-    process = start(*arguments)
+    process = start(*arguments, before=hear_interrupts)
     until = time.monotonic() + 90
     while not path.exists() and time.monotonic() < until:
         time.sleep(0.05)
@@ -81,7 +82,7 @@ def test_a_stopped_training_keeps_the_best_and_can_be_resumed(
     refused = command(*arguments)
     assert refused.code == 2
     assert "is there already" in refused.err
-    process = start(*arguments, "--resume")
+    process = start(*arguments, "--resume", before=hear_interrupts)
     until = time.monotonic() + 90
     while steps_of(state) == begun and time.monotonic() < until:
         time.sleep(0.05)

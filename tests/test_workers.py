@@ -173,6 +173,31 @@ def test_without_memory_in_a_thread_the_tile_is_halved_and_nothing_is_lost(
     assert sorted(step.index for step in steps if step.finished_slice) == [(i,) for i in range(4)]
 
 
+class OrderedSink:
+    """Takes planes in their order only, as a file does."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape, self.dtype = shape, np.dtype(np.uint16)
+        self.planes: list[NDArray[Any]] = []
+
+    def __setitem__(self, index: tuple[int, ...], plane: NDArray[Any]) -> None:
+        assert index == (len(self.planes),)
+        self.planes.append(plane)
+
+
+def test_without_memory_in_a_thread_the_slices_still_end_in_their_order(
+    three_threads: None,
+) -> None:
+    stack = np.random.default_rng(2).integers(0, 60_000, (7, 20, 22), dtype=np.uint16)
+    # Each slice is one tile, so several are under way when the first one fails.
+    plan, _ = plan_of(stack, 64, largest=43)
+    sink = OrderedSink(plan.shape)
+    *steps, report = plan.run(sink)
+    assert np.abs(np.stack(sink.planes).astype(int) - one_by_one(stack, tile=64)).max() <= 1
+    assert [step.index for step in steps if step.finished_slice] == [(i,) for i in range(7)]
+    assert "ran out of memory" in report.messages[0]
+
+
 def test_an_error_in_a_thread_reaches_the_caller(three_threads: None, stack: NDArray[Any]) -> None:
     plan, engine = plan_of(stack, 16)
     engine.config = None  # type: ignore[assignment]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
@@ -137,14 +138,22 @@ class Run:
         pending: deque[tuple[_Slices, Tile, Pending]],
         waiting: deque[tuple[_Slices, Tile]],
     ) -> Iterator[Progress]:
-        """Store the tile that was begun first; without memory for it, have it begun anew."""
+        """Store the tile that was begun first; without memory for it, begin all anew from it on.
+
+        So slices end in their order, which a file that is written plane by plane depends on.
+        """
         slices, tile, work = pending.popleft()
         try:
             values, clipped, nonfinite, spread = work.result()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            waiting.appendleft((slices, tile))
+            again = [(slices, tile), *((other, place) for other, place, _ in pending)]
+            for *_, work in pending:
+                with contextlib.suppress(RuntimeError, MemoryError):
+                    work.result()
+            pending.clear()
+            waiting.extendleft(reversed(again))
             self._shrink(error, tile)
             return
         for plane, pixels in zip(slices.planes, values, strict=True):
@@ -187,8 +196,6 @@ class Run:
 
     def _shrink(self, error: RuntimeError | MemoryError, failed: Tile) -> None:
         """Halve the tile after running out of memory; at its smallest, go on on the CPU."""
-        if max(failed.height, failed.width) > self.tile:
-            return  # It was begun before the tile that failed first.
         label = device_label(self.engine.device)
         if self.engine.device.type == "cuda":
             torch.cuda.empty_cache()
