@@ -40,7 +40,7 @@ FLOORS = {
         "workers",
     },
     2: {"dataset", "evaluation", "inference", "messages", "plan", "request", "run", "training"},
-    3: {"batch", "cli", "cli_training", "demo", "filters", "io", "samples", "widgets"},
+    3: {"batch", "cli", "cli_app", "cli_training", "demo", "filters", "io", "samples", "widgets"},
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 GUI = {"magicgui", "napari", "PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "vispy"}

@@ -7,14 +7,13 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-import napari_srcnn
+from napari_srcnn.cli_app import app, boundary, say, sentence
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -22,18 +21,7 @@ if TYPE_CHECKING:
     from napari_srcnn.batch import FileRun, Job, Options
     from napari_srcnn.messages import Report
 
-BAD_INPUT, SOME_FAILED, STOPPED = 2, 1, 130
-
-app = typer.Typer(
-    name="napari-srcnn",
-    help="Enlarge microscopy and medical images with SRCNN, without a screen.",
-    epilog="napari-srcnn COMMAND --help explains a command.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+SOME_FAILED = 1
 
 
 class Color(StrEnum):
@@ -67,52 +55,6 @@ def main() -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
-
-
-@contextlib.contextmanager
-def boundary() -> Iterator[None]:
-    """Turn errors that a user can mend into a sentence and an exit code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("Stopped.")
-        raise typer.Exit(STOPPED) from None
-    except BrokenPipeError:
-        raise  # typer knows what to do when the reader of a pipe went away
-    except (ValueError, OSError, MemoryError) as error:
-        say(f"Error: {_sentence(error)}")
-        raise typer.Exit(BAD_INPUT) from None
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}"
-    elif isinstance(error, MemoryError):
-        text = f"there is not enough memory ({error})"
-    else:
-        text = str(error)
-    return text if text.endswith((".", "!", "?")) else text + "."
-
-
-def say(text: str) -> None:
-    """Write to stderr: stdout holds results only."""
-    typer.echo(text, err=True)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"napari-srcnn {napari_srcnn.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _common(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    pass
 
 
 # ---------------------------------------------------------------- upscale
@@ -285,12 +227,12 @@ class _Batch:
             except (ValueError, OSError, MemoryError) as error:
                 if isinstance(error, BrokenPipeError) or not several:
                     raise
-                failed.append((job, _sentence(error)))
-                say(f"{label}: {_sentence(error)}")
+                failed.append((job, sentence(error)))
+                say(f"{label}: {sentence(error)}")
         if failed:
             say(f"{len(failed)} of {len(jobs)} files failed:")
-            for job, sentence in failed:
-                say(f"  {job.source}: {sentence}")
+            for job, reason in failed:
+                say(f"  {job.source}: {reason}")
         return SOME_FAILED if failed else 0
 
     def _one(self, job: Job, label: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from napari_srcnn.checkpoint import SUFFIX, save_model, write_atomically
-from napari_srcnn.cli import STOPPED, app, boundary, say
+from napari_srcnn.cli_app import STOPPED, app, boundary, say
 from napari_srcnn.config import PRESETS
 
 if TYPE_CHECKING:

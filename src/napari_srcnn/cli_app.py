@@ -1,0 +1,71 @@
+"""What all commands of the command line share: the program, its errors, its words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+import napari_srcnn
+
+BAD_INPUT, STOPPED = 2, 130
+
+app = typer.Typer(
+    name="napari-srcnn",
+    help="Enlarge microscopy and medical images with SRCNN, without a screen.",
+    epilog="napari-srcnn COMMAND --help explains a command.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@contextlib.contextmanager
+def boundary() -> Iterator[None]:
+    """Turn errors that a user can mend into a sentence and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("Stopped.")
+        raise typer.Exit(STOPPED) from None
+    except BrokenPipeError:
+        raise  # typer knows what to do when the reader of a pipe went away
+    except (ValueError, OSError, MemoryError) as error:
+        say(f"Error: {sentence(error)}")
+        raise typer.Exit(BAD_INPUT) from None
+
+
+def sentence(error: BaseException) -> str:
+    """Return what an error says, as a sentence."""
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, MemoryError):
+        text = f"there is not enough memory ({error})"
+    else:
+        text = str(error)
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def say(text: str) -> None:
+    """Write to stderr: stdout holds results only."""
+    typer.echo(text, err=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"napari-srcnn {napari_srcnn.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
