@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from typer.testing import CliRunner
 
 TORCH = "(torch was loaded)"
 # What others' modules warn of while they are imported is theirs; later warnings end the command.
@@ -70,6 +71,19 @@ def finish(process: subprocess.Popen[str]) -> Ended:
     assert "Traceback" not in err
     assert "Warning" not in err
     return ended
+
+
+def command_here(*arguments: object) -> Ended:
+    """Run a command in this process, which has loaded torch already: for what is soon over."""
+    import napari_srcnn.cli
+    import napari_srcnn.cli_training  # noqa: F401
+    from napari_srcnn.cli_app import app
+
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    # What the command does not turn into a sentence is a mistake.
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ended(code=result.exit_code, out=result.stdout, err=result.stderr, torch=True)
 
 
 def command(*arguments: object, before: Callable[[], object] | None = None) -> Ended:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import command, finish, hear_interrupts, posix, start
+from commands import command, command_here, finish, hear_interrupts, posix, start
 from networks import random_network
 from scipy.ndimage import gaussian_filter
 from skimage.io import imread, imsave
@@ -103,7 +103,7 @@ def test_the_papers_sub_images_and_rgb_are_trained_on(
     more: tuple[str, ...], photographs: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "net.safetensors"
-    done = command(
+    done = command_here(
         "train", photographs, "-n", path, "--preset", "9-1-5", "--widths", "6-4", "--batch", 2,
         "--crop", 12, "--steps", 4, "--every", 2, "--scale", 3, *more,
     )  # fmt: skip
@@ -117,12 +117,12 @@ def test_the_papers_sub_images_and_rgb_are_trained_on(
 
 def test_training_begins_from_a_model_that_fits(photographs: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    assert command("train", photographs, "-n", first, *SMALL, "--steps", 100).code == 0
-    done = command("train", photographs, "-n", second, *SMALL, "--from", first, "--steps", 1)
+    assert command_here("train", photographs, "-n", first, *SMALL, "--steps", 100).code == 0
+    done = command_here("train", photographs, "-n", second, *SMALL, "--from", first, "--steps", 1)
     assert done.code == 0
     held = [read_header(path)[1]["held_apart"]["psnr"] for path in (first, second)]
     assert held[1] == pytest.approx(held[0], abs=0.3)
-    refused = command("train", photographs, "-n", tmp_path / "x.safetensors", "--from", first)
+    refused = command_here("train", photographs, "-n", tmp_path / "x.safetensors", "--from", first)
     assert refused.code == 2
     assert "has kernels (3, 1, 3), but (9, 5, 5) is to be trained" in refused.err
 
@@ -144,7 +144,7 @@ def test_training_begins_from_a_model_that_fits(photographs: Path, tmp_path: Pat
 def test_wrong_settings_are_one_sentence(
     arguments: tuple[str, ...], sentence: str, photographs: Path, tmp_path: Path
 ) -> None:
-    done = command("train", photographs, "-n", tmp_path / "net.safetensors", *arguments)
+    done = command_here("train", photographs, "-n", tmp_path / "net.safetensors", *arguments)
     assert done.code == 2
     assert sentence in " ".join(done.err.split())
     assert list(tmp_path.iterdir()) == []
@@ -163,7 +163,7 @@ def test_folders_that_cannot_be_trained_on_are_one_sentence(kind: str, tmp_path:
             imsave(path, np.full((9, 12), 100, np.uint8), check_contrast=False)
         elif kind == "16 bits":
             imsave(path, np.full((90, 90), 1000, np.uint16), check_contrast=False)
-    done = command("train", folder, "-n", tmp_path / "net.safetensors", "--steps", 5)
+    done = command_here("train", folder, "-n", tmp_path / "net.safetensors", "--steps", 5)
     assert done.code == 2
     expected = {
         "missing": "There is no folder", "empty": "There are no images",
@@ -180,7 +180,7 @@ def test_folders_that_cannot_be_trained_on_are_one_sentence(kind: str, tmp_path:
 def test_a_converted_checkpoint_is_a_model_by_its_name(own_home: Path, tmp_path: Path) -> None:
     model = random_network(1, kernels=(9, 5, 5), skip=False)
     torch.save(model.state_dict(), tmp_path / "published.pth")
-    refused = command("convert", tmp_path / "published.pth", "published")
+    refused = command_here("convert", tmp_path / "published.pth", "published")
     assert refused.code == 2
     assert "does not say its scale" in refused.err
     done = command("convert", tmp_path / "published.pth", "published", "--scale", 3)
@@ -189,13 +189,13 @@ def test_a_converted_checkpoint_is_a_model_by_its_name(own_home: Path, tmp_path:
     converted = load_model(own_home / "models" / "published.safetensors")
     assert torch.equal(converted.conv2.weight, model.conv2.weight)
     assert "published" in command("models").out
-    assert command("convert", tmp_path / "published.pth", "published", "-s", 3).code == 2
-    assert command("convert", tmp_path / "published.pth", "published", "-s", 3, "-f").code == 0
+    assert command_here("convert", tmp_path / "published.pth", "published", "-s", 3).code == 2
+    assert command_here("convert", tmp_path / "published.pth", "published", "-s", 3, "-f").code == 0
 
 
 def test_a_bundled_name_cannot_be_taken(tmp_path: Path) -> None:
     torch.save(random_network().state_dict(), tmp_path / "x2.pth")
-    done = command("convert", tmp_path / "x2.pth", "srcnn-9-1-5-x2")
+    done = command_here("convert", tmp_path / "x2.pth", "srcnn-9-1-5-x2")
     assert done.code == 2
     assert "is a bundled model's name" in done.err
 
@@ -220,7 +220,7 @@ def test_a_benchmark_is_a_table_and_json(photographs: Path, tmp_path: Path) -> N
 
 def test_a_plot_is_drawn_or_its_library_asked_for(photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "figures.png"
-    done = command("benchmark", photographs, "-m", "srcnn-9-1-5-x2", "--plot", out)
+    done = command_here("benchmark", photographs, "-m", "srcnn-9-1-5-x2", "--plot", out)
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -232,8 +232,8 @@ def test_a_plot_is_drawn_or_its_library_asked_for(photographs: Path, tmp_path: P
 
 
 def test_what_cannot_be_measured_is_one_sentence(photographs: Path, tmp_path: Path) -> None:
-    assert "There is no folder" in command("benchmark", tmp_path / "none").err
-    done = command("benchmark", photographs, "-m", "srcnn-9-1-5-x2", "--scale", 3)
+    assert "There is no folder" in command_here("benchmark", tmp_path / "none").err
+    done = command_here("benchmark", photographs, "-m", "srcnn-9-1-5-x2", "--scale", 3)
     assert done.code == 2
     assert "none is for ×3" in done.err
 
@@ -243,7 +243,7 @@ def test_what_cannot_be_measured_is_one_sentence(photographs: Path, tmp_path: Pa
 
 def test_the_filters_are_drawn(tmp_path: Path) -> None:
     out = tmp_path / "filters.png"
-    assert command("filters", "srcnn-9-1-5-x2", out, "--zoom", 4).code == 0
+    assert command_here("filters", "srcnn-9-1-5-x2", out, "--zoom", 4).code == 0
     picture = imread(out)
     # 8 x 8 filters of 9 x 9 weights of 4 pixels, a pixel between.
     assert picture.shape == (8 * 37 + 1, 8 * 37 + 1)
@@ -251,5 +251,5 @@ def test_the_filters_are_drawn(tmp_path: Path) -> None:
     strongest, weakest = picture[1:37, 1:37], picture[-37:-1, -37:-1]
     assert {0, 255} & {int(strongest.min()), int(strongest.max())}
     assert weakest.std() > 0
-    assert command("filters", "srcnn-9-1-5-x2", out).code == 2
-    assert command("filters", "srcnn-9-1-5-x2", tmp_path / "filters.txt").code == 2
+    assert command_here("filters", "srcnn-9-1-5-x2", out).code == 2
+    assert command_here("filters", "srcnn-9-1-5-x2", tmp_path / "filters.txt").code == 2
