@@ -6,7 +6,6 @@ import itertools
 import math
 import time
 import tracemalloc
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,15 +41,7 @@ DTYPES = [
 ]  # fmt: skip
 CPU: dict[str, Any] = {"device": "cpu", "tile": 64}
 NETWORK = random_network()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other cost more than these small tiles."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def texture(*shape: int, dtype: str = "uint16", seed: int = 0) -> NDArray[Any]:

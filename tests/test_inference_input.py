@@ -20,15 +20,7 @@ from napari_srcnn.weights import list_models
 NETWORK = random_network()
 CPU: dict[str, Any] = {"device": "cpu", "tile": 64, "model": NETWORK}
 IMAGE = np.random.default_rng(0).integers(0, 60_000, (20, 22), dtype=np.uint16)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    """Threads that wait for each other cost more than these small tiles."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def refusal(stack: Any, scale: Any = None, **options: Any) -> str:

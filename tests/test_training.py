@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,7 @@ from napari_srcnn.training import LOSSES, TrainConfig, TrainMessage, train, vali
 NETWORK = SRCNNConfig(kernels=(3, 1, 3), widths=(6, 4))
 SHORT = TrainConfig(steps=25, batch=2, crop=12, warmup=5, validate_every=10, seed=3)
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums of one thread are of one order; and small batches gain nothing from more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def cells(seed: int, side: int = 96) -> Pair:

@@ -386,8 +386,6 @@ def _benchmark_folder(
     from napari_srcnn.evaluation import evaluate
     from napari_srcnn.weights import list_models, model_info
 
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}; check its name.")
     names = chosen
     if not names:
         channels = 1 if protocol == "y" else 3

@@ -66,8 +66,10 @@ def find_images(folder: Path) -> list[Path]:
     Raises
     ------
     ValueError
-        If there are none.
+        If there are none, or no such folder.
     """
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}; check its name.")
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise ValueError(
@@ -157,8 +159,6 @@ def photograph_pairs(
     smallest = 2 * max(network.halo, network.scale) + 1 + network.scale
     groups, held, left_out, texts = [], [], [], []
     for folder in folders:
-        if not folder.is_dir():
-            raise ValueError(f"There is no folder {folder}; check its name.")
         images = []
         for path in find_images(folder):
             try:

@@ -310,25 +310,28 @@ class Engine:
             seen = F.pad(seen, sides, mode="replicate")
         seen = seen.to(self.device)
         parts = [self._correct(part, padding) for part in torch.split(seen, self._together)]
-        delta, deviation = (torch.cat(part).to(out.device) for part in zip(*parts, strict=True))
-        if self.color != "rgb":
-            shape = (out.shape[0], -1, *delta.shape[-2:])
-            delta = delta.view(shape)
-            deviation = deviation.view(shape) if self.ensemble else deviation
-        corrected = torch.addcmul(out[:, :colors], delta.double(), inverse)
+
+        def joined(some: tuple[Tensor, ...]) -> Tensor:
+            whole = some[0] if len(some) == 1 else torch.cat(some)
+            whole = whole.to(out.device, torch.float64)
+            if self.color == "rgb":
+                return whole
+            return whole.view(out.shape[0], -1, *whole.shape[-2:])
+
+        delta, *deviation = (joined(some) for some in zip(*parts, strict=True))
+        corrected = torch.addcmul(out[:, :colors], delta, inverse)
         if self.alpha:
             corrected = torch.cat([corrected, out[:, colors:]], 1)
-        if not self.ensemble:
+        if not deviation:
             return corrected, None
         spread = torch.zeros(corrected.shape, dtype=torch.float32, device=out.device)
-        spread[:, :colors] = deviation * inverse.abs()
+        spread[:, :colors] = deviation[0] * inverse.abs()
         return corrected, spread
 
-    def _correct(self, seen: Tensor, padding: Padding) -> tuple[Tensor, Tensor]:
-        """Return the network's correction and, of a self-ensemble, its standard deviation."""
+    def _correct(self, seen: Tensor, padding: Padding) -> tuple[Tensor, ...]:
+        """Return the network's correction and, of a self-ensemble, its standard deviation too."""
         if not self.ensemble:
-            delta = self.correction(seen, padding)
-            return delta, delta[..., :0, :0]
+            return (self.correction(seen, padding),)
         mean = square = torch.zeros((), dtype=torch.float64, device=seen.device)
         # One at a time: eight results of a tile at once would be its largest memory.
         for turns, flipped in itertools.product(range(4), (False, True)):

@@ -141,11 +141,11 @@ def fast_correction(
       shuffle it does more arithmetic in a fraction of the time.
     * A layer and its ReLU are one pass through memory, where torch has oneDNN.
     """
-    plain = _place(model, device, dtype)
     if model.config.padding == "zeros" or device.type != "cpu":
         # On a GPU cuDNN and MPS have fast kernels for these layers already.
-        return plain
-    run = _rearranged(model, device, dtype)
+        return _place(model, device, dtype)
+    tensors = [tensor.detach().to(device, dtype) for tensor in _arranged(model)]
+    convolve_relu = _fused(*tensors[:2]) or _unfused
     halo, skip = model.config.halo, model.config.skip
 
     def correction(enlarged: Tensor, padding: Padding) -> Tensor:
@@ -153,7 +153,7 @@ def fast_correction(
         # The blocks have to come out even; what is computed beyond is cut off again.
         extra_y, extra_x = -height % BLOCK, -width % BLOCK
         x = F.pad(enlarged, (0, extra_x, 0, extra_y)) if extra_y or extra_x else enlarged
-        out = run(x.to(dtype)).float()[..., :height, :width]
+        out = _in_blocks(x.to(dtype), tensors, convolve_relu).float()[..., :height, :width]
         return out if skip else out - _crop(enlarged, halo)
 
     return correction
@@ -175,40 +175,29 @@ def _place(
     return correction
 
 
-def _layout(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    tensor = tensor.to(device, dtype)
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+_ConvolveRelu = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def _rearranged(
-    model: SRCNN, device: torch.device, dtype: torch.dtype
-) -> Callable[[Tensor], Tensor]:
-    """All layers in channels_last order; the first on rows as channels, the last in blocks."""
-    rows = model.conv1.kernel_size[0]
-    tensors = (
-        _rows_weight(model.conv1.weight), _bias(model.conv1), model.conv2.weight,
-        _bias(model.conv2), _block_weight(model.conv3.weight),
-        _bias(model.conv3).repeat_interleave(BLOCK * BLOCK),
+def _arranged(model: SRCNN) -> list[Tensor]:
+    """Return each layer's weight and bias for :func:`_in_blocks`; gradients pass through."""
+    first, middle, last = model.conv1, model.conv2, model.conv3
+    weights = (
+        # The rows of a filter are channels of one that is one row high.
+        first.weight.flatten(1, 2)[:, :, None], middle.weight, _block_weight(last.weight),
     )  # fmt: skip
-    w1, b1, w2, b2, w3, b3 = (_layout(t.detach(), device, dtype) for t in tensors)
-    convolve_relu = _fused(w1, b1) or _unfused
-
-    def run(x: Tensor) -> Tensor:
-        x = convolve_relu(_rows_as_channels(x, rows), w1, b1)
-        x = convolve_relu(x, w2, b2)
-        return F.pixel_shuffle(F.conv2d(x, w3, b3, stride=BLOCK), BLOCK)
-
-    return run
+    biases = _bias(first), _bias(middle), _bias(last).repeat_interleave(BLOCK * BLOCK)
+    ordered = (weight.contiguous(memory_format=torch.channels_last) for weight in weights)
+    return [tensor for layer in zip(ordered, biases, strict=True) for tensor in layer]
 
 
-def _rows_as_channels(x: Tensor, rows: int) -> Tensor:
-    """Turn (B, C, H, W) into (B, C * rows, H - rows + 1, W), in channels_last order."""
-    return x.unfold(2, rows, 1).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
-
-
-def _rows_weight(weight: Tensor) -> Tensor:
-    """Return the first layer's filters for :func:`_rows_as_channels`."""
-    return weight.flatten(1, 2)[:, :, None]
+def _in_blocks(x: Tensor, tensors: list[Tensor], convolve_relu: _ConvolveRelu) -> Tensor:
+    """All layers in channels_last order; the first on rows as channels, the last in blocks."""
+    w1, b1, w2, b2, w3, b3 = tensors
+    rows = w1.shape[1] // x.shape[1]
+    # (B, C, H, W) to (B, C * rows, H - rows + 1, W), which is free of copies but one.
+    x = x.unfold(2, rows, 1).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
+    x = convolve_relu(convolve_relu(x, w1, b1), w2, b2)
+    return F.pixel_shuffle(F.conv2d(x, w3, b3, stride=BLOCK), BLOCK)
 
 
 def _block_weight(weight: Tensor) -> Tensor:
@@ -234,15 +223,7 @@ def fast_forward(model: SRCNN, enlarged: Tensor) -> Tensor:
     -------
     Tensor, shape (B, C, H, W)
     """
-    first, middle, last = model.conv1, model.conv2, model.conv3
-    cl = torch.channels_last
-    x = _rows_as_channels(enlarged, first.kernel_size[0])
-    weight = _rows_weight(first.weight).contiguous(memory_format=cl)
-    x = F.relu(F.conv2d(x, weight, _bias(first)), inplace=True)
-    x = F.relu(F.conv2d(x, middle.weight, _bias(middle)), inplace=True)
-    weight = _block_weight(last.weight).contiguous(memory_format=cl)
-    bias = _bias(last).repeat_interleave(BLOCK * BLOCK)
-    out = F.pixel_shuffle(F.conv2d(x, weight, bias, stride=BLOCK), BLOCK)
+    out = _in_blocks(enlarged, _arranged(model), _unfused)
     return out + _crop(enlarged, model.config.halo) if model.config.skip else out
 
 
@@ -250,7 +231,7 @@ def _unfused(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.conv2d(x, weight, bias).relu_()
 
 
-def _fused(weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+def _fused(weight: Tensor, bias: Tensor) -> _ConvolveRelu | None:
     """Return oneDNN's convolution with a ReLU, or None where torch has none or it does not hold.
 
     torch makes it for its own compiler and promises nothing about it, so it is tried first.
@@ -264,7 +245,8 @@ def _fused(weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor, Tensor], T
 
     generator = torch.Generator().manual_seed(0)
     shape = (1, weight.shape[1], 8, weight.shape[3] + 7)
-    x = _layout(torch.randn(shape, generator=generator), weight.device, weight.dtype)
+    x = torch.randn(shape, generator=generator).to(weight)
+    x = x.contiguous(memory_format=torch.channels_last)
     expected = _unfused(x, weight, bias)
     try:
         found = fused(x, weight, bias)

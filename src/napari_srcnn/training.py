@@ -201,7 +201,7 @@ def train(
     if state_path is not None and state_path.exists():
         state.load(state_path)
     began, first, losses, notes = time.perf_counter() - state.seconds, state.step, 0.0, []
-    is_over = state.step >= config.steps
+    is_over = config.progress(state.step, state.seconds) >= 1
     while not is_over:
         elapsed = time.perf_counter() - began
         state.set_rate(config.rate(state.step, elapsed))

@@ -84,8 +84,8 @@ class UpscaleWidget(Panel):
         self.runner.ended.connect(self._on_end)
         self._connect()
         self._show_layers()
-        # The click is answered first; what takes seconds goes on beside the window.
-        # The widget is drawn first: an import holds the lock that drawing needs.
+        # What takes seconds goes on beside the window, but the widget is drawn first: an import
+        # holds the lock that drawing needs.
         QTimer.singleShot(200, self._prepare)
 
     def _prepare(self) -> None:
