@@ -27,7 +27,7 @@ PACKAGE = SOURCE / "napari_srcnn"
 
 # A new module gets its floor here. An import points down or along, never up.
 FLOORS = {
-    0: {"config", "degrade", "intensity", "metrics", "paths", "resize", "tiling"},
+    0: {"config", "degrade", "estimate", "intensity", "metrics", "paths", "resize", "tiling"},
     1: {
         "calibration",
         "checkpoint",
@@ -36,11 +36,34 @@ FLOORS = {
         "layouts",
         "model",
         "muon",
+        "unfinished",
         "weights",
         "workers",
     },
-    2: {"dataset", "evaluation", "inference", "messages", "plan", "request", "run", "training"},
-    3: {"batch", "cli", "cli_app", "cli_training", "demo", "filters", "io", "samples", "widgets"},
+    2: {
+        "acquisition",
+        "dataset",
+        "evaluation",
+        "finetuning",
+        "inference",
+        "messages",
+        "plan",
+        "request",
+        "run",
+        "training",
+    },
+    3: {
+        "batch",
+        "cli",
+        "cli_app",
+        "cli_finetune",
+        "cli_training",
+        "demo",
+        "filters",
+        "io",
+        "samples",
+        "widgets",
+    },
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 GUI = {"magicgui", "napari", "PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "vispy"}
