@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from commands import Ended, command, finish, hear_interrupts, posix, start
+from commands import Ended, command, command_here, finish, hear_interrupts, posix, start
 
 import napari_srcnn
 from napari_srcnn.io import read_stack, write_stack
@@ -372,6 +372,92 @@ def test_a_damaged_model_of_ones_own_is_listed_with_its_fault(
     ended = command("models")
     assert ended.code == 0
     assert "broken cannot be used: broken.safetensors is not a model file" in ended.out
+
+
+@pytest.fixture
+def own_model(own_home: Path) -> Path:
+    """A model of the user's own, as fine-tuning makes them."""
+    from networks import random_network
+
+    from napari_srcnn.checkpoint import save_model
+    from napari_srcnn.paths import user_model_dir
+
+    card = {
+        "description": "Nuclei, confocal",
+        "license": "that of the images, which belong to nobody in particular\nand to all",
+        "held_apart": {"psnr": 34.5, "bicubic": 32.0, "what": "2 slices of a.tif"},
+    }
+    return save_model(user_model_dir() / "mine.safetensors", random_network(), card)
+
+
+def put_in_order(*arguments: object) -> str:
+    """Run `models` with an option; return the one line that it says."""
+    ended = command("models", *arguments)
+    assert (ended.code, ended.err, ended.torch) == (0, "", False)
+    (line,) = ended.out.splitlines()
+    return line
+
+
+def test_a_fine_tuned_model_is_a_row_like_the_others(own_model: Path) -> None:
+    ended = command_here("models")
+    head, *rows = ended.out.splitlines()
+    (row,) = (row for row in rows if row.startswith("mine "))
+    (other,) = (row for row in rows if row.startswith(f"{MODEL} "))
+    assert len(row) < 110
+    assert row.rindex("own") == other.rindex("bundled") == head.rindex("origin")
+
+
+def test_a_model_is_told_about_by_its_name(own_model: Path) -> None:
+    ended = command("models", "mine")
+    assert (ended.code, ended.err, ended.torch) == (0, "", False)
+    lines = dict(line.split(": ", 1) for line in ended.out.splitlines())
+    assert lines["Description"] == "Nuclei, confocal"
+    assert lines["Held apart"] == "PSNR 34.50 dB (bicubic 32.00); on 2 slices of a.tif"
+    assert lines["File"] == str(own_model)
+    assert lines["SHA-256"] == napari_srcnn.model_info("mine").sha256
+    told = json.loads(command_here("models", "mine", "--json").out)
+    assert (told["name"], told["scale"], told["path"]) == ("mine", 2, str(own_model))
+    assert told["card"]["held_apart"]["psnr"] == 34.5
+
+
+def test_models_are_renamed_exported_imported_and_deleted(own_model: Path, tmp_path: Path) -> None:
+    data, folder = own_model.read_bytes(), own_model.parent
+    assert put_in_order("--rename", "mine", "new").startswith("mine → new: ")
+    target = tmp_path / "out.safetensors"
+    assert put_in_order("--export", "new", tmp_path / "out") == f"new → {target}"
+    assert put_in_order("--delete", "new") == "new was deleted."
+    assert names(folder) == []
+    assert put_in_order("--import", target).startswith(f"{target} → out: ")
+    put_in_order("--import", target, "--name", "again")
+    put_in_order("--import", target, "--name", "again", "--force")
+    assert names(folder) == ["again.safetensors", "out.safetensors"]
+    assert (folder / "again.safetensors").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--delete", MODEL), "is bundled and cannot be deleted"),
+        (("--delete", "nope"), "You have no model named 'nope'; your own are: mine"),
+        (("--rename", "mine", MODEL), "is a bundled model's name"),
+        (("--rename", "mine", "a b"), "cannot be a model's name"),
+        (("--import", "none.safetensors"), "There is no model file none.safetensors"),
+        (("--export", "mine", "x.pth"), "models are exported as .safetensors"),
+        (("--delete", "mine", "--rename", "mine", "b"), "One of NAME, --rename"),
+        (("mine", "--delete", "mine"), "One of NAME, --rename"),
+        (("--delete", "mine", "--force"), "--force goes with"),
+        (("--delete", "mine", "--name", "b"), "--name goes with --import"),
+        (("--delete", "mine", "--json"), "--json goes with"),
+        (("nope",), "There is no model named 'nope'"),
+    ],
+)
+def test_what_cannot_be_done_to_models_is_refused(
+    own_model: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    ended = command_here("models", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert words in sentence(ended)
+    assert names(own_model.parent) == ["mine.safetensors"]
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["upscale", "--help"]])
