@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 from napari_srcnn.checkpoint import SUFFIX, load_checkpoint, read_header, save_model
 from napari_srcnn.dataset import find_images
@@ -23,45 +24,77 @@ HEAD = """# Bundled weights
 
 Written by `tools/bundle_weights.py` from the cards in the files' headers; do not edit.
 
-All were trained by this project's own code (`tools/train_photographs.py`) on the Y of T91 and of
-General-100, the images in which the super-resolution literature is trained. Those images state no
-licence and are not part of this repository; the weights are under the project's BSD-3-Clause
-licence. Every tenth image of General-100 was held apart, and the weights kept are those that were
+All were trained by this project's own code (`tools/train_photographs.py` and
+`tools/train_microscopes.py`). Training images state no licence, or the one in the list below, and
+are not part of this repository; the weights are under the project's BSD-3-Clause licence.
+"""
+Y = """
+## Photographs, brightness (Y)
+
+Trained on the Y of T91 and of General-100, the images in which the super-resolution literature is
+trained. Every tenth image of General-100 was held apart, and the weights kept are those that were
 best there. Set5 and Set14 were only measured on.
 
-PSNR / SSIM on Y, 8 bits, a border of `scale` pixels shaved (`python benchmarks/quality.py`):
+PSNR / SSIM on Y, 8 bits, a border of `scale` pixels shaved (`napari-srcnn benchmark`):
 
-| model | scale | parameters | Set5 | Set14 | over bicubic (Set5, Set14) | trained |
+"""
+RGB = """
+## Photographs, red, green and blue together
+
+The same images in R, G and B. PSNR / SSIM over the three channels, 8 bits, a border of `scale`
+pixels shaved (`napari-srcnn benchmark --protocol rgb`):
+
+"""
+ROW = """| model | scale | parameters | Set5 | Set14 | over bicubic (Set5, Set14) | trained |
 |---|---|---|---|---|---|---|
+"""
+MICROSCOPES = """
+## Microscopes and scanners
+
+Trained on stacks of fluorescence, electron microscopy, X-ray, MR and CT as a camera with larger
+pixels would have recorded them, half of the crops with noise. How they do on stacks that they never
+saw stands in [docs/microscopes.md](../docs/microscopes.md).
+
+| model | scale | parameters | on what was held apart of its stacks | over bicubic | trained |
+|---|---|---|---|---|---|
 """
 
 
 def bundle(run: Path, evaluation: Path) -> None:
     """Measure a run's weights and copy them to ``weights/``."""
     model, card = load_checkpoint(run)
-    card["psnr"], card["ssim"], card["psnr_over_bicubic"] = {}, {}, {}
-    for name in ("Set5", "Set14"):
-        bicubic, ours = mean_scores(
-            list(evaluate(find_images(evaluation / name), [run], device="cpu"))
-        )
-        card["psnr"][name] = round(ours.psnr, 3)
-        card["ssim"][name] = round(ours.ssim, 4)
-        card["psnr_over_bicubic"][name] = round(ours.psnr - bicubic.psnr, 3)
+    if "stacks" not in card:
+        protocol: Literal["y", "rgb"] = "y" if model.config.channels == 1 else "rgb"
+        card["protocol"] = protocol
+        card["psnr"], card["ssim"], card["psnr_over_bicubic"] = {}, {}, {}
+        for name in ("Set5", "Set14"):
+            images = find_images(evaluation / name)
+            scores = list(evaluate(images, [run], device="cpu", protocol=protocol))
+            bicubic, ours = mean_scores(scores)
+            card["psnr"][name] = round(ours.psnr, 3)
+            card["ssim"][name] = round(ours.ssim, 4)
+            card["psnr_over_bicubic"][name] = round(ours.psnr - bicubic.psnr, 3)
     save_model(WEIGHTS / run.name, model, card)
 
 
 def describe() -> str:
     """Return the README of ``weights/``."""
-    rows, files, recipes = [], [], []
+    rows: dict[str, list[str]] = {Y: [], RGB: [], MICROSCOPES: []}
+    files, recipes = [], []
     for path in sorted(WEIGHTS.glob(f"*{SUFFIX}")):
         config, card = read_header(path)
-        scores = [f"{card['psnr'][s]:.2f} / {card['ssim'][s]:.4f}" for s in ("Set5", "Set14")]
-        over = ", ".join(f"{card['psnr_over_bicubic'][s]:+.2f}" for s in ("Set5", "Set14"))
-        recipe = card["recipe"]
-        rows.append(
-            f"| {path.stem} | ×{config.scale} | {config.parameters:,} | {scores[0]} | {scores[1]} "
-            f"| {over} dB | {card['steps_done']:,} steps, {card['seconds'] / 60:.0f} min, CPU |"
-        )
+        recipe, held = card["recipe"], card["held_apart"]
+        trained = f"{card['steps_done']:,} steps, {card['seconds'] / 60:.0f} min, CPU"
+        first = f"| {path.stem} | ×{config.scale} | {config.parameters:,} |"
+        if "stacks" in card:
+            over = held["psnr"] - held["bicubic"]
+            rows[MICROSCOPES].append(f"{first} {held['psnr']:.2f} | {over:+.2f} dB | {trained} |")
+        else:
+            scores = [f"{card['psnr'][s]:.2f} / {card['ssim'][s]:.4f}" for s in ("Set5", "Set14")]
+            gains = ", ".join(f"{card['psnr_over_bicubic'][s]:+.2f}" for s in ("Set5", "Set14"))
+            rows[Y if config.channels == 1 else RGB].append(
+                f"{first} {scores[0]} | {scores[1]} | {gains} dB | {trained} |"
+            )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         files.append(f"| {path.name} | `{digest}` |")
         start = recipe["started_from"] or "random weights"
@@ -70,12 +103,15 @@ def describe() -> str:
             f"batch {recipe['batch']} of {recipe['crop']}² pixels, "
             f"{recipe.get('optimizer', 'adam').capitalize()} {recipe['learning_rate']:g} "
             f"with cosine decay, mean squared error, average {recipe['average']}, random gain "
-            f"{recipe['gain']}, seed {recipe['seed']}; on the images held apart "
-            f"{card['held_apart']['psnr']} dB (bicubic {card['held_apart']['bicubic']})."
+            f"{recipe['gain']}, seed {recipe['seed']}; on what was held apart "
+            f"{held['psnr']} dB (bicubic {held['bicubic']})."
         )
-    table = "\n".join(rows)
+    text = HEAD
+    for head, lines in rows.items():
+        if lines:
+            text += head + ("" if head is MICROSCOPES else ROW) + "\n".join(lines) + "\n"
     return (
-        f"{HEAD}{table}\n\n## Recipes\n\n" + "\n".join(recipes) +
+        f"{text}\n## Recipes\n\n" + "\n".join(recipes) +
         "\n\n## Checksums\n\n| file | sha256 |\n|---|---|\n" + "\n".join(files) + "\n"
     )  # fmt: skip
 

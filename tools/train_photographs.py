@@ -74,7 +74,7 @@ def main() -> None:
         crop=arguments.crop,
     )  # fmt: skip
     groups, held = load(arguments.data, arguments.scale, rgb=arguments.rgb)
-    name = f"srcnn-{arguments.kernels}{'-rgb' * arguments.rgb}-x{arguments.scale}"
+    name = f"srcnn-{arguments.kernels}-x{arguments.scale}{'-rgb' * arguments.rgb}"
     colors = "R, G and B" if arguments.rgb else "Y of BT.601"
     description = DESCRIPTIONS.get(arguments.kernels, "Any image; trained on photographs")
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -80,10 +80,10 @@ class Tile:
 class Padding:
     """Pixels beyond the true border on each side."""
 
-    top: int
-    bottom: int
-    left: int
-    right: int
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
 
     def turned(self, turns: int, flipped: bool) -> Padding:
         """Return the padding of the tile after `turns` quarter turns and a mirroring.

@@ -6,19 +6,21 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_srcnn.dataset import CropSampler, Pair
 from napari_srcnn.device import is_out_of_memory
-from napari_srcnn.model import BLOCK, SRCNN, SRCNNConfig, fast_forward
+from napari_srcnn.model import BLOCK, SRCNN, SRCNNConfig, fast_correction, fast_forward
 from napari_srcnn.muon import Muon
+from napari_srcnn.tiling import Padding
 
 
 def charbonnier(out: Tensor, truth: Tensor) -> Tensor:
@@ -61,6 +63,11 @@ class TrainConfig:
         Draw crops from a grid of this stride, as they are: the paper's sub-images.
     validate_every : int
         Steps between measurements on the images held apart, and between checkpoints.
+    patience : int, optional
+        Measurements in a row without a better one, after which the run ends early.
+    precision : {"float32", "bfloat16"}
+        What the layers compute in; the weights stay float32. bfloat16 pays on GPUs and processors
+        that have it, and costs time where it is emulated.
     seed : int
     """
 
@@ -77,6 +84,8 @@ class TrainConfig:
     gain: tuple[float, float] | None = (0.25, 1.1)
     stride: int | None = None
     validate_every: int = 500
+    patience: int | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -87,6 +96,10 @@ class TrainConfig:
             raise ValueError(f"optimizer is {self.optimizer!r}; it can be 'muon' or 'adam'.")
         if self.loss not in LOSSES:
             raise ValueError(f"loss is {self.loss!r}; it can be {', '.join(LOSSES)}.")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision is {self.precision!r}; it can be 'float32' or 'bfloat16'.")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience is {self.patience}; at least 1 is needed.")
         if not 0 <= self.learning_rate < 1:
             raise ValueError(f"learning_rate is {self.learning_rate}; about 0.001 is usual.")
         if self.minutes is not None and not self.minutes > 0:
@@ -110,17 +123,19 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainMessage:
-    """A measurement during training.
+    """How far training has come.
 
     Attributes
     ----------
     step, steps : int
     loss : float
-        The mean since the last message.
+        The mean since the last measurement.
     psnr, bicubic_psnr : float
-        On the images held apart, in dB, for a peak of 1.
+        On the images held apart, in dB; as last measured, NaN before the first time.
     best : bool
-        Whether this is the best so far.
+        Whether this is a measurement, and the best so far.
+    measured : bool
+        Whether this is a measurement; steps between two are told on request only.
     seconds : float
         Of training, over all runs of it.
     megapixels_per_second : float
@@ -140,22 +155,36 @@ class TrainMessage:
     megapixels_per_second: float
     seconds_left: float
     note: str = ""
+    measured: bool = True
+
+
+class Sampler(Protocol):
+    """Where batches come from."""
+
+    def batch(
+        self, rng: np.random.Generator, size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return inputs (B, C, crop + 2 halo, same) and truths (B, C, crop, crop)."""
+        ...
 
 
 @torch.inference_mode()
-def validate(model: SRCNN, pairs: Sequence[Pair], device: torch.device) -> tuple[float, float]:
-    """Return the mean PSNR of the network and of bicubic over `pairs`, in dB for a peak of 1."""
+def validate(
+    model: SRCNN, pairs: Sequence[Pair], device: torch.device, *, peak: float = 1.0
+) -> tuple[float, float]:
+    """Return the mean PSNR of the network and of bicubic over `pairs`, in dB for a `peak`."""
     halo, scores = model.config.halo, []
+    correction, valid = fast_correction(model, device), Padding()
     border = max(halo, model.config.scale)
     for pair in pairs:
         enlarged = torch.from_numpy(pair.enlarged)[None].to(device)
         truth = torch.from_numpy(pair.truth)[None].to(device)
         inner = (..., slice(border, -border), slice(border, -border))
         cut = border - halo
-        out = model(enlarged)
-        out = out[..., cut : out.shape[-2] - cut, cut : out.shape[-1] - cut]
+        out = correction(enlarged, valid)
+        out = out[..., cut : out.shape[-2] - cut, cut : out.shape[-1] - cut] + enlarged[inner]
         errors = [F.mse_loss(i, truth[inner]).item() for i in (out, enlarged[inner])]
-        scores.append([-10 * math.log10(max(e, 1e-20)) for e in errors])
+        scores.append([10 * math.log10(peak**2 / max(e, 1e-20)) for e in errors])
     ours, bicubic = np.mean(scores, axis=0)
     return float(ours), float(bicubic)
 
@@ -163,12 +192,14 @@ def validate(model: SRCNN, pairs: Sequence[Pair], device: torch.device) -> tuple
 def train(
     config: TrainConfig,
     network: SRCNNConfig,
-    groups: Sequence[Sequence[Pair]],
+    data: Sequence[Sequence[Pair]] | Sampler,
     held_apart: Sequence[Pair],
     *,
     device: torch.device | str = "cpu",
     start: SRCNN | None = None,
     state_path: Path | None = None,
+    peak: float = 1.0,
+    every_step: bool = False,
 ) -> Iterator[tuple[TrainMessage, SRCNN]]:
     """Train a network.
 
@@ -176,8 +207,8 @@ def train(
     ----------
     config : TrainConfig
     network : SRCNNConfig
-    groups : sequence of sequences of Pair
-        Training images; groups are drawn equally.
+    data : sequence of sequences of Pair, or Sampler
+        Training images, of which groups are drawn equally; or what draws batches itself.
     held_apart : sequence of Pair
         Images to measure on, none of which is trained on.
     device : torch.device or str
@@ -186,6 +217,11 @@ def train(
     state_path : Path, optional
         Where the run's state is kept; a run that finds its own state there goes on from it and
         ends as if it had never stopped. A finished run has no more to say.
+    peak : float
+        What counts as white in the PSNR.
+    every_step : bool
+        Yield after every step, so that a run can be paused and stopped at any of them, and not only
+        after measurements. The time in which nobody asks for the next message is not counted.
 
     Yields
     ------
@@ -194,18 +230,20 @@ def train(
         The averaged weights; the same object each time.
     """
     _check_held_apart(held_apart, network)
-    sampler = CropSampler(
-        groups, crop=config.crop, halo=network.halo, gain=config.gain, stride=config.stride
-    )
+    if isinstance(data, Sequence):
+        data = CropSampler(
+            data, crop=config.crop, halo=network.halo, gain=config.gain, stride=config.stride
+        )
     state = _State(config, network, torch.device(device), start)
     if state_path is not None and state_path.exists():
         state.load(state_path)
-    began, first, losses, notes = time.perf_counter() - state.seconds, state.step, 0.0, []
-    is_over = config.progress(state.step, state.seconds) >= 1
+    first, losses, notes = state.step, 0.0, list[str]()
+    psnr = bicubic = math.nan
+    is_over = config.progress(state.step, state.seconds) >= 1 or state.is_out_of_patience
+    clock = time.perf_counter()
     while not is_over:
-        elapsed = time.perf_counter() - began
-        state.set_rate(config.rate(state.step, elapsed))
-        arrays = sampler.batch(state.rng, state.batch)
+        state.set_rate(config.rate(state.step, state.seconds))
+        arrays = data.batch(state.rng, state.batch)
         try:
             loss = state.learn(*(torch.from_numpy(array).to(state.device) for array in arrays))
         except (RuntimeError, MemoryError) as error:
@@ -223,20 +261,26 @@ def train(
             continue
         losses += loss
         state.step += 1
-        state.seconds = time.perf_counter() - began
-        progress = config.progress(state.step, state.seconds)
-        is_over = progress >= 1
-        if state.step % config.validate_every and not is_over:
+        clock = state.count(clock)
+        is_over = config.progress(state.step, state.seconds) >= 1
+        is_measured = is_over or state.step % config.validate_every == 0
+        is_best = False
+        if not is_measured and not every_step:
             continue
-        psnr, bicubic = validate(state.averaged, held_apart, state.device)
-        is_best = state.keep(psnr)
-        state.seconds = time.perf_counter() - began
-        loss_mean, losses, first = losses / (state.step - first), 0.0, state.step
-        if state_path is not None:
-            try:
-                state.save(state_path)
-            except (OSError, RuntimeError) as error:
-                notes.append(f"{state_path} was not written ({error}); its last state stays.")
+        loss_mean = losses / (state.step - first)
+        if is_measured:
+            psnr, bicubic = validate(state.averaged, held_apart, state.device, peak=peak)
+            is_best = state.keep(psnr)
+            losses, first = 0.0, state.step
+            is_over = is_over or state.is_out_of_patience
+            clock = state.count(clock)
+            state.curve.append((round(state.seconds, 1), round(psnr, 3)))
+            if state_path is not None:
+                try:
+                    state.save(state_path)
+                except (OSError, RuntimeError) as error:
+                    notes.append(f"{state_path} was not written ({error}); its last state stays.")
+        progress = 1.0 if is_over else config.progress(state.step, state.seconds)
         pixels = state.step * config.batch * config.crop**2
         yield (
             TrainMessage(
@@ -244,10 +288,12 @@ def train(
                 bicubic_psnr=bicubic, best=is_best, seconds=state.seconds,
                 megapixels_per_second=pixels / 1e6 / state.seconds,
                 seconds_left=state.seconds * (1 - progress) / progress, note=" ".join(notes),
+                measured=is_measured,
             ),
             state.averaged,
         )  # fmt: skip
-        notes = []
+        notes.clear()
+        clock = time.perf_counter()
 
 
 class _State:
@@ -269,6 +315,8 @@ class _State:
         self.averaged.load_state_dict(self.model.state_dict())
         self.step, self.best, self.seconds = 0, -math.inf, 0.0
         self.batch, self.slower, self.retreats = config.batch, 1.0, 0
+        self.since_best = 0
+        self.curve: list[tuple[float, float]] = []
         self.best_weights = self._weights()
         self.optimizers = self._optimizers()
         rearranged = network.padding != "zeros" and config.crop % BLOCK == 0
@@ -293,11 +341,13 @@ class _State:
 
     def learn(self, enlarged: Tensor, truth: Tensor) -> float:
         """Take a step and return the loss; where that is not finite, nothing is changed."""
-        if self._rearranged:
-            out = fast_forward(self.model, enlarged)
-        else:
-            out = self.model(enlarged.contiguous(memory_format=torch.channels_last))
-        loss = LOSSES[self.config.loss](out, truth)
+        half = self.config.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            if self._rearranged:
+                out = fast_forward(self.model, enlarged)
+            else:
+                out = self.model(enlarged.contiguous(memory_format=torch.channels_last))
+        loss = LOSSES[self.config.loss](out.float(), truth)
         value = loss.item()
         if not math.isfinite(value):
             return value
@@ -313,9 +363,22 @@ class _State:
     def keep(self, psnr: float) -> bool:
         """Remember the averaged weights if they are the best so far, and tell whether they are."""
         is_best = psnr > self.best
+        self.since_best += 1
         if is_best:
             self.best, self.best_weights, self.retreats = psnr, self._weights(), 0
+            self.since_best = 0
         return is_best
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether it was long since the last best."""
+        return self.config.patience is not None and self.since_best >= self.config.patience
+
+    def count(self, since: float) -> float:
+        """Count the time since `since` as training, and return what the clock says."""
+        now = time.perf_counter()
+        self.seconds += now - since
+        return now
 
     def step_back(self) -> None:
         """Go on from the best weights, slower.
@@ -345,7 +408,7 @@ class _State:
             "identity": self._identity(), "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(), "best_weights": self.best_weights,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "rng": self.rng.bit_generator.state,
+            "rng": self.rng.bit_generator.state, "curve": self.curve,
             **{name: getattr(self, name) for name in _NUMBERS},
         }  # fmt: skip
         temporary = path.with_name(f".{path.name}.writing")
@@ -364,19 +427,14 @@ class _State:
         ValueError
             If it is no state, or that of a run with other settings.
         """
-        try:
-            state = torch.load(path, weights_only=True, map_location=self.device)
-        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise ValueError(f"{path} is no state of a training run; remove it.") from error
-        if not isinstance(state, dict) or "identity" not in state:
-            raise ValueError(f"{path} is no state of a training run; remove it.")
+        state = _load_state(path, self.device)
         if state["identity"] != self._identity():
             raise ValueError(
                 f"{path} belongs to a run with other settings; remove it or name another."
             )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
-        self.best_weights = state["best_weights"]
+        self.best_weights, self.curve = state["best_weights"], state["curve"]
         for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(values)
         self.rng.bit_generator.state = state["rng"]
@@ -384,7 +442,51 @@ class _State:
             setattr(self, name, state[name])
 
 
-_NUMBERS = ("step", "best", "seconds", "batch", "slower", "retreats")
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stopped:
+    """How far a run had come when its state was written.
+
+    Attributes
+    ----------
+    step : int
+    seconds : float
+    best : float
+        PSNR of the best measurement, in dB; minus infinity where there is none.
+    best_weights : dict of str to Tensor
+    curve : list of (seconds, PSNR)
+    """
+
+    step: int
+    seconds: float
+    best: float
+    best_weights: dict[str, Tensor]
+    curve: list[tuple[float, float]]
+
+
+def read_state(path: Path) -> Stopped:
+    """Read how far a stopped run had come.
+
+    Raises
+    ------
+    ValueError
+        If the file is no state.
+    """
+    state = _load_state(path, torch.device("cpu"))
+    return Stopped(**{field.name: state[field.name] for field in fields(Stopped)})
+
+
+def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state = torch.load(path, weights_only=True, map_location=device)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is no state of a training run; remove it.") from error
+    if not isinstance(state, dict) or "identity" not in state:
+        raise ValueError(f"{path} is no state of a training run; remove it.")
+    # Of an older version.
+    return {"since_best": 0, "curve": []} | state
+
+
+_NUMBERS = ("step", "best", "seconds", "batch", "slower", "retreats", "since_best")
 
 
 def _check_held_apart(pairs: Sequence[Pair], network: SRCNNConfig) -> None:
