@@ -76,6 +76,7 @@ def finish(process: subprocess.Popen[str]) -> Ended:
 def command_here(*arguments: object) -> Ended:
     """Run a command in this process, which has loaded torch already: for what is soon over."""
     import napari_srcnn.cli
+    import napari_srcnn.cli_finetune
     import napari_srcnn.cli_training  # noqa: F401
     from napari_srcnn.cli_app import app
 

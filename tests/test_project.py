@@ -48,6 +48,7 @@ FLOORS = {
         "inference",
         "messages",
         "plan",
+        "proposal",
         "request",
         "run",
         "training",

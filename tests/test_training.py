@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from napari_srcnn.config import SRCNNConfig
 from napari_srcnn.dataset import Pair, find_images, make_pair, read_luma
 from napari_srcnn.model import SRCNN
 from napari_srcnn.muon import orthogonal
-from napari_srcnn.training import LOSSES, TrainConfig, TrainMessage, train, validate
+from napari_srcnn.training import LOSSES, TrainConfig, TrainMessage, read_state, train, validate
 
 NETWORK = SRCNNConfig(kernels=(3, 1, 3), widths=(6, 4))
 SHORT = TrainConfig(steps=25, batch=2, crop=12, warmup=5, validate_every=10, seed=3)
@@ -221,7 +222,7 @@ def test_without_memory_a_batch_is_halved_and_it_goes_on(monkeypatch: pytest.Mon
     ("setting", "value"),
     [
         ("steps", 0), ("batch", 0), ("optimizer", "sgd"), ("loss", "huber"),
-        ("learning_rate", -1.0), ("minutes", 0.0),
+        ("learning_rate", -1.0), ("minutes", 0.0), ("patience", 0), ("precision", "float16"),
     ],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(setting: str, value: Any) -> None:
@@ -235,6 +236,109 @@ def test_an_orthogonal_matrix_has_singular_values_near_one() -> None:
         values = torch.linalg.svdvals(orthogonal(1e-4 * matrix))
         assert values.min() > 0.3
         assert values.max() < 1.3
+
+
+# -- what is asked for ----------------------------------------------------------------------------
+
+
+def test_every_step_is_told_where_that_is_asked_for() -> None:
+    plain = run()
+    told = run(every_step=True)
+    assert [message.step for message, _ in told] == list(range(1, 26))
+    measured = [(message, weights) for message, weights in told if message.measured]
+    assert [message.step for message, _ in measured] == [10, 20, 25]
+    for (one, weights), (other, expected) in zip(measured, plain, strict=True):
+        assert untimed(one) == untimed(other)
+        assert equal(weights, expected)
+    assert all(math.isnan(message.psnr) for message, _ in told[:9])
+    assert [message.psnr for message, _ in told[10:19]] == [told[9][0].psnr] * 9
+    assert not any(message.best for message, _ in told if not message.measured)
+
+
+def test_the_time_in_which_nobody_asks_is_not_counted() -> None:
+    messages = train(SHORT, NETWORK, [TRAINED], HELD_APART, every_step=True)
+    first, _ = next(messages)
+    began = time.perf_counter()
+    time.sleep(0.5)
+    second, _ = next(messages)
+    assert second.seconds - first.seconds <= time.perf_counter() - began - 0.5
+
+
+def test_without_a_better_measurement_it_ends_early(tmp_path: Path) -> None:
+    # Nothing is learned, so the first measurement stays the best.
+    config = dataclasses.replace(
+        SHORT, learning_rate=0.0, patience=3, steps=10**6, validate_every=2
+    )
+    state = tmp_path / "run.state"
+    messages = [message for message, _ in run(config, state_path=state)]
+    assert [message.step for message in messages] == [2, 4, 6, 8]
+    assert [message.best for message in messages] == [True, False, False, False]
+    assert messages[-1].seconds_left == 0
+    assert run(config, state_path=state) == []
+    again = train(config, NETWORK, [TRAINED], HELD_APART, state_path=tmp_path / "other.state")
+    next(again), next(again)
+    again.close()
+    rest = run(config, state_path=tmp_path / "other.state")
+    assert [message.step for message, _ in rest] == [6, 8]
+
+
+@pytest.mark.parametrize("side", [12, 16])
+def test_bfloat16_learns_nearly_the_same_and_its_weights_stay_float32(side: int) -> None:
+    config = dataclasses.replace(SHORT, crop=side, steps=60, batch=4)
+    full, half = (
+        run(dataclasses.replace(config, precision=precision))
+        for precision in ("float32", "bfloat16")
+    )  # fmt: skip
+    assert not equal(full[-1][1], half[-1][1])
+    assert all(value.dtype == torch.float32 for value in half[-1][1].values())
+    assert half[-1][0].psnr == pytest.approx(full[-1][0].psnr, abs=0.5)
+    assert half[-1][0].psnr > half[0][0].psnr
+
+
+def test_a_peak_below_one_lowers_the_psnr_by_as_much() -> None:
+    full, part = run()[0][0], run(peak=0.4)[0][0]
+    lost = 20 * math.log10(0.4)
+    assert part.psnr == pytest.approx(full.psnr + lost)
+    assert part.bicubic_psnr == pytest.approx(full.bicubic_psnr + lost)
+    assert part.loss == full.loss
+
+
+class Always:
+    """Draws the same crop at any time, and remembers how often."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[Any, Any]:
+        self.batches.append(size)
+        pair, halo = TRAINED[0], NETWORK.halo
+        inner = slice(20 - halo, 32 + halo)
+        inputs, truths = pair.enlarged[:, inner, inner], pair.truth[:, 20:32, 20:32]
+        return np.stack([inputs] * size), np.stack([truths] * size)
+
+
+def test_what_draws_batches_itself_is_learned_from() -> None:
+    source = Always()
+    config = dataclasses.replace(SHORT, steps=200, validate_every=50)
+    messages = [message for message, _ in train(config, NETWORK, source, HELD_APART)]
+    assert source.batches == [2] * 200
+    # One crop is soon known by heart.
+    assert messages[-1].loss < 0.5 * messages[0].loss
+
+
+def test_a_stopped_run_says_how_far_it_had_come(tmp_path: Path) -> None:
+    state = tmp_path / "run.state"
+    whole = run()
+    messages = train(SHORT, NETWORK, [TRAINED], HELD_APART, state_path=state)
+    next(messages), next(messages)
+    messages.close()
+    found = read_state(state)
+    assert found.step == 20
+    best = max(whole[:2], key=lambda told: told[0].psnr)
+    assert found.best == best[0].psnr
+    assert equal(found.best_weights, best[1])
+    assert [psnr for _, psnr in found.curve] == [round(m.psnr, 3) for m, _ in whole[:2]]
+    assert found.seconds == pytest.approx(found.curve[-1][0], abs=0.2)
 
 
 # -- messages -------------------------------------------------------------------------------------

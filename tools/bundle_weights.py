@@ -52,8 +52,8 @@ MICROSCOPES = """
 ## Microscopes and scanners
 
 Trained on stacks of fluorescence, electron microscopy, X-ray, MR and CT as a camera with larger
-pixels would have recorded them, half of the crops with noise. How they do on stacks that they never
-saw stands in [docs/microscopes.md](../docs/microscopes.md).
+pixels would have recorded them, a third of the crops with noise. How they do on stacks that they
+never saw stands in [docs/microscopes.md](../docs/microscopes.md).
 
 | model | scale | parameters | on what was held apart of its stacks | over bicubic | trained |
 |---|---|---|---|---|---|

@@ -244,21 +244,24 @@ def rename_model(old: str, new: str) -> ModelInfo:
     # Where upper and lower case are one, another case of a name is the same file.
     if target.exists() and (new == old or not target.samefile(path)):
         raise CheckpointError(f"You have a model named {new!r} already; choose another name.")
-    state, target_state = _state(path), _state(target)
+    state, target_state = _run_files(path)[0], _run_files(target)[0]
     if target_state.exists() and not (state.exists() and target_state.samefile(state)):
         raise CheckpointError(
             f"{target_state.name} is left from a training run that was stopped; "
             "choose another name, or go on with that run."
         )
+    moved: list[tuple[Path, Path]] = []
     try:
-        has_state = state.exists()
-        if has_state:
-            state.rename(target_state)
         try:
-            path.rename(target)
+            for before, after in zip(
+                (*_run_files(path), path), (*_run_files(target), target), strict=True
+            ):
+                if before.exists():
+                    before.rename(after)
+                    moved.append((before, after))
         except OSError:
-            if has_state:
-                target_state.rename(state)
+            for before, after in moved:
+                after.rename(before)
             raise
     except OSError as error:
         raise _refused(old, "renamed", path, error) from error
@@ -267,7 +270,7 @@ def rename_model(old: str, new: str) -> ModelInfo:
 
 
 def delete_model(name: str) -> None:
-    """Delete one of the user's models, and the state of a stopped training run of that name.
+    """Delete one of the user's models, and what a stopped training run of that name left.
 
     Raises
     ------
@@ -277,7 +280,8 @@ def delete_model(name: str) -> None:
     path = _own(name, "deleted")
     try:
         path.unlink(missing_ok=True)
-        _state(path).unlink(missing_ok=True)
+        for file in _run_files(path):
+            file.unlink(missing_ok=True)
     except OSError as error:
         raise _refused(name, "deleted", path, error) from error
     _info.cache_clear()
@@ -380,9 +384,9 @@ def _own(name: str, what: str) -> Path:
     return own[name]
 
 
-def _state(path: Path) -> Path:
-    """Return where training keeps what a stopped run goes on with."""
-    return path.with_name(f"{path.stem}.state")
+def _run_files(path: Path) -> tuple[Path, Path]:
+    """Return where training keeps what a stopped run goes on with, and what it was asked for."""
+    return path.with_name(f"{path.stem}.state"), path.with_name(f"{path.stem}.run.json")
 
 
 def _refused(name: str, what: str, path: Path, error: OSError) -> CheckpointError:

@@ -42,6 +42,19 @@ _SECONDS = {
     "hour": 3600.0,
     "day": 86400.0,
 }
+_MICROMETERS = {
+    "picometer": 1e-6,
+    "angstrom": 1e-4,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "decimeter": 1e5,
+    "meter": 1e6,
+    "kilometer": 1e9,
+    "inch": 25_400.0,
+    "foot": 304_800.0,
+}
 _ALIASES = {
     alias + plural: name
     for name, aliases in (_LENGTHS | _TIMES | {PIXEL: ("px",)}).items()
@@ -82,6 +95,11 @@ def is_time(unit: str) -> bool:
 def to_seconds(value: float, unit: str) -> float:
     """Return `value`, a time in `unit`, in seconds."""
     return value * _SECONDS[unit]
+
+
+def to_micrometers(value: float, unit: str) -> float | None:
+    """Return `value`, a length in `unit`, in micrometers; None where `unit` is no length."""
+    return value * _MICROMETERS[unit] if unit in _MICROMETERS else None
 
 
 def ome_symbol(unit: str) -> str | None:
