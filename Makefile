@@ -19,7 +19,12 @@ help:
 
 test:
 	@tools/setup.sh test
+ifeq ($(ARGS),)
+	tools/with-display.sh virtual $(VENV)/bin/python -m pytest -m "not alone" -n logical --maxprocesses 4
+	tools/with-display.sh virtual $(VENV)/bin/python -m pytest -m alone
+else
 	tools/with-display.sh virtual $(VENV)/bin/python -m pytest $(ARGS)
+endif
 
 demo:
 	@tools/setup.sh test

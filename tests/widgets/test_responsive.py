@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from qtpy.QtCore import QTimer
 
 from napari_srcnn.widgets.layers import result_arguments
@@ -52,6 +53,7 @@ def slide(viewer: Any, count: int) -> QTimer:
     return timer
 
 
+@pytest.mark.alone
 def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
     make_napari_viewer: Callable[..., Any], brain: np.ndarray, qtbot: Any
 ) -> None:
