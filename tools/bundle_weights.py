@@ -52,7 +52,7 @@ MICROSCOPES = """
 ## Microscopes and scanners
 
 Trained on stacks of fluorescence, electron microscopy, X-ray, MR and CT as a camera with larger
-pixels would have recorded them, a third of the crops with noise. How they do on stacks that they
+pixels would have recorded them, some of the crops with more noise. How they do on stacks that they
 never saw stands in [docs/microscopes.md](../docs/microscopes.md).
 
 | model | scale | parameters | on what was held apart of its stacks | over bicubic | trained |
@@ -81,7 +81,7 @@ def describe() -> str:
     """Return the README of ``weights/``."""
     rows: dict[str, list[str]] = {Y: [], RGB: [], MICROSCOPES: []}
     files, recipes = [], []
-    for path in sorted(WEIGHTS.glob(f"*{SUFFIX}")):
+    for path in sorted(WEIGHTS.glob(f"*{SUFFIX}"), key=lambda path: path.stem):
         config, card = read_header(path)
         recipe, held = card["recipe"], card["held_apart"]
         trained = f"{card['steps_done']:,} steps, {card['seconds'] / 60:.0f} min, CPU"

@@ -21,7 +21,7 @@ from napari_srcnn.io import (
     stack_name,
 )
 from napari_srcnn.request import resolve
-from napari_srcnn.weights import default_model, model_info
+from napari_srcnn.weights import MICROSCOPES, bundled_name, default_model, model_info
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -41,7 +41,7 @@ class Options:
     ----------
     scale : int
     model : str
-        A model's name or path.
+        A model's name or path; for None each file gets the bundled one that fits it.
     axes : str or None
         In place of what the files say.
     device : str
@@ -53,7 +53,7 @@ class Options:
     """
 
     scale: int
-    model: str
+    model: str | None
     axes: str | None = None
     device: str = "auto"
     intensity: Any = "auto"
@@ -78,6 +78,8 @@ class Options:
             raise ValueError(
                 f"compression is {self.compression!r}; it can be {' or '.join(COMPRESSIONS)}."
             )
+        if self.model is None:
+            default_model(self.scale)  # says which scales there are
         any_image = Stack(data=np.empty((1, 1), np.float32), axes="YX")
         resolve(
             any_image, self.scale, **self.for_plan(any_image) | {"color": None, "intensity": "auto"}
@@ -98,12 +100,18 @@ class Options:
             "ensemble": self.ensemble,
         }
 
+    def _candidates(self) -> list[str]:
+        if self.model is not None:
+            return [self.model]
+        both = (bundled_name(self.scale), bundled_name(self.scale, MICROSCOPES))
+        return [name for name in both if name is not None]
+
     def record(self) -> dict[str, Any]:
         """Return what changes the pixels, as JSON values, to know an output again."""
         intensity = self.intensity
         return {
             "scale": self.scale,
-            "model_sha256": model_info(self.model).sha256,
+            "model_sha256": [model_info(name).sha256 for name in self._candidates()],
             "axes": self.axes,
             "intensity": intensity if isinstance(intensity, str) else _listed(intensity),
             "window": None if self.window is None else list(self.window),
@@ -115,8 +123,8 @@ class Options:
         }
 
 
-def choose_model(scale: int | None, model: str | None) -> tuple[int, str]:
-    """Complete a scale by a model's and a model by a scale's.
+def choose_model(scale: int | None, model: str | None) -> tuple[int, str | None]:
+    """Complete a scale by a model's; without a model, each image gets the one that fits it.
 
     Raises
     ------
@@ -124,8 +132,7 @@ def choose_model(scale: int | None, model: str | None) -> tuple[int, str]:
         If there is no such model, or it does not enlarge by the scale.
     """
     if model is None:
-        scale = 2 if scale is None else scale
-        return scale, default_model(scale)
+        return 2 if scale is None else scale, None
     info = model_info(model)
     if scale not in (None, info.config.scale):
         raise ValueError(
@@ -283,7 +290,7 @@ def open_source(job: Job, options: Options) -> Stack:
 
 
 def check_job(job: Job, options: Options) -> None:
-    """Check a job's file against the options, without torch and without reading a pixel.
+    """Check a job's file against the options, without torch and reading a few pixels at most.
 
     Raises
     ------

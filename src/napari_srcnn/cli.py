@@ -84,7 +84,7 @@ def upscale(
         typer.Option(
             "--model",
             "-m",
-            help="A name of `napari-srcnn models`, or a file. Default: the best for the scale.",
+            help="A name of `napari-srcnn models`, or a file. Default: what fits the image.",
         ),
     ] = None,
     device: Annotated[

@@ -11,7 +11,8 @@ import numpy as np
 
 from napari_srcnn.config import SRCNNConfig
 from napari_srcnn.intensity import IntensityRange, dtype_range, measure_range
-from napari_srcnn.weights import default_model, model_info
+from napari_srcnn.proposal import propose_model
+from napari_srcnn.weights import model_info
 
 if TYPE_CHECKING:
     from napari_srcnn.model import SRCNN
@@ -175,6 +176,10 @@ def resolve(
     axes = _check_axes(axes, shape)
     samples = shape[-1] if axes.endswith("S") else 0
     alpha = samples in (2, 4)
+    why = ""
+    if model is None:
+        proposal = propose_model(stack, _check_scale(scale) or 2, axes)
+        model, why = proposal.model, f"{proposal.model}: {proposal.why}"
     network, config, card_windows = _choose_model(model, scale)
     chosen_color = _choose_color(color, samples, source_dtype, config)
     chosen_intensity = _check_intensity(intensity, shape, axes, source_dtype, chosen_color)
@@ -192,9 +197,15 @@ def resolve(
         color=chosen_color, alpha=alpha, intensity=chosen_intensity, window=chosen_window,
         dtype=_check_dtype(source_dtype if dtype is None else dtype, "result"),
         tile=_check_tile(tile),
-        tf32=bool(tf32), half=bool(half), ensemble=bool(ensemble),
+        tf32=bool(tf32), half=bool(half), ensemble=bool(ensemble), note=why,
     )  # fmt: skip
     return request, network
+
+
+def _check_scale(scale: Any) -> int | None:
+    if scale is not None and (isinstance(scale, bool) or np.ndim(scale) or scale not in (2, 3, 4)):
+        raise ValueError(f"scale is {scale!r}; it can be 2, 3 or 4.")
+    return None if scale is None else int(scale)
 
 
 def _check_source(stack: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -267,12 +278,9 @@ def _check_axes(axes: Any, shape: tuple[int, ...]) -> str:
 
 
 def _choose_model(
-    model: str | Path | SRCNN | None, scale: int | None
+    model: str | Path | SRCNN, scale: int | None
 ) -> tuple[str | Path | SRCNN, SRCNNConfig, dict[str, Any]]:
-    if scale is not None and (isinstance(scale, bool) or np.ndim(scale) or scale not in (2, 3, 4)):
-        raise ValueError(f"scale is {scale!r}; it can be 2, 3 or 4.")
-    if model is None:
-        model = default_model(int(scale or 2))
+    scale = _check_scale(scale)
     if isinstance(model, str | Path):
         info = model_info(model)
         config, name = info.config, info.name
@@ -286,7 +294,7 @@ def _choose_model(
         info = getattr(model, "info", None)  # type: ignore[assignment]
         name = info.name if info is not None else "the given model"
         windows = info.card.get("windows", {}) if info is not None else {}
-    if scale is not None and int(scale) != config.scale:
+    if scale is not None and scale != config.scale:
         raise ValueError(
             f"{name} enlarges ×{config.scale}, not ×{scale}; "
             f"choose a model for ×{scale} or leave the scale out."

@@ -73,7 +73,8 @@ def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
     # Files that begin with a dot are leftovers: of macOS ("._name"), or of a write that was killed.
-    paths = (path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.name[0] != ".")
+    found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stem)
+    paths = (path for path in found if path.name[0] != ".")
     return {path.stem: path for path in paths}
 
 

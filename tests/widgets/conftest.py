@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.settings import get_plugin_settings
+from tuning import Tuning
 
 from napari_srcnn.samples import load_sample
 from napari_srcnn.widgets import runner
@@ -21,6 +23,12 @@ PLUGIN, NAME = "napari-srcnn", "Upscale"
 def brain() -> np.ndarray:
     """A real stack (5, 40, 56) of 16 bits: a part of the MR sample."""
     return np.asarray(load_sample("brain").data[8:13, 20:60, 30:86]).astype(np.uint16)
+
+
+@pytest.fixture(scope="session")
+def pollen() -> np.ndarray:
+    """A real stack (6, 96, 96) of 16 bits: a part of the confocal sample."""
+    return np.asarray(load_sample("pollen").data[12:18, 80:176, 100:196])
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +80,15 @@ def notes() -> Iterator[list[str]]:
     notification_manager.notification_ready.connect(hear)
     yield said
     notification_manager.notification_ready.disconnect(hear)
+
+
+@pytest.fixture
+def tuning_of(qtbot: Any, notes: list[str], own_home: Path) -> Callable[[Any], Tuning]:
+    """Makes what drives the fine-tuning widget of a viewer, in a home of its own."""
+    return lambda viewer: Tuning(viewer, qtbot, notes, own_home)
+
+
+@pytest.fixture
+def tuning(viewer: Any, tuning_of: Callable[[Any], Tuning]) -> Tuning:
+    """Drives the fine-tuning widget."""
+    return tuning_of(viewer)

@@ -11,6 +11,7 @@ import pytest
 from napari.settings import get_plugin_settings
 
 import napari_srcnn
+from napari_srcnn.samples import load_sample
 from napari_srcnn.widgets import runner
 from napari_srcnn.widgets.layers import METADATA_KEY
 
@@ -212,7 +213,31 @@ def test_only_models_that_fit_are_offered_each_with_a_line(
     widget.form.scale.value = 2
     assert widget.form.model.value == widget.form.model.values[0]
     info = napari_srcnn.model_info(widget.form.model.value)
-    assert widget.form.model_note.text() == info.description != ""
+    assert info.description
+    assert widget.form.model_note.text().startswith(info.description)
+
+
+def test_a_model_is_proposed_and_the_reason_is_told(
+    viewer: Any, dock: Callable[[], Any], qtbot: Any
+) -> None:
+    layer = viewer.add_image(np.asarray(load_sample("pollen").data[10:12]))
+    widget = dock()
+    note = widget.form.model_note
+    qtbot.waitUntil(lambda: "16-bit, noise of" in note.text(), timeout=20_000)
+    assert widget.form.model.value == "srcnn-9-5-5-x2-microscopes"
+    widget.form.scale.value = 3
+    assert widget.form.model.value == "srcnn-9-5-5-x3-microscopes"
+    assert "noise of" in note.text()
+    # A clean 8-bit image is taken for a photograph.
+    viewer.layers.remove(layer)
+    viewer.add_image(np.repeat(np.arange(200, dtype=np.uint8)[None], 100, 0))
+    qtbot.waitUntil(lambda: "as clean as a photograph" in note.text(), timeout=20_000)
+    assert widget.form.model.value == "srcnn-9-5-5-x3"
+    # What the user chose stays.
+    widget.form.model.value = "srcnn-9-1-5-x3"
+    viewer.add_image(np.asarray(load_sample("pollen").data[0]), name="other")
+    qtbot.waitUntil(lambda: widget.form.layers[0].name == "other", timeout=5_000)
+    assert widget.form.model.value == "srcnn-9-1-5-x3"
 
 
 def test_devices_have_their_names_and_a_missing_gpu_its_reason(dock: Callable[[], Any]) -> None:

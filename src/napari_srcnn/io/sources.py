@@ -33,6 +33,7 @@ def sources_from_paths(
     *,
     axes: Sequence[str] = (),
     boxes: Sequence[Sequence[Box]] = (),
+    first: bool = False,
 ) -> tuple[Source, ...]:
     """Open high-res images, and the low-res ones of the same fields, from files or folders.
 
@@ -46,6 +47,8 @@ def sources_from_paths(
         Of each image, where the files name them wrongly.
     boxes : sequence of sequences of Box, optional
         Of each image.
+    first : bool
+        Open the first of a folder only.
 
     Returns
     -------
@@ -58,6 +61,8 @@ def sources_from_paths(
     """
     highs = _files(high)
     lows: Sequence[Path | None] = [None] * len(highs) if low is None else _pair(highs, _files(low))
+    if first:
+        highs, lows = highs[:1], lows[:1]
     found = []
     for number, (path, low_path) in enumerate(zip(highs, lows, strict=True)):
         with read_stack(path) as stack:

@@ -19,7 +19,8 @@ from napari_srcnn.widgets.settings import Settings, parse_range
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_srcnn.widgets.messages import Loaded
+    from napari_srcnn.proposal import Proposal
+    from napari_srcnn.widgets.messages import Loaded, Proposed
 
 _logger = logging.getLogger(__name__)
 SCALES = (2, 3, 4)
@@ -47,6 +48,9 @@ class Form(QWidget):
         super().__init__()
         self.layers: tuple[Image, ...] = ()
         self._settings = Settings()
+        # By scale, of the layers that are chosen.
+        self._proposals: dict[int, Proposal] = {}
+        self._is_proposed = True  # else the user chose the model
         self.layer = Choice(
             "The image to enlarge. Follows the layer list; select several layers there "
             "(Shift or Ctrl and click) to enlarge them together."
@@ -61,7 +65,7 @@ class Form(QWidget):
         self.device.setEnabled(False)
 
         rows = QFormLayout()
-        _set_up(rows)
+        set_up(rows)
         rows.addRow("Image", self.layer)
         rows.addRow("Scale", self.scale)
         rows.addRow("Model", self.model)
@@ -140,7 +144,7 @@ class Form(QWidget):
         row.addWidget(self.high)
         content = QWidget()
         self._rows = QFormLayout(content)
-        _set_up(self._rows)
+        set_up(self._rows)
         self._rows.setContentsMargins(12, 0, 0, 0)
         self._rows.addRow("Intensities", self.intensity)
         self._rows.addRow("", self._range)
@@ -210,9 +214,15 @@ class Form(QWidget):
         self.dtype.value = settings.dtype
         self.ensemble.value = settings.ensemble
         self.tile.setValue(settings.tile)
-        self._show_models(settings.model)
+        self.show_models(settings.model)
         self._show_row(self._range, self.intensity.value == "custom")
         self.blockSignals(blocked)
+
+    def show_proposal(self, message: Proposed) -> None:
+        """Choose the model that was found to fit, unless the user chose one; emits nothing."""
+        if self.layers and pixels(self.layers[0]) is message.source:
+            self._proposals[message.scale] = message.proposal
+            self.show_models()
 
     def show_devices(self, loaded: Loaded) -> None:
         """Fill in the devices by their names."""
@@ -233,8 +243,10 @@ class Form(QWidget):
 
     def _show_layer(self) -> None:
         """Offer what fits the chosen layers."""
-        self.layers = self.layer.value or ()
-        self._show_models()
+        before, self.layers = self.layers[:1], self.layer.value or ()
+        if self.layers[:1] != before:
+            self._proposals = {}
+        self.show_models()
         self._show_channels()
         colored = [layer for layer in self.layers if layer.rgb]
         self._show_row(self.color, bool(colored))
@@ -261,7 +273,7 @@ class Form(QWidget):
         self.channels.fill(entries, chosen)
         self.channels.setEnabled(len(entries) > 1)
 
-    def _show_models(self, wanted: str = "") -> None:
+    def show_models(self, wanted: str = "") -> None:
         """Offer the models that fit the scale and the channels; keep the one that was chosen."""
         scale, rgb = self.scale.value, bool(self.layers) and all(x.rgb for x in self.layers)
         fitting = [
@@ -269,12 +281,15 @@ class Form(QWidget):
             for info in _known_models()
             if info.config.scale == scale and info.config.channels in ((1, 3) if rgb else (1,))
         ]
+        proposal = self._proposals.get(scale)
         try:
-            best = default_model(scale)
+            best = proposal.model if proposal is not None else default_model(scale)
         except CheckpointError:
             best = ""
         fitting.sort(key=lambda info: info.name != best)
-        chosen = wanted or self.model.value
+        names = [info.name for info in fitting]
+        self._is_proposed = self._is_proposed and wanted not in names
+        chosen = best if self._is_proposed else wanted or self.model.value
         self.model.fill([(info.name, info.name, _about(info)) for info in fitting], chosen)
         self.model.setEnabled(bool(fitting))
         self._show_model()
@@ -282,6 +297,9 @@ class Form(QWidget):
     def _show_model(self) -> None:
         name = self.model.value
         note = model_info(name).description if name else f"No model for × {self.scale.value} yet."
+        proposal = self._proposals.get(self.scale.value)
+        if proposal is not None and name == proposal.model:
+            note = f"{note}. {proposal.why}"
         self.model_note.say(note)
 
     def _on_edited(self) -> None:
@@ -289,8 +307,9 @@ class Form(QWidget):
         if name == "layer":
             self._show_layer()
         elif name == "scale":
-            self._show_models()
+            self.show_models()
         elif name == "model":
+            self._is_proposed = self.model.currentIndex() == 0
             self._show_model()
         elif name == "intensity":
             self._show_row(self._range, self.intensity.value == "custom")
@@ -303,7 +322,8 @@ class Form(QWidget):
             label.setVisible(is_shown)
 
 
-def _set_up(rows: QFormLayout) -> None:
+def set_up(rows: QFormLayout) -> None:
+    """Give a form the distances that all of ours have."""
     rows.setContentsMargins(0, 0, 0, 0)
     rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     rows.setVerticalSpacing(5)

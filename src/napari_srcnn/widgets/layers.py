@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn.io.units import to_micrometers, unit_name
 from napari_srcnn.widgets.geometry import geometry_of
 
 if TYPE_CHECKING:
     from napari.components import Dims
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Layer, Shapes
 
 METADATA_KEY = "napari_srcnn"
+# A look at what is learned from, which one may enlarge, to see what was learned.
+LOW_RES = "low-res"
 Index = tuple[int, ...]
 Box = tuple[int, int, int, int]
 
@@ -33,8 +36,13 @@ def is_image(layer: Layer | None) -> bool:
     """Tell whether a layer is an image that can be enlarged: one of ours for a look is not."""
     if layer is None or type(layer).__name__ != "Image":
         return False
+    return preview_kind(layer) in ("", LOW_RES)
+
+
+def preview_kind(layer: Layer) -> str:
+    """Return what kind of preview of ours a layer is; empty for none."""
     made = layer.metadata.get(METADATA_KEY)
-    return not (isinstance(made, dict) and "preview" in made)
+    return str(made.get("preview", "")) if isinstance(made, dict) else ""
 
 
 def pixels(layer: Image) -> Any:
@@ -120,6 +128,40 @@ def visible_box(layer: Image) -> Box | None:
     # napari clips to the nearest row or column where all of the layer is off screen.
     off = (box[1] - box[0] <= 1 < height) or (box[3] - box[2] <= 1 < width)
     return None if off else box
+
+
+def pixel_size(layer: Image) -> tuple[float, float] | None:
+    """Return the pixel size along Y and X in micrometers; None where no unit says so."""
+    sizes = []
+    for size, unit in zip(layer.scale[-2:], layer.units[-2:], strict=True):
+        length = to_micrometers(float(size), unit_name(unit) or "")
+        if length is None:
+            return None
+        sizes.append(length)
+    return sizes[0], sizes[1]
+
+
+def rectangles(shapes: Shapes, image: Image) -> tuple[Box, ...]:
+    """Return the rectangles around a Shapes layer's shapes in an image's pixels.
+
+    What reaches beyond the image is cut off, and what lies beside it is left out.
+    """
+    height, width = pixels(image).shape[image.ndim - 2 : image.ndim]
+    found = []
+    for corners in shapes.data:
+        # Through the world: the layers may have other pixel sizes.
+        points = []
+        for corner in np.asarray(corners, np.float64):
+            world = np.zeros(max(image.ndim, len(corner)))
+            place = np.asarray(shapes.data_to_world(corner))
+            world[-len(place) :] = place
+            points.append(np.asarray(image.world_to_data(world[-image.ndim :]))[-2:])
+        low, high = np.min(points, axis=0) + 0.5, np.max(points, axis=0) + 0.5
+        y0, x0 = (max(round(n), 0) for n in low)
+        y1, x1 = (min(round(n), m) for n, m in zip(high, (height, width), strict=True))
+        if y0 < y1 and x0 < x1:
+            found.append((y0, y1, x0, x1))
+    return tuple(found)
 
 
 def result_arguments(

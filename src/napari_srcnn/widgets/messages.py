@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_srcnn.device import DeviceInfo
+    from napari_srcnn.proposal import Proposal
     from napari_srcnn.widgets.storage import Storage
 
 
@@ -48,6 +49,15 @@ class Loaded:
 
     devices: tuple[DeviceInfo, ...]
     no_gpu: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposed:
+    """The model that fits an image at a scale."""
+
+    source: Any
+    scale: int
+    proposal: Proposal
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -17,6 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_srcnn.widgets.fields import Note
 from napari_srcnn.widgets.form import Form
+from napari_srcnn.widgets.speaking import Speaker, scrolled
 
 _STEPS = 1000
 
@@ -66,7 +65,7 @@ class Switch(QWidget):
         self.changed.emit(self.sender().objectName())
 
 
-class Panel(QWidget):
+class Panel(Speaker):
     """The widget's parts from top to bottom; see the names of its attributes."""
 
     def __init__(self) -> None:
@@ -89,7 +88,6 @@ class Panel(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop within a second. Finished slices are kept.")
         self.left = Note()
-        self.message = Note()
         self.save_button = QPushButton("Save result …")
         self.save_button.setToolTip(
             "Write the result as OME-TIFF, with pixel size, units and how it was made. "
@@ -138,15 +136,9 @@ class Panel(QWidget):
         inner.addWidget(self._empty)
         inner.addWidget(self._work)
         inner.addStretch()
-        # On a small screen the panel scrolls; nothing is cut off.
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(scrolled(content))
         self.setMinimumWidth(300)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
@@ -167,27 +159,6 @@ class Panel(QWidget):
         if fraction is not None:
             self.bar.setValue(round(fraction * _STEPS))
         self.left.say(text)
-
-    def status(self, text: str) -> None:
-        """Say how something ended."""
-        self.message.setStyleSheet("")
-        self.message.say(text)
-
-    def notify(self, text: str, *, is_status: bool = True) -> None:
-        """Tell the user something as napari's notification and, by default, here."""
-        from napari.utils.notifications import show_info
-
-        if is_status:
-            self.status(text)
-        show_info(text)
-
-    def fail(self, text: str) -> None:
-        """Tell the user what went wrong, here and as napari's notification."""
-        from napari.utils.notifications import show_error
-
-        self.message.setStyleSheet("QLabel { color: #e0a030; }")
-        self.message.say(text)
-        show_error(text)
 
     def show_busy(self, is_busy: bool, *, has_result: bool) -> None:
         """Show what can be pressed now."""

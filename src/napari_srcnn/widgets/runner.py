@@ -63,6 +63,11 @@ class Runner(QObject):
         """Whether the job waits for something that runs without a name."""
         return any(name for name, _, _ in self._queue)
 
+    @property
+    def elsewhere(self) -> str:
+        """The job of another window that is under way; empty where there is none."""
+        return next((job.job for job in tuple(_jobs) if job.job and job.runner is not self), "")
+
     def prepare(self, generator: Generator, *arguments: Any) -> None:
         """Run something that is no job of the user's; jobs wait for it."""
         self._queue.append(("", generator, arguments))
@@ -124,8 +129,8 @@ class _Job(threading.Thread):
         # Python waits for threads that are no daemons, and only then does what is left to do at
         # exit: too late to stop a long job, but right for an import that must be whole by then.
         super().__init__(name=f"napari-srcnn {generator.__name__}", daemon=bool(name))
-        self.is_named, self.cancel = bool(name), cancel
-        self._generator, self._arguments, self._runner = generator, arguments, runner
+        self.job, self.is_named, self.cancel, self.runner = name, bool(name), cancel, runner
+        self._generator, self._arguments = generator, arguments
 
     def start(self) -> None:
         """Begin."""
@@ -148,7 +153,7 @@ class _Job(threading.Thread):
 
     def _send(self, signal: str, *values: Any) -> None:
         try:
-            getattr(self._runner, signal).emit(*values)
+            getattr(self.runner, signal).emit(*values)
         except RuntimeError:
             # Qt has deleted the window and all that belonged to it.
             self.cancel.set()

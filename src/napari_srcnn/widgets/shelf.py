@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from pathlib import Path
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -218,9 +219,12 @@ class Shelf(QWidget):
         if name is not None:
             try:
                 info = model_info(name)
-                text, path, is_usable = "\n".join(card_lines(info)), str(info.path), True
+                # The first is the name, which the menu shows.
+                text, path, is_usable = _as_entries(card_lines(info)[1:]), str(info.path), True
             except (CheckpointError, OSError) as error:
                 text = f"{name} cannot be used: {sentence(error)}"
+        formats = Qt.TextFormat
+        self.card.setTextFormat(formats.RichText if is_usable else formats.PlainText)
         self.card.say(text)
         self.card.setToolTip(path)
         self.rename_button.setEnabled(is_usable)
@@ -233,6 +237,12 @@ def _button(text: str, tooltip: str) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tooltip)
     return button
+
+
+def _as_entries(lines: list[str]) -> str:
+    """Return lines as rich text in which one can see where each begins."""
+    style = "margin: 0 0 3px 12px; text-indent: -12px"
+    return "".join(f'<p style="{style}">{html.escape(line)}</p>' for line in lines)
 
 
 def _description(name: str) -> str:

@@ -5,6 +5,7 @@ The messages carry all that the window needs, so no thread but the main one touc
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import threading
@@ -25,6 +26,7 @@ from napari_srcnn.widgets.messages import (
     Loaded,
     Opened,
     Previewed,
+    Proposed,
     Step,
     Stopped,
     Task,
@@ -42,7 +44,7 @@ INTERVAL = 0.05
 # A preview that covers more than this is cut to its middle: it should take seconds.
 PREVIEW_PIXELS = 16 << 20
 # What can happen to a job, and is said in a sentence; torch has no narrower type.
-_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
+ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
 
 def load_torch(cancel: threading.Event) -> Iterator[Loaded]:
@@ -57,6 +59,18 @@ def load_torch(cancel: threading.Event) -> Iterator[Loaded]:
     yield message
 
 
+def propose(
+    source: Any, scales: Sequence[int], axes: str, cancel: threading.Event
+) -> Iterator[Proposed]:
+    """Look at an image, which may be slow to read, and say which model fits it."""
+    from napari_srcnn.proposal import propose_model
+
+    # Whatever is wrong with an image is said when it is enlarged.
+    with contextlib.suppress(*ERRORS, Cancelled):
+        for scale in scales:
+            yield Proposed(source, scale, propose_model(Guarded(source, cancel), scale, axes))
+
+
 def show_filters(model: str, cancel: threading.Event) -> Iterator[Filters | Failed]:
     """Draw a network's first-layer filters."""
     from napari_srcnn.filters import filter_mosaic
@@ -64,7 +78,7 @@ def show_filters(model: str, cancel: threading.Event) -> Iterator[Filters | Fail
 
     try:
         yield Filters(model, filter_mosaic(load_model(model)))
-    except _ERRORS as error:
+    except ERRORS as error:
         yield Failed(sentence(error))
 
 
@@ -84,7 +98,7 @@ def upscale_layers(
     limit = memory_limit() if limit is None else limit
     try:
         plans = [_plan(task, cancel) for task in tasks]
-    except _ERRORS as error:
+    except ERRORS as error:
         yield Failed(sentence(error))
         return
     total = sum(plan.network_pixels for plan in plans)
@@ -107,7 +121,7 @@ def upscale_layers(
                 track, storage.array, None if spread is None else spread.array,
                 tasks[number].first, cancel,
             )  # fmt: skip
-        except _ERRORS as error:
+        except ERRORS as error:
             yield track.stopped(storage.array)
             yield Failed(sentence(error))
             return
@@ -232,7 +246,7 @@ def preview_layers(
             yield Previewed(number, task.first, srcnn, bicubic, (rows.start, columns.start), cut)
     except Cancelled:
         return
-    except _ERRORS as error:
+    except ERRORS as error:
         yield Failed(sentence(error))
 
 

@@ -10,6 +10,9 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_srcnn.widgets import asking, messages, saving, settings, tasks
 from napari_srcnn.widgets.display import add_filters, image_layers, selected_images
+from napari_srcnn.widgets.form import SCALES
+from napari_srcnn.widgets.layers import axes_of, pixels
+from napari_srcnn.widgets.news import news
 from napari_srcnn.widgets.panel import Panel
 from napari_srcnn.widgets.previews import Previews
 from napari_srcnn.widgets.results import Results
@@ -63,6 +66,8 @@ class UpscaleWidget(Panel):
         self._saving: saving.Saving | None = None
         self._last_words = ""
         self._watched: tuple[Image, ...] = ()
+        self._looked_at: Any = None
+        self._is_prepared = False
         self._is_connected = False
         # What the layer list says several times in a row is answered once.
         self._update = QTimer(self)
@@ -82,6 +87,7 @@ class UpscaleWidget(Panel):
         self.form.filters.clicked.connect(self.show_filters)
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
+        news().models_changed.connect(self.form.show_models)
         self._connect()
         self._show_layers()
         # What takes seconds goes on beside the window, but the widget is drawn first: an import
@@ -90,6 +96,8 @@ class UpscaleWidget(Panel):
 
     def _prepare(self) -> None:
         self.runner.prepare(settings.load_in_background)
+        self._is_prepared = True
+        self._propose()
         self.runner.prepare(tasks.load_torch)
 
     # ------------------------------------------------------------ what there is
@@ -123,11 +131,22 @@ class UpscaleWidget(Panel):
             selected = [layer for layer in self.form.layers if layer in images] or images[:1]
         self.form.show_layers(images, selected)
         self._watch(self.form.layers)
+        self._propose()
         self.results.forget_removed()
         self.shown.setVisible(self.previews.is_shown)
         self.show_empty(not images)
         self._show_state()
         self._describe()
+
+    def _propose(self) -> None:
+        """Look for the model that fits the image, once for each."""
+        layer = self.form.layers[0] if self.form.layers else None
+        source = None if layer is None else pixels(layer)
+        if not self._is_prepared:
+            return
+        if layer is not None and source is not self._looked_at:
+            self.runner.prepare(tasks.propose, source, SCALES, axes_of(layer))
+        self._looked_at = source
 
     def _watch(self, layers: tuple[Image, ...]) -> None:
         """Follow what the line before the run depends on."""
@@ -243,6 +262,8 @@ class UpscaleWidget(Panel):
             self._show_layers()
         if self.runner.job:
             self.notify(f"{self.runner.job} is already running; wait for it or press Cancel.")
+        elif other := self.runner.elsewhere:
+            self.notify(f"{other} is running in its own window; wait for it or stop it there.")
         elif not self.form.layers:
             self.notify("There is no image to enlarge; open one or choose it in the layer list.")
         else:
@@ -269,6 +290,9 @@ class UpscaleWidget(Panel):
             self.form.apply(message, keep=edits)
             for name, value in edits.items():
                 settings.save(name, value)
+            self._describe()
+        elif isinstance(message, messages.Proposed):
+            self.form.show_proposal(message)
             self._describe()
         elif isinstance(message, messages.Loaded):
             self.loaded = message

@@ -1,0 +1,25 @@
+"""What one window tells the others."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from qtpy.QtCore import QObject, Signal
+
+
+class News(QObject):
+    """Signals for all windows.
+
+    Signals
+    -------
+    models_changed
+        A model was saved, renamed, deleted or imported.
+    """
+
+    models_changed = Signal()
+
+
+@lru_cache(maxsize=1)
+def news() -> News:
+    """Return the one there is."""
+    return News()
