@@ -134,9 +134,11 @@ def test_the_bundled_weights_beat_bicubic_on_set5_by_the_figures_asked_for(
     model = napari_srcnn.load_model(name)
     scale, ours, plain = model.config.scale, [], []
     for path in sorted((shared_data / "natural/eval/Set5").glob("*.bmp")):
-        truth = rgb_to_y(crop_to_multiple(imread(path), scale))
+        truth = crop_to_multiple(imread(path), scale)
+        truth = truth.astype(float) if model.config.channels == 3 else rgb_to_y(truth)
         low_res = imresize(truth / 255, scale=1 / scale)
-        result = upscale(low_res, model=model, intensity="none", **CPU)
+        axes = "YXS" if truth.ndim == 3 else "YX"
+        result = upscale(low_res, model=model, intensity="none", axes=axes, **CPU)
         for scores, image in ((ours, result), (plain, imresize(low_res, scale=scale))):
             rounded = np.floor(image.clip(0, 1) * 255 + 0.5)
             scores.append(psnr(shave(truth, scale), shave(rounded, scale), data_range=255))

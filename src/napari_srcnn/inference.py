@@ -15,7 +15,7 @@ from napari_srcnn.messages import Progress, Report
 from napari_srcnn.model import SRCNN
 from napari_srcnn.plan import UpscalePlan
 from napari_srcnn.request import resolve
-from napari_srcnn.weights import load_model
+from napari_srcnn.weights import default_model, load_model
 
 
 def plan_upscale(
@@ -191,5 +191,7 @@ def bicubic(stack: Any, scale: int, *, axes: str | None = None, dtype: Any = Non
     -------
     ndarray, shape (..., Y * scale, X * scale)
     """
-    plan = plan_upscale(stack, scale, axes=axes, dtype=dtype, device="cpu", tile=512)
+    plan = plan_upscale(
+        stack, scale, model=default_model(scale), axes=axes, dtype=dtype, device="cpu", tile=512
+    )
     return plan.region([slice(None)] * (len(plan.request.leading) + 2), enhance=False)

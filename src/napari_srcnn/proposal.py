@@ -54,9 +54,9 @@ def propose_model(stack: Any, scale: int, axes: str | None = None) -> Proposal:
     samples = stack.shape[-1] if axes is not None and axes.endswith("S") else 0
     if samples >= 3 and dtype == np.uint8:
         return Proposal(photographs, "8-bit RGB is taken for a photograph.")
-    bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
-    if microscopes is None:
+    if microscopes is None or dtype.kind not in "iuf":
         return Proposal(photographs, "The best for this scale.")
+    bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
     noise = _noise(_part(stack, bool(samples)))
     if dtype == np.uint8 and noise is not None and noise < CLEAN:
         return Proposal(
@@ -64,6 +64,18 @@ def propose_model(stack: Any, scale: int, axes: str | None = None) -> Proposal:
         )
     seen = "" if noise is None else f", noise of {noise:.1%} of its range"
     return Proposal(microscopes, f"{bits}{seen}: taken for a microscope's or scanner's image.")
+
+
+def guess_model(dtype: np.dtype[Any], scale: int) -> str:
+    """Return what :func:`propose_model` will say, but for 8-bit gray, before an image is read.
+
+    Raises
+    ------
+    CheckpointError
+        If none is bundled for the scale.
+    """
+    microscopes = None if dtype == np.uint8 else bundled_name(scale, MICROSCOPES)
+    return microscopes or default_model(scale)
 
 
 def _part(stack: Any, has_samples: bool) -> NDArray[np.float64]:

@@ -35,9 +35,10 @@ def viewer(make_napari_viewer: Any) -> Any:
     return make_napari_viewer()
 
 
-def test_the_plugins_menu_docks_the_widget(viewer: Any) -> None:
-    entry(viewer.window.plugins_menu, TITLE).trigger()
-    assert viewer.window.dock_widgets[TITLE] is not None
+@pytest.mark.parametrize("name", ["Upscale", "Fine-tune"])
+def test_the_plugins_menu_docks_the_widgets(viewer: Any, name: str) -> None:
+    entry(submenu(viewer.window.plugins_menu, "SRCNN"), f"{name} (SRCNN)").trigger()
+    assert viewer.window.dock_widgets[f"{name} (SRCNN)"] is not None
 
 
 def test_the_filter_menu_docks_the_widget_for_an_image(viewer: Any) -> None:

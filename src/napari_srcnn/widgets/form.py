@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_srcnn.checkpoint import CheckpointError
-from napari_srcnn.weights import ModelInfo, default_model, list_models, model_info
+from napari_srcnn.proposal import guess_model
+from napari_srcnn.weights import ModelInfo, list_models, model_info
 from napari_srcnn.widgets.fields import Choice, Note, Number, Section, Whole
 from napari_srcnn.widgets.layers import axes_of, axis_name, labelled_channel_axis, pixels
 from napari_srcnn.widgets.settings import Settings, parse_range
@@ -283,7 +285,8 @@ class Form(QWidget):
         ]
         proposal = self._proposals.get(scale)
         try:
-            best = proposal.model if proposal is not None else default_model(scale)
+            dtype = np.dtype(pixels(self.layers[0]).dtype if self.layers else np.uint8)
+            best = guess_model(dtype, scale) if proposal is None else proposal.model
         except CheckpointError:
             best = ""
         fitting.sort(key=lambda info: info.name != best)
