@@ -37,6 +37,13 @@ def test_a_microscopes_stack_gets_their_weights_and_hears_of_its_noise() -> None
     assert propose_model(load_sample("pollen").data, 2).model == MICROSCOPES
 
 
+def test_a_dark_background_does_not_hide_the_noise() -> None:
+    image = smooth("uint16", 0.03)
+    image[:, 90:] = 0
+    noise = float(propose_model(image, 2).why.split("noise of ")[1].split(" ")[0].rstrip("%"))
+    assert noise == pytest.approx(3, rel=0.3)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "uint16"])
 def test_noise_makes_any_type_a_microscopes_image(dtype: str) -> None:
     assert propose_model(smooth(dtype, 0.02), 2).model == MICROSCOPES

@@ -95,5 +95,8 @@ def _noise(part: NDArray[np.float64]) -> float | None:
     low, high = np.percentile(part, PERCENTILES)
     if high <= low:
         return None
+    residual = np.abs(convolve(part, _KERNEL))
+    # A background of one value has no noise and says nothing of that in the image.
+    bright = residual[part > low + 0.05 * (high - low)]
     # The median leaves edges out: they are few.
-    return float(1.4826 * np.median(np.abs(convolve(part, _KERNEL))) / (high - low))
+    return float(1.4826 * np.median(bright if bright.size >= 256 else residual) / (high - low))
