@@ -26,7 +26,7 @@ from napari_srcnn.degrade import Degradation, Noise, gaussian_sigma
 from napari_srcnn.estimate import pair_scale
 from napari_srcnn.io.sources import sources_from_paths
 from napari_srcnn.unfinished import unfinished
-from napari_srcnn.weights import list_models, model_info
+from napari_srcnn.weights import MICROSCOPES, bundled_name, list_models, model_info
 from napari_srcnn.widgets.fields import Choice, Note, Section, Whole
 from napari_srcnn.widgets.form import SCALES, set_up
 from napari_srcnn.widgets.layers import axes_of, pixel_size, pixels, rectangles
@@ -428,8 +428,9 @@ class FinetuneForm(QWidget):
                 continue
             if info.config.scale == self.scale.value and info.config.channels == 1:
                 entries.append((name, name, info.description))
-        # The best is the default of the Upscale widget, which begins with the best kernels.
-        entries.sort(key=lambda entry: not entry[0].startswith("srcnn-9-5-5"))
+        # As the command line's default: a lab's images are most like those.
+        best = bundled_name(self.scale.value, MICROSCOPES)
+        entries.sort(key=lambda entry: entry[0] != best)
         entries.append(("Random weights (9-1-5)", SCRATCH, "Learns from your images alone."))
         self.start.fill(entries, self.start.value)
 
