@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_srcnn.config import SRCNNConfig
-from napari_srcnn.dataset import Pair
+from napari_srcnn.dataset import Pair, varied
 from napari_srcnn.degrade import Degradation, Noise
 from napari_srcnn.estimate import Match, estimate_shift, pair_scale
 from napari_srcnn.intensity import PERCENTILES, IntensityRange, integer_limits
@@ -209,11 +209,7 @@ class Acquisition:
 
     def noisy(self, low: Array, key: tuple[int, int], rng: np.random.Generator) -> Array:
         """Return a low-res rectangle as its camera would have recorded it."""
-        if not (self.noise.gain or self.noise.read):
-            return low
-        noisy = self.noise.apply(low, rng)
-        dtype = self.dtypes[key[0]]
-        return noisy if dtype.kind == "f" else np.rint(noisy).clip(*integer_limits(dtype))
+        return _recorded(low, self.noise, self.dtypes[key[0]], rng)
 
     def held_images(self, a: float = -0.5) -> list[tuple[NDArray[np.float32], Pair]]:
         """Return what is measured on, low-res and as a pair; its noise is always the same."""
@@ -228,6 +224,14 @@ class Acquisition:
             )
             found.append((low.astype(np.float32), Pair(enlarged=enlarged, truth=truth)))
         return found
+
+
+def _recorded(low: Array, noise: Noise, dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
+    """Return light as a camera records it: with its noise, then rounded and clipped."""
+    if not (noise.gain or noise.read):
+        return low
+    noisy = noise.apply(low, rng)
+    return noisy if dtype.kind == "f" else np.rint(noisy).clip(*integer_limits(dtype))
 
 
 def enlarge(low: Array, scale: int, a: float = -0.5) -> NDArray[np.float64]:
@@ -301,16 +305,10 @@ class BlockSampler:
         matrix = self._matrix[start - self._halo : start + self._crop + self._halo]
         y, x = (n * self._scale + start for n in (y, x))
         truth = known.normalize(block.high[y : y + self._crop, x : x + self._crop])
-        both: list[Array] = [matrix @ low @ matrix.T, truth]
-        if self._turn:
-            turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-            both = [np.rot90(image, turns) for image in both]
-            both = [image[:, ::-1] for image in both] if flip else both
-        if self._gain is not None and rng.random() < 0.7:
-            gain = rng.uniform(*self._gain)
-            offset = rng.uniform(min(0.0, 1 - gain), max(0.0, 1 - gain))
-            both = [image * gain + offset for image in both]
-        return both[0].astype(np.float32), both[1].astype(np.float32)
+        enlarged, truth = varied(
+            rng, matrix @ low @ matrix.T, truth, gain=self._gain, turn=self._turn
+        )
+        return enlarged.astype(np.float32), truth.astype(np.float32)
 
 
 def context(network: SRCNNConfig) -> int:
@@ -473,7 +471,9 @@ class _Reader:
                     continue
                 if np.ptp(low) and np.ptp(high):
                     found.append(estimate_shift(low, high, self.scale))
-                    seen.setdefault(channel, []).append((low, _area(high, self.scale)))
+                    seen.setdefault(channel, []).append(
+                        (low, Degradation().low_res(high, self.scale))
+                    )
         if not found:
             raise ValueError(
                 f"{self.source.name} or its low-res image is constant or not finite; choose others."
@@ -673,12 +673,6 @@ def _megapixels(pixels: int) -> str:
     return f"{pixels / 1e6:.1f}" if pixels >= 1e6 else f"{pixels / 1e6:.2g}"
 
 
-def _area(high: Array, scale: int) -> Array:
-    height, width = (n // scale for n in high.shape)
-    cut = high[: height * scale, : width * scale]
-    return np.asarray(cut.reshape(height, scale, width, scale).mean((1, 3)))
-
-
 def _read(
     regions: Sequence[tuple[_Reader, _Region]], *, held: bool, limit: int, side: int,
     notes: list[str],
@@ -734,10 +728,7 @@ def _measure(
         own = [block.low for block in blocks if block.key == key]
         step = max(sum(low.size for low in own) >> 20, 1)
         values = np.concatenate([low.ravel()[::step] for low in own]).astype(np.float64)
-        if noise.gain or noise.read:
-            values = noise.apply(values, rng)
-            if dtypes[key[0]].kind != "f":
-                values = np.rint(values).clip(*integer_limits(dtypes[key[0]]))
+        values = _recorded(values, noise, dtypes[key[0]], rng)
         low, high = np.percentile(values, PERCENTILES)
         if low == high:
             low, high = values.min(), values.max()

@@ -193,6 +193,38 @@ def photograph_pairs(
     return groups, held, summary
 
 
+def varied(
+    rng: np.random.Generator,
+    enlarged: NDArray[Any],
+    truth: NDArray[Any],
+    *,
+    gain: tuple[float, float] | None,
+    turn: bool = True,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Turn and mirror a crop and its truth alike, and change 70 % of them in gain and offset.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    enlarged, truth : ndarray, shapes (..., Y, X)
+    gain : tuple of two floats or None
+        Range of the gain; the offset keeps values of 0..1 within.
+    turn : bool
+        Whether they are turned and mirrored.
+    """
+    if turn:
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        enlarged, truth = (np.rot90(i, turns, (-2, -1)) for i in (enlarged, truth))
+        if flip:
+            enlarged, truth = enlarged[..., ::-1], truth[..., ::-1]
+    if gain is not None and rng.random() < 0.7:
+        factor = np.float32(rng.uniform(*gain))
+        room = 1 - float(factor)
+        offset = np.float32(rng.uniform(min(0.0, room), max(0.0, room)))
+        enlarged, truth = enlarged * factor + offset, truth * factor + offset
+    return enlarged, truth
+
+
 class CropSampler:
     """Draw batches of random crops, flipped, rotated and changed in gain and offset.
 
@@ -255,12 +287,4 @@ class CropSampler:
         truth = pair.truth[:, y : y + side, x : x + side][:, inner, inner]
         if self.stride is not None:
             return enlarged, truth
-        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        enlarged, truth = (np.rot90(i, turns, (1, 2)) for i in (enlarged, truth))
-        if flip:
-            enlarged, truth = enlarged[:, :, ::-1], truth[:, :, ::-1]
-        if self.gain is not None and rng.random() < 0.7:
-            gain = np.float32(rng.uniform(*self.gain))
-            offset = np.float32(rng.uniform(min(0.0, 1 - float(gain)), max(0.0, 1 - float(gain))))
-            enlarged, truth = enlarged * gain + offset, truth * gain + offset
-        return enlarged, truth
+        return varied(rng, enlarged, truth, gain=self.gain)
