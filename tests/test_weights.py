@@ -131,9 +131,11 @@ def test_a_home_folder_is_written_with_a_tilde(
     assert model_info("~/a.safetensors").name == "a"
 
 
-def test_an_unknown_name_lists_those_there_are() -> None:
-    with pytest.raises(CheckpointError, match=f"no model named 'nope'; there are: .*{BUNDLED[0]}"):
-        load_model("nope")
+def test_an_unknown_name_is_answered_with_those_like_it() -> None:
+    with pytest.raises(CheckpointError, match="did you mean srcnn-9-5-5-x2 or "):
+        load_model("srcnn-955-x2")
+    with pytest.raises(CheckpointError, match=r"named 'qqqq'; 'napari-srcnn models' lists all \d+"):
+        load_model("qqqq")
     with pytest.raises(CheckpointError, match=r"no model file .*nope\.safetensors"):
         load_model("nope.safetensors")
     with pytest.raises(CheckpointError, match="no model named ''"):

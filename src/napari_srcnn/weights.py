@@ -5,6 +5,7 @@ The user's own can be renamed, deleted, exported and imported; the bundled ones 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import math
 import re
@@ -108,7 +109,7 @@ def find_model(name: str | Path) -> Path:
     Raises
     ------
     CheckpointError
-        If no model has that name; the message lists those that are there.
+        If no model has that name; the message says which names are like it.
     """
     if is_path(name):
         path = Path(name).expanduser()
@@ -118,8 +119,14 @@ def find_model(name: str | Path) -> Path:
     for folder in (bundled_dir(), user_model_dir()):
         if path := _files(folder).get(str(name)):  # type: ignore[assignment]
             return path
-    known = ", ".join(list_models()) or "none"
-    raise CheckpointError(f"There is no model named {str(name)!r}; there are: {known}.")
+    known = list_models()
+    # Not all of them: a list of twenty names is no help to who has mistyped one.
+    near = " or ".join(difflib.get_close_matches(str(name), known, cutoff=0.4))
+    meant = f"did you mean {near}? " if near else ""
+    raise CheckpointError(
+        f"There is no model named {str(name)!r}; {meant}"
+        f"'napari-srcnn models' lists all {len(known)}."
+    )
 
 
 def check_name(name: str) -> str:
