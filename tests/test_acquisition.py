@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, shift
 from tifffile import imread
 
-from napari_srcnn import acquisition
-from napari_srcnn.acquisition import Acquisition, BlockSampler, Source, acquire, context, enlarge
+from napari_srcnn import acquisition, blocks
+from napari_srcnn.acquisition import Acquisition, BlockSampler, acquire, enlarge
+from napari_srcnn.blocks import MARGIN, Block, Source, context
 from napari_srcnn.config import SRCNNConfig
 from napari_srcnn.degrade import Degradation, Noise
 
@@ -64,7 +65,7 @@ def test_the_last_quarter_of_a_plane_is_held_apart_with_a_margin(
     gap = rows[1].min() - rows[0].max() - 1
     # Neither a pixel of truth nor what the network sees around one is shared.
     assert gap >= 2 * network.halo
-    assert gap >= acquisition.MARGIN
+    assert gap >= MARGIN
     assert len(rows[1]) == pytest.approx(shape[along] / 4, abs=4 + network.scale)
     assert "the last quarter of the plane" in data.summary
 
@@ -80,7 +81,7 @@ def test_overlapping_rectangles_share_nothing_either() -> None:
     rows = [mask.any(1).nonzero()[0] for mask in masks]
     columns = [mask.any(0).nonzero()[0] for mask in masks]
     gaps = [held.min() - trained.max() - 1 for trained, held in (rows, columns)]
-    assert max(gaps) >= acquisition.MARGIN + NETWORK.halo
+    assert max(gaps) >= MARGIN + NETWORK.halo
 
 
 def test_of_two_small_rectangles_one_is_held_apart() -> None:
@@ -94,12 +95,37 @@ def test_whole_planes_amid_a_stack_are_held_apart_with_one_plane_between() -> No
     high = scene((12, 60, 64)) + np.arange(12)[:, None, None] * 10
     data = acquire([source(high, "ZYX")], NETWORK)
 
-    def planes(blocks: list[acquisition.Block]) -> set[int]:
+    def planes(blocks: list[Block]) -> set[int]:
         return {int(block.high.min() // 10) for block in blocks}
 
     assert planes(data.held) == {5, 6}
     assert planes(data.training) == {0, 1, 2, 3, 8, 9, 10, 11}
     assert data.what_held == "2 whole planes of 12"
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "along", "where"),
+    [
+        ("TZYX", (10, 6), 1, "10 whole planes of 60 (1 of 6 along Z)"),
+        ("ZTYX", (6, 10), 0, "10 whole planes of 60 (1 of 6 along Z)"),
+        ("TZYX", (10, 4), 0, "4 whole planes of 40 (1 of 10 along T)"),
+        ("TPYX", (5, 9), 1, "5 whole planes of 45 (1 of 9 along P)"),
+        ("TZCYX", (2, 6, 2), 1, "2 whole planes of 12 (1 of 6 along Z)"),
+    ],
+)
+def test_a_place_that_is_held_apart_is_not_trained_on_at_another_time(
+    axes: str, shape: tuple[int, ...], along: int, where: str
+) -> None:
+    numbers = np.indices(shape)[along][..., None, None]
+    data = acquire([source(scene((*shape, 60, 64)) * 0.9 + numbers, axes)], NETWORK)
+
+    def planes(blocks: list[Block]) -> set[int]:
+        return {int(block.high.min()) for block in blocks}
+
+    first = (shape[along] - 1) // 2
+    assert planes(data.held) == {first}
+    assert planes(data.training) == set(range(shape[along])) - {first - 1, first, first + 1}
+    assert data.what_held == where
 
 
 def test_every_fifth_of_many_images_is_held_apart() -> None:
@@ -165,7 +191,7 @@ def test_alpha_is_no_channel() -> None:
 
 
 def test_any_leading_axes_are_planes() -> None:
-    high = scene((2, 3, 3, 50, 60)) + numbered((2, 3, 3, 1, 1)) * 10
+    high = scene((2, 3, 3, 90, 60)) + numbered((2, 3, 3, 1, 1)) * 10
     data = acquire([source(high, "TCZYX")], NETWORK)
     for block in data.training + data.held:
         _, channel, _ = np.unravel_index(int(block.high.min() // 10), (2, 3, 3))
@@ -349,7 +375,7 @@ def test_channels_of_a_pair_have_a_gain_of_their_own() -> None:
 
 
 def test_a_pair_is_matched_on_a_place_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acquisition, "MATCH", 64)
+    monkeypatch.setattr(blocks, "MATCH", 64)
     high = scene((1, 400, 500))
     low = area(high, 2)
     counted = Counted(high)

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from tifffile import imwrite
 
 import napari_srcnn
-from napari_srcnn.acquisition import Source
+from napari_srcnn.blocks import Source
 from napari_srcnn.degrade import Degradation, Noise
 from napari_srcnn.finetuning import RECIPE, SCRATCH, Finetuning, Outcome, Prepared, Trained, Wish
 from napari_srcnn.io import read_stack

@@ -42,6 +42,7 @@ FLOORS = {
     },
     2: {
         "acquisition",
+        "blocks",
         "dataset",
         "evaluation",
         "finetuning",

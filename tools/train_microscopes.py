@@ -23,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 
 import napari_srcnn
-from napari_srcnn.acquisition import Acquisition, Block, BlockSampler, acquire
+from napari_srcnn.acquisition import Acquisition, BlockSampler, acquire
+from napari_srcnn.blocks import Block
 from napari_srcnn.checkpoint import load_checkpoint, save_model
 from napari_srcnn.config import SRCNNConfig
 from napari_srcnn.dataset import FACTORS, crop_to_multiple, find_images, read_luma, rescaled

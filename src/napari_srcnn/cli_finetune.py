@@ -92,7 +92,7 @@ def finetune(
     kept unless --force is given (exit code 3).
     """
     with boundary():
-        from napari_srcnn.acquisition import as_planes
+        from napari_srcnn.blocks import as_planes
         from napari_srcnn.finetuning import Finetuning, Wish
         from napari_srcnn.io.sources import reopened, sources_from_paths
         from napari_srcnn.unfinished import forget, read_wish
@@ -171,7 +171,7 @@ def _degradation(
     noise: dict[str, float],
 ) -> Degradation:  # fmt: skip
     """Return what was given, or what was estimated."""
-    from napari_srcnn.acquisition import as_planes
+    from napari_srcnn.blocks import as_planes
     from napari_srcnn.degrade import Degradation, Noise
     from napari_srcnn.estimate import estimate_degradation, estimate_noise
     from napari_srcnn.io import read_stack

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 import napari_srcnn
-from napari_srcnn.acquisition import Acquisition, BlockSampler, Source, acquire
+from napari_srcnn.acquisition import Acquisition, BlockSampler, acquire
+from napari_srcnn.blocks import Source
 from napari_srcnn.checkpoint import SUFFIX, save_model, write_atomically
 from napari_srcnn.config import PRESETS, SRCNNConfig
 from napari_srcnn.dataset import Pair
@@ -25,8 +26,7 @@ from napari_srcnn.metrics import ssim
 from napari_srcnn.model import SRCNN, fast_correction
 from napari_srcnn.paths import user_model_dir
 from napari_srcnn.request import FALLBACK_WINDOW
-from napari_srcnn.tiling import Padding
-from napari_srcnn.training import TrainConfig, TrainMessage, read_state, train, validate
+from napari_srcnn.training import TrainConfig, TrainMessage, read_state, train, validate, within
 from napari_srcnn.unfinished import forget, state_path, wish_path
 from napari_srcnn.weights import (
     MICROSCOPES,
@@ -341,12 +341,9 @@ class Finetuning:
 
     def _look(self, model: SRCNN) -> NDArray[np.float32]:
         """Return the watched patch by a network."""
-        pair, halo = self._patch_pair, self.network.halo
-        with torch.inference_mode():
-            enlarged = torch.from_numpy(pair.enlarged)[None].to(self.device)
-            correction = fast_correction(model, self.device)(enlarged, Padding())
-            inner = (..., slice(halo, -halo), slice(halo, -halo))
-            return (enlarged[inner] + correction)[0, 0].cpu().numpy()
+        enlarged = torch.from_numpy(self._patch_pair.enlarged)[None].to(self.device)
+        run = fast_correction(model, self.device)
+        return within(model, run, enlarged, self.network.halo)[0][0, 0].cpu().numpy()
 
     def outcome(self) -> Outcome:
         """Return the best network so far with its card.
@@ -415,18 +412,13 @@ class Finetuning:
     def _ssim(self, model: SRCNN) -> tuple[float, float]:
         """Return the mean SSIM of the network and of bicubic on what is held apart."""
         assert self._data is not None
-        halo, scores = max(self.network.halo, self.network.scale), []
-        run = fast_correction(model, torch.device("cpu"))
-        cut = halo - self.network.halo
+        border, scores = max(self.network.halo, self.network.scale), []
+        run, peak = fast_correction(model, torch.device("cpu")), self._data.peak
         for pair in self._pairs:
-            inner = (0, slice(halo, -halo), slice(halo, -halo))
-            with torch.inference_mode():
-                delta = run(torch.from_numpy(pair.enlarged)[None], Padding())[0, 0].numpy()
-            delta = delta[cut : delta.shape[0] - cut, cut : delta.shape[1] - cut]
-            truth, plain = pair.truth[inner], pair.enlarged[inner]
+            truth = pair.truth[0, border:-border, border:-border]
+            both = within(model, run, torch.from_numpy(pair.enlarged)[None], border)
             if min(truth.shape) >= 11:  # the window of SSIM
-                peak = self._data.peak
-                scores.append([ssim(truth, i, data_range=peak) for i in (plain + delta, plain)])
+                scores.append([ssim(truth, i[0, 0].numpy(), data_range=peak) for i in both])
         means = np.mean(scores, axis=0) if scores else (math.nan, math.nan)
         return float(means[0]), float(means[1])
 

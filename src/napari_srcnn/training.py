@@ -169,21 +169,41 @@ class Sampler(Protocol):
 
 
 @torch.inference_mode()
+def within(
+    model: SRCNN, correction: Callable[[Tensor, Padding], Tensor], enlarged: Tensor, border: int
+) -> tuple[Tensor, Tensor]:
+    """Return the network's image and bicubic's, both without what their borders reach.
+
+    Parameters
+    ----------
+    model : SRCNN
+    correction : callable
+        `fast_correction` of the model.
+    enlarged : tensor, shape (1, C, Y, X)
+        Bicubic.
+    border : int
+        Pixels to leave out on each side, at least the network's halo.
+    """
+    cut = border - model.config.halo
+    plain = enlarged[..., border:-border, border:-border]
+    delta = correction(enlarged, Padding())
+    return plain + delta[..., cut : delta.shape[-2] - cut, cut : delta.shape[-1] - cut], plain
+
+
+@torch.inference_mode()
 def validate(
     model: SRCNN, pairs: Sequence[Pair], device: torch.device, *, peak: float = 1.0
 ) -> tuple[float, float]:
     """Return the mean PSNR of the network and of bicubic over `pairs`, in dB for a `peak`."""
-    halo, scores = model.config.halo, []
-    correction, valid = fast_correction(model, device), Padding()
-    border = max(halo, model.config.scale)
+    scores, correction = [], fast_correction(model, device)
+    border = max(model.config.halo, model.config.scale)
     for pair in pairs:
         enlarged = torch.from_numpy(pair.enlarged)[None].to(device)
         truth = torch.from_numpy(pair.truth)[None].to(device)
-        inner = (..., slice(border, -border), slice(border, -border))
-        cut = border - halo
-        out = correction(enlarged, valid)
-        out = out[..., cut : out.shape[-2] - cut, cut : out.shape[-1] - cut] + enlarged[inner]
-        errors = [F.mse_loss(i, truth[inner]).item() for i in (out, enlarged[inner])]
+        errors = [
+            F.mse_loss(image, truth[..., border:-border, border:-border]).item()
+            for image in within(model, correction, enlarged, border)
+        ]
         scores.append([10 * math.log10(peak**2 / max(e, 1e-20)) for e in errors])
     ours, bicubic = np.mean(scores, axis=0)
     return float(ours), float(bicubic)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_srcnn.acquisition import Box, Source
+from napari_srcnn.blocks import Box, Source
 from napari_srcnn.io.stack import Stack, StackError
 from napari_srcnn.io.tiff import SUFFIXES, read_stack, stack_name
 from napari_srcnn.io.units import to_micrometers

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QTimer, Signal
 
+from napari_srcnn.blocks import as_planes
 from napari_srcnn.io.sources import reopened
 from napari_srcnn.unfinished import forget, read_wish, state_path, unfinished
 from napari_srcnn.weights import list_models
@@ -289,7 +290,7 @@ class FinetuneWidget(FinetunePanel):
         if high is not None and not self._is_refused():
             self._run(
                 "The estimate", training.estimate, high,
-                training.OneColour(low) if example[0].rgb else low,
+                as_planes(low, "YXS" if example[0].rgb else "YX"),
                 self.form.scale.value, self.form.degradation_value(),
             )  # fmt: skip
 
@@ -325,7 +326,7 @@ class FinetuneWidget(FinetunePanel):
         except ValueError as error:
             self.fail(str(error))
             return None
-        return training.OneColour(source.high) if source.axes.endswith("S") else source.high
+        return as_planes(source.high, source.axes)
 
     def _is_refused(self) -> bool:
         if self._update.isActive():

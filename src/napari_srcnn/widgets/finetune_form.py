@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_srcnn.acquisition import Source
+from napari_srcnn.blocks import Source
 from napari_srcnn.checkpoint import CheckpointError
 from napari_srcnn.degrade import Degradation, Noise, gaussian_sigma
 from napari_srcnn.estimate import pair_scale

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_srcnn.acquisition import Source
+    from napari_srcnn.blocks import Source
     from napari_srcnn.degrade import Degradation
     from napari_srcnn.finetuning import Finetuning, Outcome, Prepared, Trained, Wish
 
@@ -49,27 +49,6 @@ class Ended:
 
     job: Finetuning
     outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class OneColour:
-    """The green of a colour image: a camera's best, to measure noise and blur on."""
-
-    source: Any
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape without the colours."""
-        return tuple(self.source.shape[:-1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Number type."""
-        dtype: np.dtype[Any] = self.source.dtype
-        return dtype
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        return np.asarray(self.source[key])[..., 1]
 
 
 @dataclass(frozen=True, slots=True)
