@@ -446,6 +446,26 @@ def test_blur_and_noise_are_fitted_to_an_example(viewer: Any, tuning: Tuning) ->
     assert widget.form.blur.value() == pytest.approx(2.0, abs=0.5)
 
 
+def test_noise_measured_in_other_counts_is_taken_back(
+    viewer: Any, tuning: Tuning, pollen: np.ndarray
+) -> None:
+    viewer.add_image((pollen // 256).astype(np.uint8), name="8-bit")
+    also = viewer.add_image((pollen // 256).astype(np.uint8), name="8-bit too")
+    deep = viewer.add_image(pollen, name="16-bit")
+    widget = tuning.open()
+    widget.form.high.value = viewer.layers["8-bit"]
+    widget.form.blur.setValue(1.5)
+    widget.estimate_noise()
+    tuning.finish()
+    measured = widget.form.degradation_value()
+    assert measured.noise.gain > 0 or measured.noise.read > 0
+    widget.form.high.value = also
+    assert widget.form.degradation_value() == measured
+    widget.form.high.value = deep
+    assert widget.form.degradation_value() == Degradation(sigma=1.5)
+    assert "uint8 image, and this one is uint16" in widget.message.text()
+
+
 def test_a_folder_is_learned_from_and_resumed_without_a_layer(
     viewer: Any, tuning: Tuning, pollen: np.ndarray, small: np.ndarray, tmp_path: Path
 ) -> None:

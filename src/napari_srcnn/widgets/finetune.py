@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
+    from napari_srcnn.degrade import Degradation
+
 SAMPLE = "pollen"
 
 
@@ -63,6 +65,8 @@ class FinetuneWidget(FinetunePanel):
         self._ended: training.Ended | None = None
         self._high: Image | None = None
         self._preview: Image | None = None
+        #: Of which dtype the image was that was measured, and the fields before and since.
+        self._estimate: tuple[Any, Degradation, Degradation] | None = None
         self._is_connected = False
         self._update = QTimer(self)
         self._update.setSingleShot(True)
@@ -120,9 +124,26 @@ class FinetuneWidget(FinetunePanel):
         self._on_edited()
 
     def _on_edited(self) -> None:
+        self._drop_estimate()
         # A training that runs has the window, whatever becomes of its layer.
         self.show_empty(self.form.high.value is None and self._control is None)
         self._describe()
+
+    def _drop_estimate(self) -> None:
+        """Take back what was measured in counts that the image now chosen does not have."""
+        if self._estimate is None:
+            return
+        dtype, before, since = self._estimate
+        here = getattr(self.form.high.value, "dtype", None)
+        if here is None or here == dtype:
+            return
+        self._estimate = None
+        if self.form.degradation_value() == since:
+            self.form.show_degradation(before)
+            self.status(
+                f"The noise that was measured is that of a {dtype} image, and this one is {here}: "
+                "it is taken back."
+            )
 
     def _show_unfinished(self) -> None:
         asked = self._ended.job.wish.name if self._ended is not None else ""
@@ -354,7 +375,10 @@ class FinetuneWidget(FinetunePanel):
                 self.live.setVisible(self.live.isVisibleTo(self) and len(self.curves.psnr) > 1)
             self.fail(message.sentence)
         elif isinstance(message, training.Estimated):
+            before = self.form.degradation_value()
             self.form.show_degradation(message.degradation)
+            dtype = getattr(self.form.high.value, "dtype", None)
+            self._estimate = (dtype, before, self.form.degradation_value())
             self.status(f"{message.what}: {message.degradation}. The fields are filled in.")
         elif isinstance(message, training.Degraded):
             self._show_degraded(message)
