@@ -14,6 +14,8 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
+from lineage import in_all
+
 from napari_srcnn.checkpoint import SUFFIX, load_checkpoint, read_header, save_model
 from napari_srcnn.dataset import find_images
 from napari_srcnn.evaluation import evaluate, mean_scores
@@ -84,7 +86,7 @@ def describe() -> str:
     for path in sorted(WEIGHTS.glob(f"*{SUFFIX}"), key=lambda path: path.stem):
         config, card = read_header(path)
         recipe, held = card["recipe"], card["held_apart"]
-        trained = f"{card['steps_done']:,} steps, {card['seconds'] / 60:.0f} min, CPU"
+        trained = in_all(card)
         first = f"| {path.stem} | ×{config.scale} | {config.parameters:,} |"
         if "stacks" in card:
             over = held["psnr"] - held["bicubic"]
@@ -97,9 +99,10 @@ def describe() -> str:
             )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         files.append(f"| {path.name} | `{digest}` |")
-        start = recipe["started_from"] or "random weights"
+        runs = [f"{run['steps']:,} as {run['model']}" for run in card.get("before", [])]
+        start = f"{', '.join(runs)}, then" if runs else "from random weights,"
         recipes.append(
-            f"- **{path.stem}**: from {start}; {recipe['steps']:,} steps planned, "
+            f"- **{path.stem}**: {start} {card['steps_done']:,} of {recipe['steps']:,} steps, "
             f"batch {recipe['batch']} of {recipe['crop']}² pixels, "
             f"{recipe.get('optimizer', 'adam').capitalize()} {recipe['learning_rate']:g} "
             f"with cosine decay, mean squared error, average {recipe['average']}, random gain "

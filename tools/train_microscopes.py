@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lineage import before
 from numpy.typing import NDArray
 
 import napari_srcnn
@@ -147,11 +148,15 @@ def run_training(a: argparse.Namespace) -> None:
         "degradation": "camera pixels (area); every seventh crop with noise of 0.1 to 1.5 % of the "
         "range",
         "recipe": {**dataclasses.asdict(config), "started_from": a.start.stem},
+        "before": before(a.start),
         "windows": {"photograph": [0.0, 1.0], "microscope": list(WINDOW)},
         "version": napari_srcnn.__version__, "torch": torch.__version__,
     }  # fmt: skip
     state = a.out / f"{name}.state"
-    for message, model in train(config, network, sampler, held, start=start, state_path=state):
+    run = train(
+        config, network, sampler, held, start=start, state_path=state, device=a.device
+    )  # fmt: skip
+    for message, model in run:
         print(json.dumps({"name": name, **dataclasses.asdict(message)}), flush=True)
         if message.best:
             card["seconds"], card["steps_done"] = round(message.seconds), message.step
@@ -307,6 +312,7 @@ def main() -> None:
     one.add_argument("--rate", type=float, default=5e-4)
     one.add_argument("--fold", type=int)
     one.add_argument("--out", type=Path, default=Path("runs"))
+    one.add_argument("--device", default="cpu")
     one.set_defaults(run=run_training)
     one = jobs.add_parser("measure")
     one.add_argument("micro", type=Path)

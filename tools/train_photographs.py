@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import torch
+from lineage import before
 
 import napari_srcnn
 from napari_srcnn.checkpoint import load_checkpoint, save_model
@@ -85,6 +86,7 @@ def main() -> None:
         "data": f"T91 (91 images) and General-100 (90 images, every tenth held apart), {colors}",
         "recipe": {**dataclasses.asdict(config), "rescaled": FACTORS, "skip": True,
                    "started_from": arguments.start.stem if arguments.start else None},
+        "before": before(arguments.start),
         "windows": {"photograph": [0.0, 1.0], "microscope": [0.2, 0.6]},
         "version": napari_srcnn.__version__,
         "torch": torch.__version__,
