@@ -371,8 +371,7 @@ def benchmark(
             rows = {k: [dataclasses.asdict(s) for s in v] for k, v in everything.items()}
             write_atomically(as_json, json.dumps(rows, indent=1).encode())
         if picture is not None:
-            together = [score for scores in everything.values() for score in scores]
-            plot(together, picture, f"{', '.join(everything)}, {protocol.upper()}")
+            plot(everything, picture, protocol.value)
 
 
 def _benchmark_folder(

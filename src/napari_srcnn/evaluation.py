@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_srcnn.checkpoint import SUFFIX
 from napari_srcnn.dataset import crop_to_multiple, read_luma, read_rgb
 from napari_srcnn.inference import plan_upscale
 from napari_srcnn.messages import Report
@@ -222,8 +223,16 @@ def _short(method: str) -> str:
     return method if len(method) <= 34 else "…" + method[-33:]
 
 
-def plot(scores: Sequence[Score], path: Path, title: str) -> None:
-    """Draw mean PSNR against seconds an image, the paper's own figure, one panel a scale.
+def plot(results: Mapping[str, Sequence[Score]], path: Path, protocol: Protocol) -> None:
+    """Draw mean PSNR against seconds an image, as the paper does, beside what is published.
+
+    Parameters
+    ----------
+    results : mapping of str to sequence of Score
+        A row of panels for each folder, with one panel a scale.
+    path : Path
+        The picture.
+    protocol : {"y", "rgb"}
 
     Raises
     ------
@@ -239,22 +248,28 @@ def plot(scores: Sequence[Score], path: Path, title: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    means = mean_scores(scores)
-    scales = sorted({score.scale for score in means})
+    means = {folder: mean_scores(scores) for folder, scores in results.items()}
+    scales = sorted({score.scale for scores in means.values() for score in scores})
     figure, panels = pyplot.subplots(
-        1, len(scales), figsize=(4.5 * len(scales), 4), squeeze=False, layout="constrained"
-    )
-    for panel, scale in zip(panels[0], scales, strict=True):
-        for score in (s for s in means if s.scale == scale):
-            is_bicubic = score.method == "bicubic"
-            panel.scatter(score.seconds, score.psnr, color="0.5" if is_bicubic else "tab:blue")
-            panel.annotate(
-                Path(score.method).stem, (score.seconds, score.psnr), xytext=(4, 4),
-                textcoords="offset points", fontsize=8,
+        len(means), len(scales), figsize=(4.4 * len(scales), 4.2 * len(means)), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for row, (folder, scores) in zip(panels, means.items(), strict=True):
+        for panel, scale in zip(row, scales, strict=True):
+            for score in (s for s in scores if s.scale == scale):
+                style = {"color": "0.5"} if score.method == "bicubic" else {}
+                name = _short(score.method.removesuffix(SUFFIX))
+                panel.plot(score.seconds, score.psnr, "o", label=name, **style)
+            published = PUBLISHED.get((folder, protocol), {})
+            for dash, (method, figures) in zip(("--", ":", "-."), published.items(), strict=False):
+                if (published_figure := figures[scale - 2]) is not None:
+                    panel.axhline(published_figure[0], color="0.4", ls=dash, lw=1, label=method)
+            panel.set(
+                title=f"{folder}, ×{scale}", xscale="log", xlabel="seconds an image",
+                ylabel=f"PSNR of {'Y' if protocol == 'y' else 'R, G and B'} (dB)",
             )  # fmt: skip
-        panel.set(title=f"×{scale}", xscale="log", xlabel="seconds an image", ylabel="PSNR (dB)")
-        panel.margins(x=0.35)
-        panel.grid(alpha=0.3)
-    figure.suptitle(title)
-    figure.savefig(path, dpi=150)
+            panel.margins(x=0.15, y=0.1)
+            panel.grid(alpha=0.3)
+            panel.legend(fontsize=7, loc="lower right")
+    figure.savefig(path, dpi=120)
     pyplot.close(figure)
