@@ -108,9 +108,9 @@ def test_whole_planes_amid_a_stack_are_held_apart_with_one_plane_between() -> No
     [
         ("TZYX", (10, 6), 1, "10 whole planes of 60 (1 of 6 along Z)"),
         ("ZTYX", (6, 10), 0, "10 whole planes of 60 (1 of 6 along Z)"),
-        ("TZYX", (10, 4), 0, "4 whole planes of 40 (1 of 10 along T)"),
         ("TPYX", (5, 9), 1, "5 whole planes of 45 (1 of 9 along P)"),
         ("TZCYX", (2, 6, 2), 1, "2 whole planes of 12 (1 of 6 along Z)"),
+        ("QQYX", (20, 6), 1, "20 whole planes of 120 (1 of 6 along Z)"),
     ],
 )
 def test_a_place_that_is_held_apart_is_not_trained_on_at_another_time(
@@ -126,15 +126,39 @@ def test_a_place_that_is_held_apart_is_not_trained_on_at_another_time(
     assert planes(data.held) == {first}
     assert planes(data.training) == set(range(shape[along])) - {first - 1, first, first + 1}
     assert data.what_held == where
+    assert any("if it is time, name it T" in note for note in data.notes) == ("Q" in axes)
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("TYX", (10,)), ("TZYX", (10, 4)), ("TQYX", (20, 4))])
+def test_where_planes_may_be_of_one_place_the_same_part_of_each_is_held_apart(
+    axes: str, shape: tuple[int, ...]
+) -> None:
+    rows = np.arange(120.0)[:, None] + np.zeros((120, 60))
+    data = acquire([source(np.broadcast_to(rows, (*shape, 120, 60)), axes)], NETWORK)
+    ends = [
+        (min(block.high.min() for block in part), max(block.high.max() for block in part))
+        for part in (data.training, data.held)
+    ]
+    assert ends[0][1] + MARGIN < ends[1][0]
+    assert data.what_held == "the last quarter of the planes"
+
+
+@pytest.mark.parametrize("name", ["z{:03d}", "t{}", "cell 7, z{:02d}.ome"])
+def test_of_numbered_files_a_run_is_held_apart_with_one_between(name: str) -> None:
+    sources = [source(scene((50, 60), n), name=name.format(n)) for n in range(12)]
+    data = acquire(sources, NETWORK)
+    assert {block.key[0] for block in data.held} == {5, 6}
+    assert {block.key[0] for block in data.training} == set(range(12)) - {4, 5, 6, 7}
+    assert data.what_held == "2 of 12 images"
 
 
 def test_every_fifth_of_many_images_is_held_apart() -> None:
-    sources = [source(scene((50, 60), n), name=f"f{n}") for n in range(11)]
+    sources = [source(scene((50, 60), n), name="f" + "x" * n) for n in range(11)]
     data = acquire(sources, NETWORK)
     assert {block.key[0] for block in data.held} == {2, 7}
     assert {block.key[0] for block in data.training} == set(range(11)) - {2, 7}
     assert data.what_held == "2 of 11 images"
-    assert data.summary.startswith("f0, f1, f2, …: ")
+    assert data.summary.startswith("f, fx, fxx, …: ")
 
 
 # -- blocks ----------------------------------------------------------------------------------------
@@ -499,3 +523,16 @@ def test_no_image_rectangles_outside_and_rgb_networks_are_refused() -> None:
 def test_a_network_sees_no_further_than_its_context() -> None:
     for network in (NETWORK, WIDE, replace(WIDE, scale=4)):
         assert context(network) * network.scale >= network.halo + 2 * network.scale
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint16, 4095), (np.float32, 1.0), (np.uint8, 255)])
+def test_a_detector_that_saturates_below_its_dtype_is_told(dtype: Any, top: float) -> None:
+    high = scene((200, 210), sigma=4) * 2.0
+    clipped = (np.minimum(high, np.quantile(high, 0.7)) / np.quantile(high, 0.7) * top).astype(
+        dtype
+    )
+    data = acquire([source(clipped)], NETWORK)
+    assert any("% of the image is saturated" in note for note in data.notes)
+    much = (np.minimum(high, np.quantile(high, 0.3)) / np.quantile(high, 0.3) * top).astype(dtype)
+    with pytest.raises(ValueError, match="choose an image that was exposed less"):
+        acquire([source(much)], NETWORK)

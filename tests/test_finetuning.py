@@ -211,8 +211,8 @@ def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(
 
 
 def test_the_best_from_before_the_stop_is_kept(stack: NDArray[np.uint16]) -> None:
-    # From a model that is good already, a high rate leads away at once.
-    config = dataclasses.replace(CONFIG, learning_rate=0.05, warmup=1, validate_every=1, steps=30)
+    # From a model that is good already, a high rate leads away before long.
+    config = dataclasses.replace(CONFIG, learning_rate=0.05, warmup=10, validate_every=1, steps=30)
     given = wish(stack, start="", config=config)
     job = Finetuning(given)
     measured(job, 1).close()
@@ -348,6 +348,36 @@ def test_a_name_that_is_taken_is_refused_and_another_one_takes_all_along(
     assert equal(load_model("yours"), second.model)
     assert unfinished() == []
     job.save(second, force=True)
+
+
+def test_a_run_does_not_go_on_with_other_images(stack: NDArray[np.uint16]) -> None:
+    measured(Finetuning(wish(stack)), 1).close()
+    for other in (wish(np.roll(stack, 1, axis=0)), wish(stack[:, :100])):
+        with pytest.raises(ValueError, match="not the images, or not the rectangles, that mine"):
+            finished(Finetuning(other, resume=True))
+    assert unfinished() == ["mine"]
+    finished(Finetuning(wish(stack), resume=True))
+
+
+def test_a_run_under_way_is_neither_offered_nor_taken(stack: NDArray[np.uint16]) -> None:
+    run = measured(Finetuning(wish(stack)), 1)
+    next(run)
+    assert unfinished() == []
+    for options in ({}, {"resume": True}, {"anew": True}):
+        with pytest.raises(ValueError, match="A run named 'mine' is under way; wait"):
+            Finetuning(wish(stack), **options)
+    assert state_path("mine").is_file()
+    run.close()
+    assert unfinished() == ["mine"]
+
+
+@pytest.mark.parametrize("left", ["", "nobody knows", "1 0.0", "999999999 1.5"])
+def test_what_a_crash_has_left_stops_nobody(left: str, stack: NDArray[np.uint16]) -> None:
+    measured(Finetuning(wish(stack)), 1).close()
+    (state_path("mine").parent / "mine.running").write_text(left)
+    assert unfinished() == ["mine"]
+    finished(Finetuning(wish(stack), resume=True))
+    assert not (state_path("mine").parent / "mine.running").exists()
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../a", "a/b", "a.pt", default_model(2), "x" * 300])

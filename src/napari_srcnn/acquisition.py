@@ -6,6 +6,7 @@ range is measured once for a source and channel, as inference measures it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from napari_srcnn.blocks import Array, Block, Box, Field, Region, Source, contex
 from napari_srcnn.config import SRCNNConfig
 from napari_srcnn.dataset import Pair, varied
 from napari_srcnn.degrade import Degradation, Noise
-from napari_srcnn.estimate import Match
+from napari_srcnn.estimate import Match, saturation_level
 from napari_srcnn.intensity import PERCENTILES, IntensityRange, integer_limits
 from napari_srcnn.resize import axis_weights
 
@@ -207,10 +208,11 @@ def acquire(
     Returns
     -------
     Acquisition
-        Held apart are whole images where there are five or more; else a run of whole planes from
-        the middle of an axis of five or more (Z, or the longest), at every place along the other
-        axes, with one more between them and the rest; else the last quarter of the plane's longer
-        side, with a margin.
+        Held apart are whole images where there are five or more (a run of them, with one more on
+        each side that is not used, where their names are numbered); else a run of whole planes from
+        the middle of five or more along Z (or an axis without a name), at every place along the
+        other axes, with one more between them and the rest; else the last quarter of the plane's
+        longer side, with a margin.
 
     Raises
     ------
@@ -227,10 +229,12 @@ def acquire(
     for one in fields:
         one.match(correct=correct_shift)
     whole = len(sources) >= ENOUGH_SOURCES
+    held, unused = _whole_sources([source.name for source in sources]) if whole else ((), ())
     regions: list[tuple[Field, Region]] = []
     for number, one in enumerate(fields):
-        held = (number % ENOUGH_SOURCES == ENOUGH_SOURCES // 2) if whole else None
-        regions += [(one, region) for region in one.regions(held)]
+        if number not in unused:
+            is_held = number in held if whole else None
+            regions += [(one, region) for region in one.regions(is_held)]
     notes: list[str] = []
     training = _read(regions, held=False, limit=limit or TRAIN_PIXELS, side=BLOCK, notes=notes)
     apart = _read(regions, held=True, limit=HELD_PIXELS, side=HELD_BLOCK, notes=notes)
@@ -244,11 +248,16 @@ def acquire(
     dtypes = [one.low_dtype for one in fields]
     ranges = _measure(training + apart, noise, dtypes, window)
     _check_saturation(training, dtypes, notes)
-    what_held = _what_held(fields, whole=whole)
+    what_held = f"{len(held)} of {len(fields)} images" if whole else _what_held(fields)
     pixels = _megapixels(sum(block.high.size for block in training))
     names = ", ".join(source.name for source in sources[:3]) + (", …" if len(sources) > 3 else "")
     for one in fields:
         notes += one.notes
+        if not whole and one.apart is not None and one.apart.is_guess:
+            notes.append(
+                f"{one.source.name} has an axis without a name, which is taken for depth (Z); if "
+                "it is time, name it T, or the same place is learned from and measured on."
+            )
     return Acquisition(
         training=training, held=apart, ranges=ranges, dtypes=dtypes,
         scale=network.scale, noise=noise,
@@ -332,11 +341,14 @@ def _check_saturation(
 ) -> None:
     """Say how much of the images is at their dtype's end, and refuse what is mostly there."""
     tops, total = 0, 0
-    for block in blocks:
-        dtype = dtypes[block.key[0]]
+    for key in dict.fromkeys(block.key for block in blocks):
+        own = [block.high for block in blocks if block.key == key]
+        dtype = dtypes[key[0]]
+        limit = saturation_level(own)  # of 12 bits in 16, too
         if dtype.kind in "iu":
-            tops += int(np.count_nonzero(block.low >= np.iinfo(dtype).max))
-        total += block.low.size
+            limit = min(limit, float(np.iinfo(dtype).max))
+        tops += sum(int(np.count_nonzero(high >= limit)) for high in own)
+        total += sum(high.size for high in own)
     share = tops / total
     if share > SATURATED:
         raise ValueError(
@@ -347,16 +359,28 @@ def _check_saturation(
         notes.append(f"{share:.0%} of the image is saturated; nothing can be learned there.")
 
 
-def _what_held(fields: Sequence[Field], *, whole: bool) -> str:
-    if whole:
-        number = len(range(ENOUGH_SOURCES // 2, len(fields), ENOUGH_SOURCES))
-        return f"{number} of {len(fields)} images"
+def _whole_sources(names: Sequence[str]) -> tuple[Sequence[int], Sequence[int]]:
+    """Return which of many sources are held apart, and which are not used.
+
+    Where the names differ in one number, as z000, z001, …, the files may be planes of one stack: a
+    run of them is held apart, with one more on each side that is not used.
+    """
+    number = len(names)
+    if len({re.sub(r"\d+(?=\D*$)", "#", name) for name in names}) > 1:
+        return range(ENOUGH_SOURCES // 2, number, ENOUGH_SOURCES), ()
+    some = max(number // 6, 1)
+    first = (number - some) // 2
+    return range(first, first + some), (first - 1, first + some)
+
+
+def _what_held(fields: Sequence[Field]) -> str:
     apart = [field.apart for field in fields if field.apart is not None]
     parts = []
     if apart:
         number, total = (sum(n) for n in zip(*((a.planes, a.of) for a in apart), strict=True))
         along = f" ({apart[0].where})" if len(apart) == 1 and apart[0].where else ""
         parts.append(f"{number} whole plane{'s' * (number > 1)} of {total}{along}")
-    if len(apart) < len(fields):
-        parts.append("the last quarter of the plane" + "s" * (len(fields) - len(apart) > 1))
+    cut = [field.high.positions for field in fields if field.apart is None]
+    if cut:
+        parts.append("the last quarter of the plane" + "s" * (sum(cut) > 1))
     return " and ".join(parts)

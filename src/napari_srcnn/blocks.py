@@ -21,8 +21,10 @@ from napari_srcnn.estimate import Match, estimate_shift, pair_scale
 Box = tuple[int, int, int, int]
 Array = NDArray[Any]
 
-# A stack of so many planes can spare some whole ones, with one more between them and the rest.
+# A stack of so many planes can spare some whole ones, with one more between them and the rest, if
+# its planes are other places: along Z, positions, and (said to the user) an axis without a name.
 ENOUGH_PLANES = 5
+OTHER_PLACES = "QPZ"
 ALIKE = 0.3
 # Low-res pixels a side of the place that a pair's shift is measured on.
 MATCH = 1024
@@ -194,12 +196,15 @@ class Apart:
         Planes of the stack.
     where : str
         As "2 of 12 along Z"; empty where there is one axis only.
+    is_guess : bool
+        Whether the axis has no name and is taken for Z.
     """
 
     held: frozenset[int]
     near: frozenset[int]
     of: int
     where: str
+    is_guess: bool = False
 
     @property
     def planes(self) -> int:
@@ -363,23 +368,28 @@ class Field:
     def apart(self) -> Apart | None:
         """The planes that are held apart; None where the stack cannot spare whole ones.
 
-        All of a run along one axis, at every place along the others: a plane at another time is the
-        same place, and would tell the network what it is measured on.
+        All of a run along Z (or positions, or the last axis without a name), at every place along
+        the others: a plane at another time is the same place, and would tell the network what it is
+        measured on.
         """
         shape, letters = self.high.rest, self.high.letters
-        long = [axis for axis, n in enumerate(shape) if n >= ENOUGH_PLANES]
+        long = [
+            axis for axis, n in enumerate(shape)
+            if n >= ENOUGH_PLANES and letters[axis] in OTHER_PLACES
+        ]  # fmt: skip
         if not long:
             return None
-        axis = max(long, key=lambda i: (letters[i] == "Z", shape[i]))
+        axis = max(long, key=lambda i: (OTHER_PLACES.index(letters[i]), i))
         some = max(shape[axis] // 6, 1)
         first = (shape[axis] - some) // 2
         along = np.indices(shape)[axis].ravel()
         held = (along >= first) & (along < first + some)
         near = (along == first - 1) | (along == first + some)
-        where = f"{some} of {shape[axis]} along {letters[axis]}" if len(shape) > 1 else ""
+        letter = "Z" if letters[axis] == "Q" else letters[axis]
+        where = f"{some} of {shape[axis]} along {letter}" if len(shape) > 1 else ""
         return Apart(
             frozenset(np.flatnonzero(held).tolist()), frozenset(np.flatnonzero(near).tolist()),
-            self.high.positions, where,
+            self.high.positions, where, is_guess=letters[axis] == "Q",
         )  # fmt: skip
 
     def regions(self, held: bool | None) -> list[Region]:
@@ -409,7 +419,7 @@ class Field:
             raise ValueError(
                 f"{self.source.name} is too small to hold a part of it apart: "
                 f"{2 * self.smallest + self._whole(self.margin)} pixels along one side, or "
-                f"{ENOUGH_PLANES} planes along one axis, are needed."
+                f"{ENOUGH_PLANES} planes along Z, are needed."
             )
         found = []
         for box in boxes:

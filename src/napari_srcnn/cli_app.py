@@ -37,6 +37,13 @@ def boundary() -> Iterator[None]:
     except (ValueError, OSError, MemoryError) as error:
         say(f"Error: {sentence(error)}")
         raise typer.Exit(BAD_INPUT) from None
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # PyTorch's, which is not imported here
+            raise
+        say(
+            "Error: the device has not enough memory; use --device cpu, or close what else uses it."
+        )
+        raise typer.Exit(BAD_INPUT) from None
 
 
 def sentence(error: BaseException) -> str:

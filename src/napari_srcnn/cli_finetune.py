@@ -95,7 +95,7 @@ def finetune(
         from napari_srcnn.blocks import as_planes
         from napari_srcnn.finetuning import Finetuning, Wish
         from napari_srcnn.io.sources import reopened, sources_from_paths
-        from napari_srcnn.unfinished import forget, read_wish
+        from napari_srcnn.unfinished import read_wish
 
         _check_target(name, force=force)
         noise = {"gain": gain, "read": read_noise, "offset": offset}
@@ -137,9 +137,8 @@ def finetune(
                 ),
                 correct_shift=shift, turn=turn, config=config, device=device,
             )  # fmt: skip
-            if force:
-                forget(name)
-        code = _follow(Finetuning(wish, resume=resume), force=force)
+        job = Finetuning(wish, resume=resume, anew=force and not resume)
+        code = _follow(job, force=force)
     raise typer.Exit(code)
 
 

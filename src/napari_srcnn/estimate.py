@@ -97,7 +97,7 @@ def estimate_noise(stack: Any, *, offset: float | None = None) -> Noise:
     values = [value for tile in finite if tile.size for value in (tile.min(), tile.max())]
     if values and min(values) == max(values):
         raise ValueError("The image is constant, and so without noise that could be measured.")
-    limit = _saturation(finite)
+    limit = saturation_level(finite)
     blocks = np.concatenate([_blocks(tile, limit) for tile in tiles], axis=1)
     if blocks.size:
         # A block of one value says nothing about noise: it is darker than one count.
@@ -160,9 +160,16 @@ def _shape(stack: Any) -> Sequence[int]:
     return shape
 
 
-def _saturation(values: list[NDArray[np.float64]]) -> float:
+def saturation_level(values: Sequence[NDArray[Any]]) -> float:
     """Return the least of finite values that is saturated, inf if none is.
 
+    Parameters
+    ----------
+    values : sequence of ndarray
+        Parts of one image, in one unit.
+
+    Notes
+    -----
     A detector of 12 bits in 16 saturates at 4095: then far more pixels have the largest value than
     the one below it, which no noise brings about.
     """

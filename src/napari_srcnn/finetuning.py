@@ -26,8 +26,23 @@ from napari_srcnn.metrics import ssim
 from napari_srcnn.model import SRCNN, fast_correction
 from napari_srcnn.paths import user_model_dir
 from napari_srcnn.request import FALLBACK_WINDOW
-from napari_srcnn.training import TrainConfig, TrainMessage, read_state, train, validate, within
-from napari_srcnn.unfinished import forget, state_path, wish_path
+from napari_srcnn.training import (
+    Stopped,
+    TrainConfig,
+    TrainMessage,
+    read_state,
+    train,
+    validate,
+    within,
+)
+from napari_srcnn.unfinished import (
+    check_not_running,
+    forget,
+    read_wish,
+    running,
+    state_path,
+    wish_path,
+)
 from napari_srcnn.weights import (
     MICROSCOPES,
     bundled_name,
@@ -91,6 +106,7 @@ class Wish:
     def to_dict(self) -> dict[str, Any]:
         """Return all but the pixels, as JSON takes it."""
         return {
+            "paired": self.sources[0].low is not None,
             "paths": [
                 [None if p is None else str(p) for p in (s.path, s.low_path)] for s in self.sources
             ],
@@ -218,6 +234,8 @@ class Finetuning:
     wish : Wish
     resume : bool
         Go on with the run of that name that was stopped.
+    anew : bool
+        Forget a run of that name that was stopped, once this one is known to be possible.
 
     Raises
     ------
@@ -225,17 +243,18 @@ class Finetuning:
         If it cannot be done; the message says why and what would work.
     """
 
-    def __init__(self, wish: Wish, *, resume: bool = False) -> None:
+    def __init__(self, wish: Wish, *, resume: bool = False, anew: bool = False) -> None:
         self.wish, self._run_name = wish, wish.name
+        check_not_running(wish.name)
         state = state_path(wish.name)
         if resume and not state.is_file():
             raise ValueError(f"There is no stopped run named {wish.name!r} to resume.")
-        if state.is_file() and not wish_path(wish.name).is_file():
+        if not anew and state.is_file() and not wish_path(wish.name).is_file():
             raise ValueError(
                 f"{state} is left from a run of `napari-srcnn train`; go on with that run, remove "
                 "the file, or choose another name."
             )
-        if not resume and state.is_file():
+        if not (resume or anew) and state.is_file():
             raise ValueError(
                 f"A run named {wish.name!r} was stopped before it was over; resume it, or discard "
                 "it, or choose another name."
@@ -248,6 +267,8 @@ class Finetuning:
         self._data: Acquisition | None = None
         self._pairs: list[Pair] = []
         self._measured = (math.nan, math.nan)
+        if anew:
+            forget(wish.name)
 
     def _begin(self) -> tuple[SRCNN | None, SRCNNConfig, dict[str, Any]]:
         wish = self.wish
@@ -309,17 +330,30 @@ class Finetuning:
         Yields
         ------
         Prepared, once, then Trained
+
+        Raises
+        ------
+        ValueError
+            If the images cannot be used, or a run that goes on began with others.
         """
-        yield self.prepare()
-        assert self._data is not None
+        prepared = self.prepare()
+        path, seen = state_path(self._run_name), self._seen()
+        before = read_state(path) if path.is_file() else None
+        if before is not None:
+            _check_same_images(self._run_name, seen)
+        yield prepared
+        with running(self._run_name):
+            yield from self._train(before, seen)
+
+    def _train(self, before: Stopped | None, seen: list[float]) -> Generator[Trained, None, None]:
         path, wish = state_path(self._run_name), self.wish
-        if path.is_file():
-            before = read_state(path)
+        assert self._data is not None
+        if before is not None:
             self.curve, self._done = list(before.curve), (before.step, before.seconds)
             if math.isfinite(before.best):
                 self._best = (before.best, before.best_weights)
         else:
-            written = json.dumps(wish.to_dict(), indent=1).encode()
+            written = json.dumps(wish.to_dict() | {"seen": seen}, indent=1).encode()
             write_atomically(wish_path(self._run_name), written)
         try:
             for message, model in train(
@@ -338,6 +372,12 @@ class Finetuning:
         finally:
             if not path.is_file():  # nothing was measured that could be resumed
                 forget(self._run_name)
+
+    def _seen(self) -> list[float]:
+        """Return what tells these images from others: how much of them there is, and bicubic."""
+        assert self._data is not None
+        sizes = [sum(b.high.size for b in part) for part in (self._data.training, self._data.held)]
+        return [*sizes, self._measured[1]]
 
     def _look(self, model: SRCNN) -> NDArray[np.float32]:
         """Return the watched patch by a network."""
@@ -440,8 +480,28 @@ class Finetuning:
         return path
 
     def rename(self, name: str) -> None:
-        """Give the model to be another name, before it is saved."""
+        """Give the model to be another name, before it is saved.
+
+        Raises
+        ------
+        ValueError
+            If no model may have that name.
+        """
+        check_name(name)
         self.wish = replace(self.wish, name=name)
+
+
+def _check_same_images(name: str, seen: list[float]) -> None:
+    """Raise ValueError where a run began with other images: its measurements would not count."""
+    try:
+        before = read_wish(name).get("seen", seen)
+    except ValueError:  # it is damaged, and the caller has brought the wish from elsewhere
+        return
+    if not np.allclose(before, seen, rtol=0, atol=0.01):
+        raise ValueError(
+            f"These are not the images, or not the rectangles, that {name} began with, so what was "
+            "measured then would not count; choose those, or discard the run and begin anew."
+        )
 
 
 def _patch(

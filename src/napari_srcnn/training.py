@@ -498,7 +498,7 @@ def read_state(path: Path) -> Stopped:
 def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         state = torch.load(path, weights_only=True, map_location=device)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError) as error:
         raise ValueError(f"{path} is no state of a training run; remove it.") from error
     if not isinstance(state, dict) or "identity" not in state:
         raise ValueError(f"{path} is no state of a training run; remove it.")

@@ -153,15 +153,18 @@ def test_a_model_that_cannot_be_saved_is_asked_about_and_saved_later(
     tuning.wait_for(tuning.is_better)
     # Another program takes the name meanwhile.
     taken = save_model(user_model_dir() / "cells-x2.safetensors", random_network(0), {})
+    before = taken.read_bytes()
     widget.stop()
     tuning.finish()
     assert "already" in tuning.notes[-1]
     assert tuning.sees(widget.save_button)
+    widget.form.name.setText("no/name")
     widget.save_button.click()
     assert tuning.sees(widget.save_button), "still"
-    taken.unlink()
+    widget.form.name.setText("mine")
     widget.save_button.click()
-    assert own_models() == ["cells-x2"]
+    assert own_models() == ["cells-x2", "mine"]
+    assert taken.read_bytes() == before
     assert not tuning.sees(widget.save_button)
 
 

@@ -94,7 +94,7 @@ def reopened(wish: dict[str, Any]) -> tuple[Source, ...]:
     """
     found: list[Source] = []
     for (path, low), axes, boxes in zip(wish["paths"], wish["axes"], wish["boxes"], strict=True):
-        if path is None:
+        if path is None or (low is None and wish.get("paired")):
             raise ValueError(
                 "The images of the stopped run were in no file; open them, choose them as they "
                 "were, and resume."

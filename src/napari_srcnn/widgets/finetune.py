@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,13 @@ from qtpy.QtCore import QEvent, QTimer, Signal
 
 from napari_srcnn.blocks import as_planes
 from napari_srcnn.io.sources import reopened
-from napari_srcnn.unfinished import forget, read_wish, state_path, unfinished
+from napari_srcnn.unfinished import (
+    check_not_running,
+    forget,
+    read_wish,
+    state_path,
+    unfinished,
+)
 from napari_srcnn.weights import list_models
 from napari_srcnn.widgets import messages, settings, tasks, training
 from napari_srcnn.widgets.display import image_layers, kept_selection, selected_images
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
+    from napari_srcnn.blocks import Source
     from napari_srcnn.degrade import Degradation
 
 SAMPLE = "pollen"
@@ -211,13 +219,22 @@ class FinetuneWidget(FinetunePanel):
         try:
             self._check_answered()
             value = read_wish(self._unfinished_name)
-            known = all(path is not None for path, _ in value["paths"])
-            sources = reopened(value) if known else self.form.sources()
+            paired = value.get("paired", False)
+            known = all(high and (low or not paired) for high, low in value["paths"])
+            sources = reopened(value) if known else self._sources_as(value)
             wish = Wish.from_dict(self._unfinished_name, value, sources)
         except (ValueError, OSError) as error:
             self.fail(str(error))
             return
         self._begin(wish, resume=True)
+
+    def _sources_as(self, value: dict[str, Any]) -> tuple[Source, ...]:
+        """Return the layers that are chosen, limited as those of a stopped run were."""
+        boxes = [tuple(tuple(box) for box in part) for part in value["boxes"]]
+        return tuple(
+            replace(source, boxes=own)
+            for source, own in zip(self.form.sources(), boxes, strict=True)
+        )
 
     def _check_answered(self) -> None:
         if self._ended is not None:
@@ -244,6 +261,12 @@ class FinetuneWidget(FinetunePanel):
 
     def discard_unfinished(self) -> None:
         """Forget the training that was stopped."""
+        try:
+            check_not_running(self._unfinished_name)
+        except ValueError as error:
+            self.fail(str(error))
+            self._show_unfinished()
+            return
         forget(self._unfinished_name)
         self.status(f"The training of {self._unfinished_name} is forgotten.")
         self._show_unfinished()
@@ -277,8 +300,17 @@ class FinetuneWidget(FinetunePanel):
     def keep(self) -> None:
         """Save a network that is no better."""
         self.ask_to_keep(False)
-        if self._ended is not None:
-            self._save(self._ended)
+        if self._ended is None:
+            return
+        # Where another model has its name by now, the one in the field, which is free.
+        if self._ended.job.wish.name in list_models():
+            try:
+                self._ended.job.rename(self.form.name.text().strip())
+            except ValueError as error:
+                self.fail(str(error))
+                self.ask_to_keep(True)
+                return
+        self._save(self._ended)
 
     def drop(self) -> None:
         """Forget a network that is no better."""

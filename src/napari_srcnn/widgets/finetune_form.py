@@ -24,6 +24,7 @@ from napari_srcnn.blocks import Source
 from napari_srcnn.checkpoint import CheckpointError
 from napari_srcnn.degrade import Degradation, Noise, gaussian_sigma
 from napari_srcnn.estimate import pair_scale
+from napari_srcnn.io import StackError, read_stack
 from napari_srcnn.io.sources import sources_from_paths
 from napari_srcnn.unfinished import unfinished
 from napari_srcnn.weights import MICROSCOPES, bundled_name, list_models, model_info
@@ -209,14 +210,14 @@ class FinetuneForm(QWidget):
         self.sampling = Choice("How an instrument comes to fewer pixels.")
         self.sampling.fill(_FROM, "area")
         self.gain = Amount("Intensities a photon. 0: no photon noise.", 0.0, maximum=1e9,
-                           decimals=3)  # fmt: skip
+                           decimals=9)  # fmt: skip
         self.read = Amount(
             "Noise of the camera's electronics: standard deviation, in intensities.", 0.0,
-            maximum=1e9, decimals=3,
+            maximum=1e9, decimals=9,
         )  # fmt: skip
         self.offset = Amount(
             "The intensity that the camera gives without light.", 0.0, minimum=-1e9, maximum=1e9,
-            decimals=1,
+            decimals=6,
         )  # fmt: skip
         self.example = Choice("A low-res image of the same kind; it need not show the same place.")
         self.aperture = Amount("Numerical aperture of the objective.", 1.4, minimum=0.05,
@@ -384,7 +385,7 @@ class FinetuneForm(QWidget):
         ValueError
             If something is missing or cannot be.
         """
-        sources = self.sources()
+        sources = tuple(_of_files(source) for source in self.sources())
         if not self.name.text().strip():
             raise ValueError("The network needs a name; type one.")
         config = replace(
@@ -504,6 +505,24 @@ def show_row(rows: QFormLayout, field: QWidget, is_shown: bool) -> None:
     label = rows.labelForField(field)
     if label is not None:
         label.setVisible(is_shown)
+
+
+def _of_files(source: Source) -> Source:
+    """Return a source without the paths of files that hold something else, as all channels."""
+    return replace(
+        source, path=_same(source.path, source.high), low_path=_same(source.low_path, source.low)
+    )
+
+
+def _same(path: Path | None, data: Any) -> Path | None:
+    if path is None:
+        return None
+    try:
+        with read_stack(path) as stack:
+            is_same = stack.data.shape == data.shape and stack.data.dtype == data.dtype
+    except (StackError, OSError, ValueError):
+        return None
+    return path if is_same else None
 
 
 def _path(layer: Image) -> Path | None:

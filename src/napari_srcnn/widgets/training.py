@@ -83,7 +83,7 @@ def finetune_network(
     """Train until the time is over or something else is asked for."""
     from napari_srcnn.finetuning import Finetuning, Prepared
     from napari_srcnn.io.sources import sources_from_paths
-    from napari_srcnn.unfinished import forget, state_path, wish_path
+    from napari_srcnn.unfinished import forget, is_running, state_path, wish_path
 
     def is_over() -> bool:
         return cancel.is_set() or control.stop.is_set()
@@ -97,15 +97,16 @@ def finetune_network(
         return
     try:
         shown = 0.0
-        for message in job.run():
-            is_news = isinstance(message, Prepared) or message.message.measured
-            if is_news or time.perf_counter() - shown >= 2 * INTERVAL:
-                shown = time.perf_counter()
-                yield message
-            while control.pause.is_set() and not is_over():
-                time.sleep(0.05)
-            if is_over():
-                break
+        with contextlib.closing(job.run()) as run:
+            for message in run:
+                is_news = isinstance(message, Prepared) or message.message.measured
+                if is_news or time.perf_counter() - shown >= 2 * INTERVAL:
+                    shown = time.perf_counter()
+                    yield message
+                while control.pause.is_set() and not is_over():
+                    time.sleep(0.05)
+                if is_over():
+                    break
         if control.discard.is_set():
             forget(wish.name)
             yield Discarded()
@@ -113,12 +114,14 @@ def finetune_network(
             yield Ended(job, job.outcome())
     except Cancelled:
         if control.discard.is_set():
+            forget(wish.name)
             yield Discarded()
     except ERRORS as error:
         yield Failed(sentence(error))
     finally:
         # Before the first measurement there is nothing to resume from.
-        if wish_path(wish.name).exists() and not state_path(wish.name).exists():
+        is_left = wish_path(wish.name).exists() and not state_path(wish.name).exists()
+        if is_left and not is_running(wish.name):
             with contextlib.suppress(OSError):
                 forget(wish.name)
 
