@@ -3,10 +3,10 @@
     python benchmarks/finetuning.py [--steps 1000] [--model NAME] [--json OUT]
 
 The bundled pollen is trained on twice, each in a process of its own: by the loop that the command
-line runs, and by the widget while a slider is moved. Said are the widget's steps per second over
-the bare loop's (at least 0.90), the growth of resident memory over the steps (under 5 %), the
-window's longest stall beside napari's own at rest, and how long after Cancel the training has ended
-(under a second). On Linux without a display, put xvfb-run -a before it.
+line runs, and by the widget. Said are the widget's steps per second over the bare loop's (at least
+0.90), the growth of resident memory over the steps (under 5 %), the window's longest stall while a
+slider is moved, beside the one of napari alone doing so (not over 100 ms more), and how long after
+Cancel the training has ended (under a second). Without a display, put xvfb-run -a before it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import psutil
 
 SMALLEST_RATIO, LARGEST_GROWTH, LONGEST_CANCEL = 0.90, 0.05, 1.0
 # Steps before the clock starts: kernels are chosen and memory pools filled in them.
-WARM = 50
-# Seconds that napari is watched while nothing runs.
-REST = 10.0
+WARM = 100
+# Seconds that the slider is moved, before the training and while it runs.
+MOVED = 20.0
 MACHINE = "import machine; print(machine.describe('napari', 'PySide6_Essentials'))"
 
 
@@ -84,24 +84,27 @@ def windowed(steps: int, model: str) -> None:
             QApplication.processEvents()
             time.sleep(0.001)
 
-    def longest() -> float:
-        return max(after - before for before, after in itertools.pairwise(beats))
+    def longest_stall() -> float:
+        heart.start(5)
+        slider.start(500)
+        end = time.perf_counter() + MOVED
+        live(lambda: time.perf_counter() > end)
+        heart.stop()
+        slider.stop()
+        longest = max(after - before for before, after in itertools.pairwise(beats))
+        beats.clear()
+        return longest
 
     live(lambda: widget.is_ready)
     widget.runner.received.connect(hear)
     widget.form.start.value = model
     widget.form.minutes.setValue(600)
-    heart.start(5)
-    slider.start(500)
-    end = time.perf_counter() + REST
-    live(lambda: time.perf_counter() > end)
-    rest = longest()
-    beats.clear()
+    rest = longest_stall()
     widget.train()
     live(lambda: seen and seen[-1][0] >= WARM + steps)
     first = next(one for one in seen if one[0] >= WARM)
     last = seen[-1]
-    stall = longest()
+    stall = longest_stall()
     pressed = time.perf_counter()
     widget.cancel()
     live(lambda: not widget.runner.job)
@@ -144,7 +147,7 @@ def main() -> None:
             window["growth"] < LARGEST_GROWTH,
         f"Cancel was answered after {window['cancel']:.2f} s": window["cancel"] < LONGEST_CANCEL,
         f"longest stall {window['stall'] * 1e3:.0f} ms, {window['stall_at_rest'] * 1e3:.0f} ms "
-        "before it began": window["stall"] - window["stall_at_rest"] <= 0.1,
+        "without a training": window["stall"] - window["stall_at_rest"] <= 0.1,
     }  # fmt: skip
     for text, passed in checks.items():
         print(f"{'pass' if passed else 'FAIL'}  {text}")
