@@ -104,7 +104,7 @@ def test_removing_the_source_or_the_result_stops_the_run(
     widget = running()
     viewer.layers.pop(which)
     finish(widget)
-    assert runner.wait(0)
+    assert runner.wait(5)
     if which == 0:
         assert viewer.layers[0].metadata[METADATA_KEY]["partial"]
     else:
