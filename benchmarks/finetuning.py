@@ -59,7 +59,7 @@ def bare(steps: int, model: str) -> None:
 def windowed(steps: int, model: str) -> None:
     """Print what is measured of the widget."""
     import napari
-    from qtpy.QtCore import QTimer
+    from qtpy.QtCore import QEventLoop, QTimer
     from qtpy.QtWidgets import QApplication
 
     viewer = napari.Viewer()
@@ -80,9 +80,11 @@ def windowed(steps: int, model: str) -> None:
             seen.append((told.step, time.perf_counter(), resident()))
 
     def live(is_over: Any) -> None:
-        while not is_over():
-            QApplication.processEvents()
-            time.sleep(0.001)
+        # As in napari: between events the main thread sleeps and leaves Python to the training.
+        loop, look = QEventLoop(), QTimer()
+        look.timeout.connect(lambda: loop.quit() if is_over() else None)
+        look.start(20)
+        loop.exec()
 
     def longest_stall() -> float:
         heart.start(5)
