@@ -20,6 +20,8 @@ def random_network(seed: int = 0, *, strength: float = 1.0, **settings: Any) -> 
             layer.weight.normal_(std=(2 / fan_in) ** 0.5, generator=generator)
             layer.bias.normal_(std=0.05, generator=generator)
         model.conv3.weight *= 0.1 * strength
+        if config.noise:
+            model.noise.weight.normal_(std=0.3, generator=generator)
     return model.eval()
 
 

@@ -243,3 +243,22 @@ def test_writing_replaces_what_was_there(path: Path) -> None:
     save_model(path, random_network(3), {"description": "new"})
     assert read_header(path)[1] == {"description": "new"}
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_network_that_is_told_the_noise_comes_back_and_says_so(tmp_path: Path) -> None:
+    from napari_srcnn.model import SRCNN, SRCNNConfig
+
+    config = SRCNNConfig(kernels=(9, 5, 5), noise=True)
+    model = SRCNN(config)
+    path = save_model(tmp_path / "told.safetensors", model, {})
+    assert read_header(path)[0] == config
+    loaded, _ = load_checkpoint(path)
+    assert loaded.config.noise
+    assert torch.equal(loaded.noise.weight, model.noise.weight)
+
+
+def test_a_file_without_noise_says_nothing_of_it_so_that_older_versions_read_it() -> None:
+    from napari_srcnn.config import SRCNNConfig
+
+    assert "noise" not in SRCNNConfig().to_dict()
+    assert SRCNNConfig.from_dict(SRCNNConfig(noise=True).to_dict()).noise

@@ -200,3 +200,36 @@ def test_every_weight_is_trained() -> None:
     model(uniform(1, 1, 40, 40)).square().mean().backward()  # type: ignore[no-untyped-call]
     gradients: list[Any] = [p.grad for p in model.parameters()]
     assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_network_told_the_noise_is_its_plain_form_with_a_bias_that_follows_the_noise(
+    name: str,
+) -> None:
+    model = random_network(6, kernels=PRESETS[name], strength=10, noise=True)
+    half, halo = model.config.kernels[0] // 2, model.config.halo
+    planes = uniform(2, 2, 17 + 2 * halo, 22 + 2 * halo)
+    with torch.inference_mode():
+        told = F.conv2d(planes[:, 1:, half:-half, half:-half], model.noise.weight)
+        first = F.relu(model.conv1(planes[:, :1]) + told)
+        expected = model.conv3(F.relu(model.conv2(first)))
+        plain = model.correction(planes)
+        fast = fast_correction(model, CPU)(planes, NOTHING)
+        trained = fast_forward(model, planes[..., : 16 + 2 * halo, : 20 + 2 * halo])
+    scale = float(expected.abs().max())
+    centre = planes[:, :1, halo:-halo, halo:-halo]
+    assert (plain - expected).abs().max() < 1e-6 * scale
+    assert (fast - expected).abs().max() < 1e-5 * scale
+    assert (trained - (expected + centre)[..., :16, :20]).abs().max() < 1e-5 * scale
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_weights_of_zero_for_the_noise_give_the_bytes_of_the_network_without_it(name: str) -> None:
+    plain = random_network(7, kernels=PRESETS[name], widths=(64, 32), strength=10)
+    told = SRCNN(SRCNNConfig(kernels=PRESETS[name], noise=True))
+    told.load_state_dict(plain.state_dict() | {"noise.weight": torch.zeros(64, 1, 1, 1)})
+    planes = uniform(1, 2, 60, 64)
+    with torch.inference_mode():
+        expected = fast_correction(plain, CPU)(planes[:, :1], NOTHING)
+        found = fast_correction(told, CPU)(planes, NOTHING)
+    assert torch.equal(found, expected)

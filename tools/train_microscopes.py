@@ -55,18 +55,19 @@ NOISE = 0.02
 class Mixed(Acquisition):
     """Stacks, which have noise of their own, and photographs; some crops get more of it."""
 
-    def noisy(
+    def record(
         self, low: NDArray[Any], key: tuple[int, int], rng: np.random.Generator
-    ) -> NDArray[Any]:
-        """Return a crop with or without noise."""
+    ) -> tuple[NDArray[Any], Noise]:
+        """Return a crop with or without noise, of which its network is told nothing."""
         if rng.random() > 0.15:
-            return low
+            return low, Noise()
         known = self.ranges[key]
         width = known.high - known.low
         level = width * math.exp(rng.uniform(math.log(0.001), math.log(0.015)))
         bright = ((low - known.low) / width).clip(0, 1)
         shot = rng.random()
-        return low + level * np.sqrt(1 - shot + shot * bright) * rng.standard_normal(low.shape)
+        sigma = level * np.sqrt(1 - shot + shot * bright)
+        return low + sigma * rng.standard_normal(low.shape), Noise()
 
 
 def stacks(folder: Path) -> list[Path]:
@@ -74,13 +75,20 @@ def stacks(folder: Path) -> list[Path]:
     return sorted(p for part in ("em_xray", "fluo", "medical") for p in (folder / part).iterdir())
 
 
-def load(paths: Sequence[Path], photographs: Path, network: SRCNNConfig) -> tuple[Mixed, list[Any]]:
-    """Return the training data and the pairs held apart to choose the weights by."""
+def load(
+    paths: Sequence[Path],
+    photographs: Path,
+    network: SRCNNConfig,
+    *,
+    window: tuple[float, float] = (0.0, 1.0),
+) -> Acquisition:
+    """Return the training data, and a block of each stack held apart to choose the weights by."""
     training: list[Block] = []
-    held, ranges, dtypes = [], {}, []
+    held: list[Block] = []
+    ranges, dtypes = {}, []
     for number, path in enumerate(paths):
         try:
-            one = acquire(sources_from_paths(path), network, limit=PIXELS)
+            one = acquire(sources_from_paths(path), network, limit=PIXELS, window=window)
         except ValueError as error:
             print(f"{path.name} is left out: {error}", flush=True)
             dtypes.append(np.dtype(np.float32))
@@ -89,8 +97,8 @@ def load(paths: Sequence[Path], photographs: Path, network: SRCNNConfig) -> tupl
         for (_, channel), known in one.ranges.items():
             ranges[number, channel] = known
         training += [dataclasses.replace(b, key=(number, b.key[1])) for b in one.training]
-        held.append(one.held_images()[0][1])
-    ranges[PHOTOGRAPHS, 0] = IntensityRange(0.0, 1.0)
+        held.append(dataclasses.replace(one.held[0], key=(number, one.held[0].key[1])))
+    ranges[PHOTOGRAPHS, 0] = IntensityRange(0.0, 1.0, window)
     # Every tenth of General-100 is kept apart, as in tools/train_photographs.py.
     files = find_images(photographs / "T91")
     files += [p for n, p in enumerate(find_images(photographs / "General100")) if n % 10 != 9]
@@ -103,9 +111,15 @@ def load(paths: Sequence[Path], photographs: Path, network: SRCNNConfig) -> tupl
                     low=low.astype(np.float32), high=high.astype(np.float32), key=(PHOTOGRAPHS, 0)
                 )
             )
-    data = Mixed(training=training, held=[], ranges=ranges, dtypes=dtypes, scale=network.scale,
-                 noise=Noise())  # fmt: skip
-    return data, held
+    return Acquisition(
+        training=training, held=held, ranges=ranges, dtypes=dtypes, scale=network.scale,
+        noise=Noise(),
+    )  # fmt: skip
+
+
+def values_of(data: Acquisition) -> dict[str, Any]:
+    """Return what another kind of acquisition is made of."""
+    return {field.name: getattr(data, field.name) for field in dataclasses.fields(Acquisition)}
 
 
 class EqualSampler(BlockSampler):
@@ -132,7 +146,9 @@ def run_training(a: argparse.Namespace) -> None:
         p for n, p in enumerate(stacks(a.micro))
         if (a.fold is None or n % FOLDS != a.fold) and stack_name(p) not in NOT_TRAINED
     ]  # fmt: skip
-    data, held = load(paths, a.photographs, network)
+    plain = load(paths, a.photographs, network)
+    held = [pair for _, pair in plain.held_images()]
+    data = Mixed(**values_of(plain))
     config = TrainConfig(steps=a.steps, learning_rate=a.rate, gain=(0.4, 1.1),
                          validate_every=min(200, a.steps))  # fmt: skip
     sampler = EqualSampler(data, crop=config.crop, network=network, gain=config.gain)

@@ -20,7 +20,7 @@ from napari_srcnn.dataset import Pair, varied
 from napari_srcnn.degrade import Degradation, Noise
 from napari_srcnn.estimate import Match, saturation_level
 from napari_srcnn.intensity import PERCENTILES, IntensityRange, integer_limits
-from napari_srcnn.resize import axis_weights
+from napari_srcnn.resize import axis_weights, mean_weights
 
 # Pixels of truth kept in memory for training, and measured on; evenly chosen where there are more.
 TRAIN_PIXELS = 40 << 20
@@ -74,20 +74,40 @@ class Acquisition:
 
     def noisy(self, low: Array, key: tuple[int, int], rng: np.random.Generator) -> Array:
         """Return a low-res rectangle as its camera would have recorded it."""
-        return _recorded(low, self.noise, self.dtypes[key[0]], rng)
+        return self.record(low, key, rng)[0]
 
-    def held_images(self, a: float = -0.5) -> list[tuple[NDArray[np.float32], Pair]]:
-        """Return what is measured on, low-res and as a pair; its noise is always the same."""
+    def record(
+        self, low: Array, key: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[Array, Noise]:
+        """Return a low-res rectangle as recorded, and the noise that the network is told."""
+        return _recorded(low, self.noise, self.dtypes[key[0]], rng), self.noise
+
+    def held_images(
+        self, a: float = -0.5, *, noise: bool = False
+    ) -> list[tuple[NDArray[np.float32], Pair]]:
+        """Return what is measured on, low-res and as a pair; its noise is always the same.
+
+        Parameters
+        ----------
+        a : float
+            The cubic's free parameter.
+        noise : bool
+            Whether the network takes the noise's plane.
+        """
         rng = np.random.default_rng(0)
         found = []
         for block in self.held:
             known = self.ranges[block.key]
-            low = known.normalize(self.noisy(block.low, block.key, rng))
-            enlarged, truth = (
-                image[None].astype(np.float32)
-                for image in (enlarge(low, self.scale, a), known.normalize(block.high))
+            recorded, told = self.record(block.low, block.key, rng)
+            low = known.normalize(recorded)
+            planes = [enlarge(low, self.scale, a)]
+            if noise:
+                planes.append(noise_plane(recorded, told, self.scale) * known.gain)
+            pair = Pair(
+                enlarged=np.stack(planes).astype(np.float32),
+                truth=known.normalize(block.high)[None].astype(np.float32),
             )
-            found.append((low.astype(np.float32), Pair(enlarged=enlarged, truth=truth)))
+            found.append((low.astype(np.float32), pair))
         return found
 
 
@@ -105,6 +125,14 @@ def enlarge(low: Array, scale: int, a: float = -0.5) -> NDArray[np.float64]:
         axis_weights(n, scale, 0, n * scale, a=a).dense(0, n) for n in low.shape
     )  # fmt: skip
     return np.asarray(rows @ low @ columns.T)
+
+
+def noise_plane(low: Array, noise: Noise, scale: int) -> NDArray[np.float64]:
+    """Return the noise's standard deviation on the high-res grid, (y, x) to (y, x) * scale."""
+    rows, columns = (
+        mean_weights(n, scale, 0, n * scale).dense(0, n) for n in low.shape
+    )  # fmt: skip
+    return noise.sigma(rows @ low @ columns.T)
 
 
 class BlockSampler:
@@ -135,6 +163,7 @@ class BlockSampler:
         if crop % scale:
             raise ValueError(f"A patch of {crop} pixels is no multiple of {scale}, the scale.")
         self._data, self._gain, self._turn = acquisition, gain, turn
+        self._noise = network.noise
         self._crop, self._halo, self._scale = crop, network.halo, scale
         # A window reaches beyond the halo, so that no pixel is interpolated from beyond its edge.
         self._context = context(network)
@@ -151,27 +180,35 @@ class BlockSampler:
         self._weights = areas / areas.sum()
         n = self._side
         self._matrix = axis_weights(n, scale, 0, n * scale, a=network.a).dense(0, n)
+        self._mean_matrix = mean_weights(n, scale, 0, n * scale).dense(0, n)
 
     def batch(
         self, rng: np.random.Generator, size: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return inputs (B, 1, crop + 2 halo, same) and truths (B, 1, crop, crop)."""
+        """Return inputs (B, planes, crop + 2 halo, same) and truths (B, 1, crop, crop)."""
         crops = [self._draw(rng) for _ in range(size)]
         enlarged, truth = zip(*crops, strict=True)
-        return np.stack(enlarged)[:, None], np.stack(truth)[:, None]
+        return np.stack(enlarged), np.stack(truth)[:, None]
 
     def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         block = self._blocks[rng.choice(len(self._blocks), p=self._weights)]
         y, x = (int(rng.integers(n - self._side + 1)) for n in block.low.shape)
         known = self._data.ranges[block.key]
-        low = self._data.noisy(block.low[y : y + self._side, x : x + self._side], block.key, rng)
-        low = known.normalize(low)
+        recorded, told = self._data.record(
+            block.low[y : y + self._side, x : x + self._side], block.key, rng
+        )
+        low = known.normalize(recorded)
         start = self._context * self._scale
-        matrix = self._matrix[start - self._halo : start + self._crop + self._halo]
+        used = slice(start - self._halo, start + self._crop + self._halo)
+        matrix = self._matrix[used]
+        planes = [matrix @ low @ matrix.T]
+        if self._noise:
+            mean = self._mean_matrix[used]
+            planes.append(told.sigma(mean @ recorded @ mean.T) * known.gain)
         y, x = (n * self._scale + start for n in (y, x))
         truth = known.normalize(block.high[y : y + self._crop, x : x + self._crop])
         enlarged, truth = varied(
-            rng, matrix @ low @ matrix.T, truth, gain=self._gain, turn=self._turn
+            rng, np.stack(planes), truth, gain=self._gain, turn=self._turn, noise=self._noise
         )
         return enlarged.astype(np.float32), truth.astype(np.float32)
 

@@ -37,7 +37,8 @@ def network_key(config: SRCNNConfig, half: bool) -> str:
     """Return what a network's speed depends on."""
     widths = "-".join(map(str, config.widths))
     precision = "half" if half else "float32"
-    return f"{config.kernel_name}/{widths}/{config.channels}/{config.padding}/{precision}"
+    noise = "+noise" if config.noise else ""
+    return f"{config.kernel_name}/{widths}/{config.channels}{noise}/{config.padding}/{precision}"
 
 
 def _file() -> Path:
@@ -92,7 +93,7 @@ def cpu_tile(
     inputs = {}
     for tile in CPU_TILES:
         side = tile + 2 * config.halo
-        inputs[tile] = torch.rand(1, config.channels, side, side)
+        inputs[tile] = torch.rand(1, config.planes, side, side)
     seconds = dict.fromkeys(CPU_TILES, float("inf"))
     # As in a run: the threads share the cache and the memory's bandwidth.
     with Workers() as workers:
@@ -113,7 +114,7 @@ def bytes_per_pixel(config: SRCNNConfig, half: bool) -> int:
     """Return about how much a device needs for each output pixel of a tile."""
     width = 2 if half else 4
     # Both hidden layers' maps, the enlarged image in two precisions, and the result.
-    return (config.widths[0] + config.widths[1]) * width + config.channels * 40
+    return (config.widths[0] + config.widths[1]) * width + config.planes * 40
 
 
 def gpu_tile(device: torch.device, config: SRCNNConfig, half: bool) -> tuple[int, int]:

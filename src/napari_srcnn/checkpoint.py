@@ -118,6 +118,8 @@ def _check_tensors(path: Path, header: dict[str, Any], config: SRCNNConfig) -> N
     for number, (n_in, n_out, k) in enumerate(config.layers, start=1):
         wanted[f"conv{number}.weight"] = (n_out, n_in, k, k)
         wanted[f"conv{number}.bias"] = (n_out,)
+    if config.noise:
+        wanted["noise.weight"] = (config.widths[0], 1, 1, 1)
     if found != wanted:
         raise CheckpointError(
             f"{path.name} holds weights of other shapes than its header says; "

@@ -36,6 +36,10 @@ class SRCNNConfig:
         layer's input at the true border, as some published networks were trained.
     a : float
         The free parameter of the bicubic enlargement: -0.5 (MATLAB) or -0.75 (torch).
+    noise : bool
+        Whether the network is told the noise: beside the enlarged image it takes a second plane,
+        the noise's local standard deviation in the image's units, which each filter of layer 1
+        sees at its centre.
 
     References
     ----------
@@ -50,13 +54,15 @@ class SRCNNConfig:
     skip: bool = True
     padding: Literal["valid", "zeros"] = "valid"
     a: float = -0.5
+    noise: bool = False
 
     def __post_init__(self) -> None:
         numbers = (*self.kernels, *self.widths, self.channels, self.scale)
         if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
             raise ValueError(f"kernels, widths, channels and scale are {numbers}; ints are needed.")
-        if not isinstance(self.skip, bool):
-            raise ValueError(f"skip is {self.skip!r}; it can be true or false.")
+        for name in ("skip", "noise"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it can be true or false.")
         if not isinstance(self.a, int | float) or not math.isfinite(self.a):
             raise ValueError(f"a is {self.a!r}; a finite number is needed.")
         if len(self.kernels) != 3 or any(k < 1 or k % 2 == 0 for k in self.kernels):
@@ -69,6 +75,11 @@ class SRCNNConfig:
             raise ValueError(f"scale is {self.scale}; it can be 2, 3 or 4.")
         if self.padding not in ("valid", "zeros"):
             raise ValueError(f"padding is {self.padding!r}; it can be 'valid' or 'zeros'.")
+        if self.noise and (self.channels != 1 or self.padding != "valid"):
+            raise ValueError(
+                "A network that is told the noise takes one channel and valid padding, "
+                f"not {self.channels} and {self.padding!r}."
+            )
 
     @property
     def halo(self) -> int:
@@ -76,8 +87,13 @@ class SRCNNConfig:
         return sum((k - 1) // 2 for k in self.kernels)
 
     @property
+    def planes(self) -> int:
+        """Planes of the network's input: the image's channels, and that of the noise."""
+        return self.channels + self.noise
+
+    @property
     def layers(self) -> tuple[tuple[int, int, int], ...]:
-        """The layers as (channels in, channels out, kernel side)."""
+        """The layers as (channels in, channels out, kernel side), without the noise's weights."""
         first, second = self.widths
         k1, k2, k3 = self.kernels
         return (self.channels, first, k1), (first, second, k2), (second, self.channels, k3)
@@ -85,7 +101,8 @@ class SRCNNConfig:
     @property
     def parameters(self) -> int:
         """Weights and biases."""
-        return sum(n_in * n_out * k * k + n_out for n_in, n_out, k in self.layers)
+        filters = sum(n_in * n_out * k * k + n_out for n_in, n_out, k in self.layers)
+        return filters + self.noise * self.widths[0]
 
     @property
     def flops_per_pixel(self) -> int:
@@ -99,7 +116,11 @@ class SRCNNConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON takes it."""
-        return asdict(self)
+        values = asdict(self)
+        # Left out where it is not used: older versions read such a file, and its bytes stay.
+        if not self.noise:
+            del values["noise"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SRCNNConfig:

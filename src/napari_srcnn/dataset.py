@@ -23,8 +23,9 @@ class Pair:
 
     Attributes
     ----------
-    enlarged : ndarray of float32, shape (C, Y, X)
-        The low-res image, enlarged by bicubic: the network's input.
+    enlarged : ndarray of float32, shape (C, Y, X) or (C + 1, Y, X)
+        The low-res image, enlarged by bicubic: the network's input. The last plane is the noise's,
+        where the network takes one.
     truth : ndarray of float32, shape (C, Y, X)
         The high-res image.
     """
@@ -200,6 +201,7 @@ def varied(
     *,
     gain: tuple[float, float] | None,
     turn: bool = True,
+    noise: bool = False,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Turn and mirror a crop and its truth alike, and change 70 % of them in gain and offset.
 
@@ -211,6 +213,8 @@ def varied(
         Range of the gain; the offset keeps values of 0..1 within.
     turn : bool
         Whether they are turned and mirrored.
+    noise : bool
+        Whether the last plane of `enlarged`, shape (P, Y, X), is the noise's: it takes no offset.
     """
     if turn:
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
@@ -221,7 +225,9 @@ def varied(
         factor = np.float32(rng.uniform(*gain))
         room = 1 - float(factor)
         offset = np.float32(rng.uniform(min(0.0, room), max(0.0, room)))
-        enlarged, truth = enlarged * factor + offset, truth * factor + offset
+        enlarged, truth = enlarged * factor, truth * factor + offset
+        image = enlarged[:-1] if noise else enlarged
+        image += offset
     return enlarged, truth
 
 

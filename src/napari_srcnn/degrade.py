@@ -77,6 +77,20 @@ class Noise:
         """
         return self.gain * self._light(np.asarray(image, dtype=np.float64)) + self.read**2
 
+    def sigma(self, mean: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the noise's standard deviation where the image has a local mean, in image units.
+
+        Parameters
+        ----------
+        mean : ndarray of any shape and dtype
+
+        Returns
+        -------
+        ndarray of float64, of its shape
+            The square root of :meth:`variance`.
+        """
+        return np.asarray(np.sqrt(self.variance(mean)))
+
     def apply(self, image: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
         """Return `image` with noise: photons by Poisson's law, then a Gaussian for the read-out.
 

@@ -25,7 +25,10 @@ class SRCNN(nn.Module):
     Notes
     -----
     The convolutions are valid: the input is larger than the output by ``config.halo`` pixels on
-    each side. With ``padding="zeros"`` each layer's input is set to zero beyond the image's true
+    each side. A network that is told the noise takes two planes: the enlarged image, and the
+    noise's standard deviation there, which weighs in each feature of layer 1 like a bias of its
+    own (a filter of 1 x 1: it changes slowly, and nine rows of it would cost as much as the
+    image's). With ``padding="zeros"`` each layer's input is set to zero beyond the image's true
     border, which is what zero padding of a whole image means for a tile of it.
     """
 
@@ -35,6 +38,10 @@ class SRCNN(nn.Module):
         self.conv1, self.conv2, self.conv3 = (
             nn.Conv2d(n_in, n_out, k) for n_in, n_out, k in config.layers
         )
+        if config.noise:
+            self.noise = nn.Conv2d(1, config.widths[0], 1, bias=False)
+            # Near zero: the network starts as one that is told nothing.
+            nn.init.normal_(self.noise.weight, std=1e-3)
         for layer in (self.conv1, self.conv2):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         # A small last layer: a skip network then starts at bicubic.
@@ -47,8 +54,8 @@ class SRCNN(nn.Module):
 
         Parameters
         ----------
-        enlarged : Tensor, shape (B, C, H + 2 halo, W + 2 halo)
-            The image, enlarged by bicubic, with its halo.
+        enlarged : Tensor, shape (B, ``config.planes``, H + 2 halo, W + 2 halo)
+            The image, enlarged by bicubic, with its halo; then the noise's plane, if it takes one.
         padding : Padding, optional
             How much of the halo lies beyond the true border (matters to zero padding only).
 
@@ -56,19 +63,23 @@ class SRCNN(nn.Module):
         -------
         Tensor, shape (B, C, H, W)
         """
-        centre = _crop(enlarged, self.config.halo)
         out: Tensor = self._convolutions(enlarged, padding)
-        return out + centre if self.config.skip else out
+        return out + _centre(enlarged, self.config) if self.config.skip else out
 
     def correction(self, enlarged: Tensor, padding: Padding | None = None) -> Tensor:
         """Return what the network adds to the enlarged image: ``forward(x) - centre(x)``."""
         out = self._convolutions(enlarged, padding)
-        return out if self.config.skip else out - _crop(enlarged, self.config.halo)
+        return out if self.config.skip else out - _centre(enlarged, self.config)
 
     def _convolutions(self, x: Tensor, padding: Padding | None) -> Tensor:
         if self.config.padding == "zeros" and padding:
             return self._zero_padded(x, padding)
-        x = F.relu(self.conv1(x), inplace=True)
+        if self.config.noise:
+            sigma = _crop(x[:, 1:], self.config.kernels[0] // 2)
+            x = self.conv1(x[:, :1]) + self.noise(sigma)
+        else:
+            x = self.conv1(x)
+        x = F.relu(x, inplace=True)
         x = F.relu(self.conv2(x), inplace=True)
         out: Tensor = self.conv3(x)
         return out
@@ -99,6 +110,11 @@ def _blank(x: Tensor, top: int, bottom: int, left: int, right: int) -> None:
     x[..., height - bottom :, :] = 0
     x[..., :, :left] = 0
     x[..., :, width - right :] = 0
+
+
+def _centre(enlarged: Tensor, config: SRCNNConfig) -> Tensor:
+    """Return the enlarged image without its halo and without the noise's plane."""
+    return _crop(enlarged[:, : config.channels], config.halo)
 
 
 def _crop(x: Tensor, border: int) -> Tensor:
@@ -146,15 +162,16 @@ def fast_correction(
         return _place(model, device, dtype)
     tensors = [tensor.detach().to(device, dtype) for tensor in _arranged(model)]
     convolve_relu = _fused(*tensors[:2]) or _unfused
-    halo, skip = model.config.halo, model.config.skip
+    config, halo = model.config, model.config.halo
 
     def correction(enlarged: Tensor, padding: Padding) -> Tensor:
         height, width = (n - 2 * halo for n in enlarged.shape[-2:])
         # The blocks have to come out even; what is computed beyond is cut off again.
         extra_y, extra_x = -height % BLOCK, -width % BLOCK
         x = F.pad(enlarged, (0, extra_x, 0, extra_y)) if extra_y or extra_x else enlarged
-        out = _in_blocks(x.to(dtype), tensors, convolve_relu).float()[..., :height, :width]
-        return out if skip else out - _crop(enlarged, halo)
+        out = _in_blocks(x.to(dtype), tensors, config, convolve_relu).float()
+        out = out[..., :height, :width]
+        return out if config.skip else out - _centre(enlarged, config)
 
     return correction
 
@@ -165,12 +182,11 @@ def _place(
     placed = SRCNN(model.config).to(device, dtype)
     placed.load_state_dict(model.state_dict())
     placed.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    halo, skip = model.config.halo, model.config.skip
 
     def correction(enlarged: Tensor, padding: Padding) -> Tensor:
         x = enlarged.to(dtype, memory_format=torch.channels_last)
         out = placed._convolutions(x, padding).float()
-        return out if skip else out - _crop(enlarged, halo)
+        return out if model.config.skip else out - _centre(enlarged, model.config)
 
     return correction
 
@@ -181,22 +197,30 @@ _ConvolveRelu = Callable[[Tensor, Tensor, Tensor], Tensor]
 def _arranged(model: SRCNN) -> list[Tensor]:
     """Return each layer's weight and bias for :func:`_in_blocks`; gradients pass through."""
     first, middle, last = model.conv1, model.conv2, model.conv3
-    weights = (
-        # The rows of a filter are channels of one that is one row high.
-        first.weight.flatten(1, 2)[:, :, None], middle.weight, _block_weight(last.weight),
-    )  # fmt: skip
+    # The rows of a filter are channels of one that is one row high.
+    rows = first.weight.flatten(1, 2)[:, :, None]
+    if model.config.noise:
+        half = model.config.kernels[0] // 2
+        rows = torch.cat([rows, F.pad(model.noise.weight, (half, half))], 1)
+    weights = rows, middle.weight, _block_weight(last.weight)
     biases = _bias(first), _bias(middle), _bias(last).repeat_interleave(BLOCK * BLOCK)
     ordered = (weight.contiguous(memory_format=torch.channels_last) for weight in weights)
     return [tensor for layer in zip(ordered, biases, strict=True) for tensor in layer]
 
 
-def _in_blocks(x: Tensor, tensors: list[Tensor], convolve_relu: _ConvolveRelu) -> Tensor:
+def _in_blocks(
+    x: Tensor, tensors: list[Tensor], config: SRCNNConfig, convolve_relu: _ConvolveRelu
+) -> Tensor:
     """All layers in channels_last order; the first on rows as channels, the last in blocks."""
     w1, b1, w2, b2, w3, b3 = tensors
-    rows = w1.shape[1] // x.shape[1]
-    # (B, C, H, W) to (B, C * rows, H - rows + 1, W), which is free of copies but one.
-    x = x.unfold(2, rows, 1).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
-    x = convolve_relu(convolve_relu(x, w1, b1), w2, b2)
+    rows, image = config.kernels[0], x[:, : config.channels]
+    # (B, C, H, W) to (B, H - rows + 1, W, C * rows), which is free of copies but one.
+    unrolled = image.unfold(2, rows, 1).permute(0, 2, 3, 1, 4).flatten(3)
+    if config.noise:
+        half = rows // 2
+        sigma = x[:, 1, half : x.shape[2] - half, :, None]
+        unrolled = torch.cat([unrolled, sigma], 3)
+    x = convolve_relu(convolve_relu(unrolled.permute(0, 3, 1, 2), w1, b1), w2, b2)
     return F.pixel_shuffle(F.conv2d(x, w3, b3, stride=BLOCK), BLOCK)
 
 
@@ -223,8 +247,8 @@ def fast_forward(model: SRCNN, enlarged: Tensor) -> Tensor:
     -------
     Tensor, shape (B, C, H, W)
     """
-    out = _in_blocks(enlarged, _arranged(model), _unfused)
-    return out + _crop(enlarged, model.config.halo) if model.config.skip else out
+    out = _in_blocks(enlarged, _arranged(model), model.config, _unfused)
+    return out + _centre(enlarged, model.config) if model.config.skip else out
 
 
 def _unfused(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

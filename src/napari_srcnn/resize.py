@@ -107,6 +107,34 @@ def axis_weights(
     return AxisWeights(indices=indices, weights=weights)
 
 
+# The local mean that the noise's variance is taken at: a Gaussian of so many source pixels, cut at
+# so many. Wide enough to hold the noise of the mean down, narrow enough to follow bright spots.
+MEAN_SIGMA, MEAN_REACH = 1.5, 4
+
+
+def mean_weights(length: int, scale: int, start: int, stop: int) -> AxisWeights:
+    """Weights of the local mean at the output samples [start, stop) along one axis.
+
+    Parameters
+    ----------
+    length, scale, start, stop : int
+        As in :func:`window_matrix`.
+
+    Returns
+    -------
+    AxisWeights
+        A Gaussian of standard deviation `MEAN_SIGMA` source samples around each output sample, cut
+        at `MEAN_REACH`; beyond the border lies the mirror image.
+    """
+    centre = (np.arange(start, stop) + 0.5) / scale - 0.5
+    indices = np.floor(centre).astype(np.int64)[:, None] + np.arange(1 - MEAN_REACH, MEAN_REACH + 1)
+    weights = np.exp(-0.5 * ((centre[:, None] - indices) / MEAN_SIGMA) ** 2)
+    weights /= weights.sum(axis=1, keepdims=True)
+    indices = np.mod(indices, 2 * length)
+    indices = np.where(indices < length, indices, 2 * length - 1 - indices)
+    return AxisWeights(indices=indices, weights=weights)
+
+
 def canonical_window(
     length: int, scale: int, start: int, stop: int
 ) -> tuple[int, tuple[int, int, int, int]]:

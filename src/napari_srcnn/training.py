@@ -28,8 +28,20 @@ def charbonnier(out: Tensor, truth: Tensor) -> Tensor:
     return ((out - truth).square() + 1e-6).sqrt().mean()
 
 
+# Of squared network units: what lies below it (60 dB) is no longer worth learning.
+LOG_FLOOR = 1e-6
+
+
+def log_mse(out: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean over crops of log(MSE + LOG_FLOOR): a mean of dB, for crops of all noises.
+
+    With a plain MSE noisy crops, whose errors are a thousand times larger, drown the clean ones.
+    """
+    return ((out - truth).square().mean((1, 2, 3)) + LOG_FLOOR).log().mean()
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mse": F.mse_loss, "l1": F.l1_loss, "charbonnier": charbonnier,
+    "mse": F.mse_loss, "l1": F.l1_loss, "charbonnier": charbonnier, "log_mse": log_mse,
 }  # fmt: skip
 # How often in a row a run steps back to its best weights before it gives up.
 RETREATS = 3
@@ -47,8 +59,9 @@ class TrainConfig:
         Crops a batch, and pixels a side of a crop.
     optimizer : {"muon", "adam"}
         Muon for the filters of the first two layers and Adam for the rest, or Adam for all.
-    loss : {"mse", "l1", "charbonnier"}
-        Mean squared error, mean absolute error, or a smooth form of it.
+    loss : {"mse", "l1", "charbonnier", "log_mse"}
+        Mean squared error, mean absolute error, a smooth form of it, or the mean over crops of the
+        squared error's logarithm, for crops of very different noise.
     learning_rate : float
         The peak rate, reached after `warmup` steps, then following a cosine to zero.
     minutes : float, optional
@@ -75,7 +88,7 @@ class TrainConfig:
     batch: int = 16
     crop: int = 48
     optimizer: Literal["muon", "adam"] = "muon"
-    loss: Literal["mse", "l1", "charbonnier"] = "mse"
+    loss: Literal["mse", "l1", "charbonnier", "log_mse"] = "mse"
     learning_rate: float = 1e-3
     minutes: float | None = None
     warmup: int = 100
@@ -164,7 +177,7 @@ class Sampler(Protocol):
     def batch(
         self, rng: np.random.Generator, size: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return inputs (B, C, crop + 2 halo, same) and truths (B, C, crop, crop)."""
+        """Return inputs (B, planes, crop + 2 halo, same) and truths (B, C, crop, crop)."""
         ...
 
 
@@ -179,13 +192,13 @@ def within(
     model : SRCNN
     correction : callable
         `fast_correction` of the model.
-    enlarged : tensor, shape (1, C, Y, X)
-        Bicubic.
+    enlarged : tensor, shape (1, planes, Y, X)
+        Bicubic; then the noise's plane, if the network takes one.
     border : int
         Pixels to leave out on each side, at least the network's halo.
     """
     cut = border - model.config.halo
-    plain = enlarged[..., border:-border, border:-border]
+    plain = enlarged[:, : model.config.channels, border:-border, border:-border]
     delta = correction(enlarged, Padding())
     return plain + delta[..., cut : delta.shape[-2] - cut, cut : delta.shape[-1] - cut], plain
 
