@@ -39,9 +39,9 @@ def resident() -> int:
 
 def bare(steps: int, model: str) -> None:
     """Print the steps per second of the loop without a window."""
-    from napari_srcnn.blocks import Source
-    from napari_srcnn.finetuning import Finetuning, Prepared, Wish
     from napari_srcnn.samples import load_sample
+    from napari_srcnn.training.field import Source
+    from napari_srcnn.training.finetune import Finetuning, Prepared, Wish
 
     source = Source(name="pollen", high=load_sample("pollen").data, axes="ZYX")
     job = Finetuning(Wish(name="bare", sources=(source,), scale=2, start=model))

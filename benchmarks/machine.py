@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from napari_srcnn.device import processor_name
+from napari_srcnn.network.device import processor_name
 
 
 def describe(*packages: str) -> str:

@@ -23,14 +23,14 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from napari_srcnn.models.library import model_info
 from napari_srcnn.samples import load_sample
-from napari_srcnn.weights import model_info
 
 SIDE = 1024
 # What the figures have to reach: bytes, and the share that more or fewer planes may change.
 LARGEST_PEAK, LARGEST_CHANGE = 700e6, 0.10
 REFERENCE_PLANES = 100
-COMMAND = "from napari_srcnn.cli import main; main()"
+COMMAND = "from napari_srcnn.cli.upscale import main; main()"
 # The system counts what a process was before it became another program: torch, loaded here, would
 # be the least that every run seems to take.
 MACHINE = "import machine; print(machine.describe('tifffile'))"

@@ -14,9 +14,9 @@ import json
 import os
 from pathlib import Path
 
-from napari_srcnn.dataset import find_images
-from napari_srcnn.evaluation import evaluate, mean_scores, table
-from napari_srcnn.weights import list_models, model_info
+from napari_srcnn.assess.reference import evaluate, mean_scores, table
+from napari_srcnn.models.library import list_models, model_info
+from napari_srcnn.training.photographs import find_images
 
 
 def data_folder() -> Path:

@@ -38,16 +38,16 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from napari_srcnn.batch import FileRun, Job, Options
-from napari_srcnn.checkpoint import save_model
-from napari_srcnn.device import raise_malloc_thresholds
-from napari_srcnn.inference import plan_upscale
-from napari_srcnn.messages import Report
-from napari_srcnn.model import PRESETS, SRCNN, SRCNNConfig, fast_correction
-from napari_srcnn.resize import imresize
-from napari_srcnn.tiling import Padding, Tile, tile_grid
-from napari_srcnn.weights import list_models, load_model
-from napari_srcnn.workers import Workers
+from napari_srcnn.image.rect import Padding, Tile, tile_grid
+from napari_srcnn.image.resize import imresize
+from napari_srcnn.models.library import list_models, load_model
+from napari_srcnn.network.checkpoint import save_model
+from napari_srcnn.network.device import raise_malloc_thresholds
+from napari_srcnn.network.model import PRESETS, SRCNN, SRCNNConfig, fast_correction
+from napari_srcnn.network.threads import Workers
+from napari_srcnn.upscaling.api import plan_upscale
+from napari_srcnn.upscaling.files import FileRun, Job, Options
+from napari_srcnn.upscaling.messages import Report
 
 NO_PADDING = Padding(top=0, bottom=0, left=0, right=0)
 CPU = torch.device("cpu")

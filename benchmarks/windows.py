@@ -18,12 +18,12 @@ from quality import data_folder
 from skimage.transform import downscale_local_mean
 
 import napari_srcnn
-from napari_srcnn.dataset import crop_to_multiple, find_images, read_luma
-from napari_srcnn.evaluation import to_8_bits
-from napari_srcnn.intensity import measure_range
-from napari_srcnn.metrics import psnr, shave
-from napari_srcnn.resize import imresize
-from napari_srcnn.weights import list_models
+from napari_srcnn.assess.reference import to_8_bits
+from napari_srcnn.image.intensity import measure_range
+from napari_srcnn.image.metrics import psnr, shave
+from napari_srcnn.image.resize import imresize
+from napari_srcnn.models.library import list_models
+from napari_srcnn.training.photographs import crop_to_multiple, find_images, read_luma
 
 WINDOWS = ((0.0, 1.0), (0.1, 0.9), (0.2, 0.8), (0.2, 0.6), (0.25, 0.75), (0.35, 0.65))
 SIDE = 384

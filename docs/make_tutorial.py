@@ -22,8 +22,8 @@ from make_screenshots import IMAGES, pause, wait  # noqa: E402
 from PIL import Image  # noqa: E402
 from qtpy.QtWidgets import QScrollArea  # noqa: E402
 
-from napari_srcnn.widgets.curves import ACCENT, LINES, LOSS  # noqa: E402
-from napari_srcnn.widgets.fields import Section  # noqa: E402
+from napari_srcnn.widgets.finetune.curves import ACCENT, LINES, LOSS  # noqa: E402
+from napari_srcnn.widgets.shared.fields import Section  # noqa: E402
 
 MINUTES = 2.0
 COLORS = [color.getRgb()[:3] for color in (ACCENT, LOSS, *LINES.values())]

@@ -18,7 +18,7 @@ PROGRAM = f"""
 import atexit, sys, warnings
 atexit.register(lambda: "torch" in sys.modules and print({TORCH!r}, file=sys.stderr))
 if {{"upscale", "models"}} & set(sys.argv[1:2]):
-    import numpy, tifffile, napari_srcnn.batch
+    import numpy, tifffile, napari_srcnn.upscaling.files
     warnings.simplefilter("error", append=False)
 from napari_srcnn.cli import main
 main()
@@ -75,10 +75,7 @@ def finish(process: subprocess.Popen[str]) -> Ended:
 
 def command_here(*arguments: object) -> Ended:
     """Run a command in this process, which has loaded torch already: for what is soon over."""
-    import napari_srcnn.cli
-    import napari_srcnn.cli_finetune
-    import napari_srcnn.cli_training  # noqa: F401
-    from napari_srcnn.cli_app import app
+    from napari_srcnn.cli.app import app
 
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     # What the command does not turn into a sentence is a mistake.

@@ -25,49 +25,10 @@ import napari_srcnn
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 PACKAGE = SOURCE / "napari_srcnn"
 
-# A new module gets its floor here. An import points down or along, never up.
-FLOORS = {
-    0: {"config", "degrade", "estimate", "intensity", "metrics", "paths", "resize", "tiling"},
-    1: {
-        "calibration",
-        "checkpoint",
-        "device",
-        "engine",
-        "layouts",
-        "model",
-        "muon",
-        "unfinished",
-        "weights",
-        "workers",
-    },
-    2: {
-        "acquisition",
-        "blocks",
-        "dataset",
-        "evaluation",
-        "finetuning",
-        "inference",
-        "messages",
-        "plan",
-        "proposal",
-        "request",
-        "run",
-        "training",
-    },
-    3: {
-        "batch",
-        "cli",
-        "cli_app",
-        "cli_finetune",
-        "cli_training",
-        "demo",
-        "filters",
-        "io",
-        "samples",
-        "widgets",
-    },
-}
-FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+# Rooms that are loaded without torch, and those that are loaded with it.
+LIGHT, HEAVY = ("cli", "image", "io", "microscope", "models", "samples"), (
+    "assess", "network", "training", "upscaling",
+)  # fmt: skip
 GUI = {"magicgui", "napari", "PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "vispy"}
 
 
@@ -109,30 +70,12 @@ def imported_names(path: Path) -> Iterator[str]:
 # -- floors ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", modules())
-def test_every_module_imports_only_from_its_floor_or_below(name: str) -> None:
-    room = name.split(".")[1]
-    assert room in FLOOR_OF, f"{name} has no floor yet: add it to FLOORS"
-    for imported in imported_names(modules()[name]):
-        if not imported.startswith("napari_srcnn.") or imported == "napari_srcnn.__version__":
-            continue
-        target = imported.split(".")[1]
-        target = napari_srcnn._HOME_OF.get(target, target)
-        assert FLOOR_OF[target] <= FLOOR_OF[room], f"{name} imports {imported} from above"
-        siblings = {room, target}
-        assert "widgets" not in siblings or not siblings & {"batch", "cli"}, (
-            f"{name} imports its sibling {imported}"
-        )
-
-
-@pytest.mark.parametrize("floor", FLOORS)
-def test_no_floor_loads_napari_or_qt_and_the_outer_ones_no_torch(
-    floor: int, tmp_path: Path
+@pytest.mark.parametrize("rooms", [LIGHT, HEAVY])
+def test_no_room_loads_napari_or_qt_and_the_light_ones_no_torch(
+    rooms: tuple[str, ...], tmp_path: Path
 ) -> None:
-    rooms = {room for room in FLOORS[floor] - {"widgets"} if (PACKAGE / room).exists()}
-    rooms |= {room for room in FLOORS[floor] if (PACKAGE / f"{room}.py").exists()}
     names = [name for name in modules() if name.split(".")[1] in rooms]
-    unwanted = GUI | ({"torch"} if floor in (0, 3) else set())
+    unwanted = GUI | ({"torch"} if rooms is LIGHT else set())
     loaded = run_python(
         f"import sys, importlib\nfor name in {names!r}: importlib.import_module(name)\n"
         f"print(*sorted({unwanted!r} & set(sys.modules)))",
@@ -187,7 +130,7 @@ def test_everything_imported_is_a_declared_dependency(repository: Path) -> None:
         allowed = core
         if name.startswith("napari_srcnn.widgets"):
             allowed = core | extras["napari"]
-        elif name == "napari_srcnn.evaluation":
+        elif name == "napari_srcnn.assess.reference":
             # Its plot says how to install what it needs.
             allowed = core | extras["plot"]
         top = {imported.split(".")[0] for imported in imported_names(path)}
@@ -265,7 +208,7 @@ def test_every_bundled_model_setting_is_a_plain_string() -> None:
 
 
 def test_the_widgets_defaults_are_the_manifests() -> None:
-    from napari_srcnn.widgets.settings import Settings
+    from napari_srcnn.widgets.shared.settings import Settings
 
     properties = manifest().contributions.configurations["upscale"].properties
     assert {key: item.default for key, item in properties.items()} == asdict(Settings())

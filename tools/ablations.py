@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_srcnn.checkpoint import load_checkpoint, save_model
-from napari_srcnn.config import PRESETS, SRCNNConfig
-from napari_srcnn.dataset import (
+from napari_srcnn.assess.reference import evaluate, mean_scores
+from napari_srcnn.network.checkpoint import load_checkpoint, save_model
+from napari_srcnn.network.config import PRESETS, SRCNNConfig
+from napari_srcnn.training.loop import TrainConfig, train
+from napari_srcnn.training.photographs import (
     FACTORS,
     find_images,
     make_pair,
@@ -24,8 +26,6 @@ from napari_srcnn.dataset import (
     read_rgb,
     rescaled,
 )
-from napari_srcnn.evaluation import evaluate, mean_scores
-from napari_srcnn.training import TrainConfig, train
 
 SCALE = 3
 DOCS = Path(__file__).parents[1] / "docs"

@@ -16,9 +16,9 @@ from typing import Literal
 
 from lineage import in_all
 
-from napari_srcnn.checkpoint import SUFFIX, load_checkpoint, read_header, save_model
-from napari_srcnn.dataset import find_images
-from napari_srcnn.evaluation import evaluate, mean_scores
+from napari_srcnn.assess.reference import evaluate, mean_scores
+from napari_srcnn.network.checkpoint import SUFFIX, load_checkpoint, read_header, save_model
+from napari_srcnn.training.photographs import find_images
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 

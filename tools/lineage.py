@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_srcnn.checkpoint import load_checkpoint
+from napari_srcnn.network.checkpoint import load_checkpoint
 
 
 def before(start: Path | None) -> list[dict[str, Any]]:

@@ -24,20 +24,26 @@ from lineage import before
 from numpy.typing import NDArray
 
 import napari_srcnn
-from napari_srcnn.acquisition import Acquisition, BlockSampler, acquire
-from napari_srcnn.blocks import Block
-from napari_srcnn.checkpoint import load_checkpoint, save_model
-from napari_srcnn.config import SRCNNConfig
-from napari_srcnn.dataset import FACTORS, crop_to_multiple, find_images, read_luma, rescaled
-from napari_srcnn.degrade import Degradation, Noise
-from napari_srcnn.device import raise_malloc_thresholds
-from napari_srcnn.inference import upscale
-from napari_srcnn.intensity import IntensityRange
+from napari_srcnn.image.intensity import IntensityRange
+from napari_srcnn.image.metrics import fit_affine, psnr, shave, ssim
+from napari_srcnn.image.resize import imresize
 from napari_srcnn.io import stack_name
-from napari_srcnn.io.sources import sources_from_paths
-from napari_srcnn.metrics import fit_affine, psnr, shave, ssim
-from napari_srcnn.resize import imresize
-from napari_srcnn.training import TrainConfig, train
+from napari_srcnn.microscope.degradation import Degradation, Noise
+from napari_srcnn.network.checkpoint import load_checkpoint, save_model
+from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.network.device import raise_malloc_thresholds
+from napari_srcnn.training.dataset import Acquisition, BlockSampler, acquire
+from napari_srcnn.training.field import Block
+from napari_srcnn.training.loop import TrainConfig, train
+from napari_srcnn.training.photographs import (
+    FACTORS,
+    crop_to_multiple,
+    find_images,
+    read_luma,
+    rescaled,
+)
+from napari_srcnn.training.sources import sources_from_paths
+from napari_srcnn.upscaling.api import upscale
 
 FOLDS = 5
 # Its collection's terms are not stated beside it: measured on, never trained on.

@@ -23,17 +23,17 @@ from scipy.ndimage import gaussian_filter
 from train_microscopes import NOT_TRAINED, PHOTOGRAPHS, EqualSampler, load, stacks, values_of
 
 import napari_srcnn
-from napari_srcnn.acquisition import Acquisition
-from napari_srcnn.checkpoint import load_checkpoint, save_model
-from napari_srcnn.config import SRCNNConfig
-from napari_srcnn.dataset import Pair
-from napari_srcnn.degrade import Noise
-from napari_srcnn.device import raise_malloc_thresholds
-from napari_srcnn.estimate import estimate_noise
-from napari_srcnn.intensity import IntensityRange
+from napari_srcnn.image.intensity import IntensityRange
 from napari_srcnn.io import stack_name
-from napari_srcnn.model import SRCNN
-from napari_srcnn.training import TrainConfig, train
+from napari_srcnn.microscope.degradation import Noise
+from napari_srcnn.microscope.estimate import estimate_noise
+from napari_srcnn.network.checkpoint import load_checkpoint, save_model
+from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.network.device import raise_malloc_thresholds
+from napari_srcnn.network.model import SRCNN
+from napari_srcnn.training.dataset import Acquisition
+from napari_srcnn.training.loop import TrainConfig, train
+from napari_srcnn.training.photographs import Pair
 
 WINDOW = (0.2, 0.6)
 # Of all crops: without noise; told what the estimator says of the crop's own plane; told too much

@@ -15,9 +15,10 @@ import torch
 from lineage import before
 
 import napari_srcnn
-from napari_srcnn.checkpoint import load_checkpoint, save_model
-from napari_srcnn.config import PRESETS, SRCNNConfig
-from napari_srcnn.dataset import (
+from napari_srcnn.network.checkpoint import load_checkpoint, save_model
+from napari_srcnn.network.config import PRESETS, SRCNNConfig
+from napari_srcnn.training.loop import TrainConfig, train
+from napari_srcnn.training.photographs import (
     FACTORS,
     Pair,
     find_images,
@@ -26,7 +27,6 @@ from napari_srcnn.dataset import (
     read_rgb,
     rescaled,
 )
-from napari_srcnn.training import TrainConfig, train
 
 # Every tenth image of General-100 is held apart to choose and to watch; none of T91 is.
 HELD_APART = slice(9, None, 10)

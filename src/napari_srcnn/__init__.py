@@ -14,21 +14,21 @@ TYPE_CHECKING = False
 __version__ = "0.1.0"
 
 _HOME_OF = {
-    "IntensityRange": "intensity",
-    "imresize": "resize",
-    "UpscalePlan": "plan",
-    "Progress": "messages",
-    "Report": "messages",
-    "bicubic": "inference",
-    "iter_upscale": "inference",
-    "plan_upscale": "inference",
-    "upscale": "inference",
-    "upscale_region": "inference",
-    "SRCNN": "model",
-    "SRCNNConfig": "model",
-    "list_models": "weights",
-    "load_model": "weights",
-    "model_info": "weights",
+    "IntensityRange": "image.intensity",
+    "imresize": "image.resize",
+    "UpscalePlan": "upscaling.plan",
+    "Progress": "upscaling.messages",
+    "Report": "upscaling.messages",
+    "bicubic": "upscaling.api",
+    "iter_upscale": "upscaling.api",
+    "plan_upscale": "upscaling.api",
+    "upscale": "upscaling.api",
+    "upscale_region": "upscaling.api",
+    "SRCNN": "network.model",
+    "SRCNNConfig": "network.config",
+    "list_models": "models.library",
+    "load_model": "models.library",
+    "model_info": "models.library",
     "read_stack": "io",
     "write_stack": "io",
 }
@@ -57,20 +57,20 @@ __all__ = [
 if TYPE_CHECKING:
     from typing import Any
 
-    from napari_srcnn.inference import (
+    from napari_srcnn.image.intensity import IntensityRange
+    from napari_srcnn.image.resize import imresize
+    from napari_srcnn.io import read_stack, write_stack
+    from napari_srcnn.models.library import list_models, load_model, model_info
+    from napari_srcnn.network.model import SRCNN, SRCNNConfig
+    from napari_srcnn.upscaling.api import (
         bicubic,
         iter_upscale,
         plan_upscale,
         upscale,
         upscale_region,
     )
-    from napari_srcnn.intensity import IntensityRange
-    from napari_srcnn.io import read_stack, write_stack
-    from napari_srcnn.messages import Progress, Report
-    from napari_srcnn.model import SRCNN, SRCNNConfig
-    from napari_srcnn.plan import UpscalePlan
-    from napari_srcnn.resize import imresize
-    from napari_srcnn.weights import list_models, load_model, model_info
+    from napari_srcnn.upscaling.messages import Progress, Report
+    from napari_srcnn.upscaling.plan import UpscalePlan
 
 
 def __getattr__(name: str) -> Any:

@@ -13,8 +13,8 @@ from napari.settings import get_plugin_settings
 from tuning import Tuning
 
 from napari_srcnn.samples import load_sample
-from napari_srcnn.widgets import runner
-from napari_srcnn.widgets.settings import Settings
+from napari_srcnn.widgets.shared import runner
+from napari_srcnn.widgets.shared.settings import Settings
 
 PLUGIN, NAME = "napari-srcnn", "Upscale"
 

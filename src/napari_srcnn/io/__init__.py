@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_srcnn.io.ome import COMPRESSIONS, SUFFIX, OmeTiffWriter, write_stack
-from napari_srcnn.io.stack import Stack, StackError
+from napari_srcnn.image.stack import Stack, StackError
+from napari_srcnn.io.ome_tiff import COMPRESSIONS, SUFFIX, OmeTiffWriter, write_stack
 from napari_srcnn.io.tiff import SUFFIXES, read_stack, stack_name
 
 __all__ = [

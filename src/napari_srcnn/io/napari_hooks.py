@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_srcnn.io.ome import OmeTiffWriter
-from napari_srcnn.io.stack import Stack, StackError
+from napari_srcnn.image.stack import Stack, StackError
+from napari_srcnn.image.units import PIXEL, unit_name
+from napari_srcnn.io.ome_tiff import OmeTiffWriter
 from napari_srcnn.io.tiff import SUFFIXES, read_stack
-from napari_srcnn.io.units import PIXEL, unit_name
 
 if TYPE_CHECKING:
     import os

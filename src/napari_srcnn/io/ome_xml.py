@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from napari_srcnn.io.units import is_length, is_time, ome_symbol
+from napari_srcnn.image.units import is_length, is_time, ome_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import tifffile
 
-from napari_srcnn.io.calibration import Calibration, calibration_of
+from napari_srcnn.image.stack import Stack, StackError
+from napari_srcnn.image.units import PIXEL
 from napari_srcnn.io.ome_xml import own_annotation
-from napari_srcnn.io.stack import Stack, StackError
+from napari_srcnn.io.pixel_size import Calibration, calibration_of
 from napari_srcnn.io.tiff_array import READ_ERRORS, TiffArray
-from napari_srcnn.io.units import PIXEL
 
 if TYPE_CHECKING:
     import os

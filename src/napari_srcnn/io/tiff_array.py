@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_srcnn.io.stack import StackError
+from napari_srcnn.image.stack import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from pathlib import Path
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_srcnn.widgets.upscale import UpscaleWidget
+from napari_srcnn.widgets.upscale.widget import UpscaleWidget
 
 PATIENCE = 300.0  # seconds that torch may take to load, or the sample to be enlarged
 

@@ -1,0 +1,397 @@
+"""The command line of those who make models: train, convert, measure them, look into them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from napari_srcnn.cli.app import STOPPED, app, boundary, say
+from napari_srcnn.network.checkpoint import SUFFIX, save_model, write_atomically
+from napari_srcnn.network.config import PRESETS
+
+if TYPE_CHECKING:
+    from napari_srcnn.assess.reference import Score
+    from napari_srcnn.training.loop import TrainConfig, TrainMessage
+
+
+def target_file(target: str, *, force: bool) -> Path:
+    """Return the file of a new model: a path, or a name in the user's folder.
+
+    Raises
+    ------
+    ValueError
+        If the name cannot be a model's, or is taken.
+    """
+    from napari_srcnn.models.library import check_name, is_path
+    from napari_srcnn.models.paths import user_model_dir
+
+    if is_path(target):
+        path = Path(target)
+        if path.suffix.lower() != SUFFIX:
+            raise ValueError(f"{target} has no suffix {SUFFIX}; give it one, or a plain name.")
+    else:
+        path = user_model_dir() / f"{check_name(target)}{SUFFIX}"
+    if path.exists() and not force:
+        raise ValueError(f"{path} is there already; --force replaces it.")
+    return path
+
+
+# ---------------------------------------------------------------- train
+
+
+class Loss(StrEnum):
+    """What is made small."""
+
+    mse = "mse"
+    l1 = "l1"
+    charbonnier = "charbonnier"
+
+
+class Recipe(StrEnum):
+    """How crops are drawn."""
+
+    modern = "modern"
+    paper = "paper"
+
+
+@app.command()
+def train(
+    data: Annotated[
+        list[Path],
+        typer.Argument(metavar="DATA", help="Folders of photographs; each is drawn as often."),
+    ],
+    name: Annotated[
+        str, typer.Option("--name", "-n", help="A name for `--model`, or a file.safetensors.")
+    ],
+    preset: Annotated[
+        str, typer.Option(help=f"Kernel sizes: {', '.join(PRESETS)}, or others.")
+    ] = "9-5-5",
+    scale: Annotated[int, typer.Option("--scale", "-s", help="2, 3 or 4.")] = 2,
+    rgb: Annotated[bool, typer.Option("--rgb", help="R, G and B together instead of Y.")] = False,
+    widths: Annotated[str, typer.Option(help="Filters of the first two layers.")] = "64-32",
+    start: Annotated[
+        str | None, typer.Option("--from", help="A model to begin from: a name or a file.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Batches. Default: 20000.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Instead of steps.")] = None,
+    recipe: Annotated[
+        Recipe,
+        typer.Option(
+            help="modern: random crops, turned, mirrored, at several sizes and gains. paper: "
+            "sub-images of 33 pixels at a stride of 14, as they are."
+        ),
+    ] = Recipe.modern,
+    loss: Annotated[Loss, typer.Option()] = Loss.mse,
+    rate: Annotated[float, typer.Option(help="The highest learning rate.")] = 1e-3,
+    batch: Annotated[int, typer.Option(help="Crops a step.")] = 16,
+    crop: Annotated[int, typer.Option(help="Pixels a side of a crop's result.")] = 48,
+    every: Annotated[int, typer.Option(help="Steps between measurements and checkpoints.")] = 500,
+    seed: Annotated[int, typer.Option()] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")] = False,
+) -> None:
+    """Train a network on photographs: low-res ones are made of them by MATLAB's bicubic.
+
+    Every tenth image is held apart to measure on, and the weights that were best there are kept.
+    Ctrl-C ends it and keeps them; the run can be resumed.
+    """
+    with boundary():
+        from napari_srcnn.network.config import SRCNNConfig
+        from napari_srcnn.training.loop import TrainConfig
+
+        path = target_file(name, force=force or resume)
+        network = SRCNNConfig(
+            kernels=parse_numbers(preset, 3, "preset"), widths=parse_numbers(widths, 2, "widths"),
+            channels=3 if rgb else 1, scale=scale,
+        )  # fmt: skip
+        if recipe is Recipe.paper:
+            crop = 33 - 2 * network.halo
+        config = TrainConfig(
+            steps=steps or (10**9 if minutes else 20_000), minutes=minutes, batch=batch, crop=crop,
+            learning_rate=rate, loss=loss.value, validate_every=every, seed=seed,
+            gain=None if recipe is Recipe.paper else (0.25, 1.1),
+            stride=14 if recipe is Recipe.paper else None,
+        )  # fmt: skip
+        code = _train(data, path, network, config, start, device, resume=resume)
+    raise typer.Exit(code)
+
+
+def parse_numbers(text: str, count: int, what: str) -> tuple[Any, ...]:
+    """Return the numbers of ``"9-5-5"``.
+
+    Raises
+    ------
+    ValueError
+        If there are not `count` of them.
+    """
+    try:
+        numbers = tuple(int(part) for part in text.split("-"))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        example = "9-5-5" if count == 3 else "64-32"
+        raise ValueError(f"{what} is {text!r}; {count} numbers are needed, as {example}.")
+    return numbers
+
+
+def _train(
+    folders: list[Path], path: Path, network: Any, config: TrainConfig, start: str | None,
+    device: str, *, resume: bool,
+) -> int:  # fmt: skip
+    """Train until it is over or stopped, and return the exit code."""
+    from tqdm import tqdm
+
+    from napari_srcnn.models.library import load_model
+    from napari_srcnn.network.device import choose_device, device_label, raise_malloc_thresholds
+    from napari_srcnn.training.loop import train as run_training
+    from napari_srcnn.training.photographs import photograph_pairs
+
+    raise_malloc_thresholds()
+    chosen = choose_device(device)
+    say(f"Device: {device_label(chosen)}.")
+    begin = None
+    if start is not None:
+        begin = load_model(start)
+        for what in ("kernels", "widths", "channels", "skip"):
+            theirs, ours = getattr(begin.config, what), getattr(network, what)
+            if theirs != ours:
+                raise ValueError(f"{start} has {what} {theirs}, but {ours} is to be trained.")
+    state = path.with_name(f"{path.stem}.state")
+    if state.exists() and not resume:
+        raise ValueError(
+            f"{state} is left from a run that was stopped; --resume goes on with it, or delete it."
+        )
+    if resume and not state.exists():
+        raise ValueError(f"There is no {state} to resume.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    groups, held, summary = photograph_pairs(folders, network, plain=config.stride is not None)
+    say(summary)
+    card: dict[str, Any] = {
+        "description": "Trained by its owner", "license": "not stated", "data": summary,
+        "recipe": {**dataclasses.asdict(config), "started_from": start},
+        "windows": {"photograph": [0.0, 1.0], "microscope": [0.2, 0.6]},
+    }  # fmt: skip
+    best: TrainMessage | None = None
+    bar = tqdm(total=1.0, leave=False, bar_format="{percentage:3.0f}%|{bar}| {postfix}")
+    run = run_training(config, network, groups, held, device=chosen, start=begin, state_path=state)
+    try:
+        with bar:
+            for message, model in run:
+                bar.n = message.seconds / (message.seconds + message.seconds_left)
+                bar.set_postfix_str(_line(message), refresh=True)
+                if message.note:
+                    bar.write(f"Note: {message.note}")
+                if message.best:
+                    best = message
+                    card["steps_done"], card["seconds"] = message.step, round(message.seconds)
+                    card["held_apart"] = {
+                        "psnr": round(message.psnr, 3), "bicubic": round(message.bicubic_psnr, 3)
+                    }  # fmt: skip
+                    save_model(path, model, card)
+    except KeyboardInterrupt:
+        kept = f"the best weights are in {path}" if path.exists() else "nothing was measured yet"
+        say(f"Stopped; {kept}. --resume goes on.")
+        return STOPPED
+    state.unlink(missing_ok=True)
+    if best is None:
+        say(f"Nothing better was found; {path} is as it was.")
+        return 0
+    typer.echo(f"{path}: {_line(best)}.")
+    if best.psnr <= best.bicubic_psnr:
+        say("This is no better than bicubic: train longer, or on more images.")
+    return 0
+
+
+def _line(message: TrainMessage) -> str:
+    """Return a measurement in a line."""
+    minutes, seconds = divmod(round(message.seconds_left), 60)
+    over = message.psnr - message.bicubic_psnr
+    return (
+        f"step {message.step}, loss {message.loss:.3g}, {message.psnr:.2f} dB, {over:+.2f} dB over "
+        f"bicubic on images held apart, {message.megapixels_per_second:.2f} Mpx/s, "
+        f"{minutes}:{seconds:02d} left"
+    )
+
+
+# ---------------------------------------------------------------- filters
+
+
+@app.command()
+def filters(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name or a file.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A PNG or TIFF to write.")],
+    zoom: Annotated[int, typer.Option(help="Pixels a side of each weight.")] = 8,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")] = False,
+) -> None:
+    """Draw the first layer's filters, sorted by their strength, as the paper's figure 5 does."""
+    with boundary():
+        import io
+
+        from PIL import Image
+
+        from napari_srcnn.models.library import load_model
+        from napari_srcnn.network.filters import filter_mosaic
+
+        if output.suffix.lower() not in (".png", ".tif", ".tiff"):
+            raise ValueError(f"{output} ends in {output.suffix!r}; .png or .tif is needed.")
+        if output.exists() and not force:
+            raise ValueError(f"{output} is there already; --force replaces it.")
+        if zoom < 1:
+            raise ValueError(f"zoom is {zoom}; at least 1 is needed.")
+        data = io.BytesIO()
+        kind = "PNG" if output.suffix.lower() == ".png" else "TIFF"
+        Image.fromarray(filter_mosaic(load_model(model), zoom=zoom)).save(data, format=kind)
+        write_atomically(output, data.getvalue())
+        typer.echo(f"{output}: the first layer's filters of {model}.")
+
+
+# ---------------------------------------------------------------- convert
+
+
+class Padding(StrEnum):
+    """What lies beyond the border of an image."""
+
+    valid = "valid"
+    zeros = "zeros"
+
+
+class Order(StrEnum):
+    """The order of a colour network's channels."""
+
+    rgb = "rgb"
+    bgr = "bgr"
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="A published SRCNN: .mat, .pt, .pth, .ckpt, .bin."),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="OUT", help="A name for `--model`, or a file.safetensors."),
+    ],
+    scale: Annotated[
+        int | None, typer.Option("--scale", "-s", help="2, 3 or 4. Default: as its name says, x3.")
+    ] = None,
+    padding: Annotated[
+        Padding | None,
+        typer.Option(help="Beyond the border: repeat it (valid), or zeros. Default: the layout's."),
+    ] = None,
+    a: Annotated[
+        float | None,
+        typer.Option("--a", help="Of its bicubic: -0.5 (MATLAB, Pillow) or -0.75 (torch, OpenCV)."),
+    ] = None,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="The network's output is added to the enlarged image.")
+    ] = False,
+    order: Annotated[Order, typer.Option(help="Colours that it was trained on.")] = Order.rgb,
+    value_range: Annotated[
+        float, typer.Option("--range", help="What white was in its training: 1 or 255.")
+    ] = 1.0,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")] = False,
+) -> None:
+    """Make a model of a published SRCNN checkpoint; no code in it is run.
+
+    Kernel sizes, widths and channels are read off the weights. What the file cannot say is taken
+    from its layout, printed, and can be given by the options.
+    """
+    with boundary():
+        from napari_srcnn.network.published import read_published
+
+        path = target_file(target, force=force)
+        published = read_published(
+            source, scale=scale, padding=None if padding is None else padding.value, a=a,
+            skip=skip, order=order.value, value_range=value_range,
+        )  # fmt: skip
+        save_model(path, published.model(), published.card(source))
+        typer.echo(f"{source} → {path}")
+        typer.echo(published.sentence)
+
+
+# ---------------------------------------------------------------- benchmark
+
+
+class Protocol(StrEnum):
+    """What is compared."""
+
+    y = "y"
+    rgb = "rgb"
+
+
+@app.command()
+def benchmark(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER", help="Folders of 8-bit photographs.")
+    ],
+    chosen: Annotated[
+        list[str] | None,
+        typer.Option("--model", "--models", "-m", help="A name or a file; may be repeated."),
+    ] = None,
+    scale: Annotated[int | None, typer.Option("--scale", "-s", help="2, 3 or 4 only.")] = None,
+    protocol: Annotated[
+        Protocol, typer.Option(help="PSNR on Y, as the papers, or on R, G and B.")
+    ] = Protocol.y,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average eight views, as `upscale --ensemble`.")
+    ] = False,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT", help="Write every image's figures.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--plot", metavar="OUT", help="Draw PSNR against time.")
+    ] = None,
+) -> None:
+    """Measure models on photographs beside bicubic and the published figures.
+
+    Each image is made smaller by MATLAB's bicubic and enlarged again; PSNR and SSIM (MATLAB's
+    window) of 8-bit values, `scale` pixels of the border left out.
+    """
+    with boundary():
+        from napari_srcnn.assess.reference import plot, table
+        from napari_srcnn.network.device import choose_device, device_label, raise_malloc_thresholds
+
+        raise_malloc_thresholds()
+        say(f"Device: {device_label(choose_device(device))}.")
+        everything = {}
+        for folder in folders:
+            scores = _benchmark_folder(folder, chosen, scale, protocol.value, device, ensemble)
+            everything[folder.name] = scores
+            typer.echo(f"\n{folder.name}, {protocol.upper()}")
+            typer.echo(table(scores, folder.name, protocol.value))
+        if as_json is not None:
+            rows = {k: [dataclasses.asdict(s) for s in v] for k, v in everything.items()}
+            write_atomically(as_json, json.dumps(rows, indent=1).encode())
+        if picture is not None:
+            plot(everything, picture, protocol.value)
+
+
+def _benchmark_folder(
+    folder: Path, chosen: list[str] | None, scale: int | None, protocol: Literal["y", "rgb"],
+    device: str, ensemble: bool,
+) -> list[Score]:  # fmt: skip
+    """Measure the chosen models, or all bundled ones of the protocol's channels."""
+    from tqdm import tqdm
+
+    from napari_srcnn.assess.reference import evaluate
+    from napari_srcnn.models.library import list_models, model_info
+    from napari_srcnn.training.photographs import find_images
+
+    names = chosen
+    if not names:
+        channels = 1 if protocol == "y" else 3
+        infos = [model_info(name) for name in list_models()]
+        names = [i.name for i in infos if i.bundled and i.config.channels == channels]
+    scores = evaluate(
+        find_images(folder), names, scale=scale, protocol=protocol, device=device,
+        ensemble=ensemble,
+    )  # fmt: skip
+    return list(tqdm(scores, desc=folder.name, unit=" measured", leave=False, disable=None))

@@ -1,0 +1,208 @@
+"""What a TIFF says of its pixels' size, its channels and its times: OME, ImageJ or plain tags."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_srcnn.image.units import PIXEL, is_time, to_seconds, unit_name
+from napari_srcnn.io.ome_xml import image_of, own_annotation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import tifffile
+
+logger = logging.getLogger(__name__)
+
+_INCH, _CENTIMETER = 2, 3  # TIFF's ResolutionUnit
+_UM = {_INCH: 25400.0, _CENTIMETER: 10000.0}
+# Resolutions in dots per inch that programs write when they know nothing about the pixels.
+_PRINT_DPI = (1.0, 72.0, 96.0, 100.0, 150.0, 200.0, 300.0, 600.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What a file says, by axis letter.
+
+    Attributes
+    ----------
+    sizes : dict
+        (size, unit) of an axis, only where known.
+    channel_names : tuple of str
+        Possibly empty.
+    channel_colors : tuple of str or None
+        ``"#rrggbb"``; possibly empty.
+    times : dict
+        Seconds since the start of a plane, by (t, c, z).
+    metadata : dict
+        See `Stack.metadata`.
+    """
+
+    sizes: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    channel_names: tuple[str, ...] = ()
+    channel_colors: tuple[str | None, ...] = ()
+    times: Mapping[tuple[int, int, int], float] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def sizes_of(self, axes: str) -> list[tuple[float, str]]:
+        """Return (size, unit) of each axis, (1, pixel) where unknown."""
+        return [self.sizes.get(axis, (1.0, PIXEL)) for axis in axes]
+
+    def delta_t(self, axes: str, shape: tuple[int, ...]) -> Any:
+        """Return the planes' times in seconds, nested as the leading axes, or None."""
+        leading = axes.removesuffix("S")[:-2]
+        if not self.times or not set(leading) <= set("TCZ"):
+            return None
+        times = np.full(shape[: len(leading)], None, object)
+        for index in np.ndindex(times.shape):
+            place = dict(zip(leading, index, strict=True))
+            times[index] = self.times.get(tuple(place.get(axis, 0) for axis in "TCZ"))
+        return times.tolist()
+
+
+def calibration_of(tif: tifffile.TiffFile, number: int) -> Calibration:
+    """Return what an open file says about its image `number`."""
+    xml = tif.ome_metadata
+    if xml:
+        image = image_of(xml, number)
+        if image is not None:
+            return _from_ome(image, xml, number)
+        logger.warning("the OME-XML of %s cannot be read and is left out", tif.filename)
+    if tif.is_imagej and tif.imagej_metadata is not None:
+        return _from_imagej(tif, tif.imagej_metadata)
+    return _from_tags(tif)
+
+
+def _from_ome(image: Any, xml: str, number: int) -> Calibration:
+    """Read an OME Image element (without namespaces)."""
+    pixels = image.find("Pixels")
+    sizes: dict[str, tuple[float, str]] = {}
+    for axis, name, default in (
+        ("X", "PhysicalSizeX", "µm"),
+        ("Y", "PhysicalSizeY", "µm"),
+        ("Z", "PhysicalSizeZ", "µm"),
+        ("T", "TimeIncrement", "s"),
+    ):
+        size = _positive(pixels.get(name))
+        unit = unit_name(pixels.get(name + "Unit", default))
+        if size is not None and unit is not None:
+            sizes[axis] = (size, unit)
+    channels = pixels.findall("Channel")
+    times = {}
+    for plane in pixels.findall("Plane"):
+        time = _number(plane.get("DeltaT"))
+        unit = unit_name(plane.get("DeltaTUnit", "s"))
+        if time is not None and unit is not None and is_time(unit):
+            place = tuple(int(plane.get(f"The{axis}", 0)) for axis in "TCZ")
+            times[place] = to_seconds(time, unit)
+    metadata: dict[str, Any] = {"ome_xml": xml}
+    if number:
+        metadata["ome_image"] = number
+    own = own_annotation(xml)
+    metadata |= {name: own[name] for name in ("layer", "napari_srcnn") if name in own}
+    return Calibration(
+        sizes=sizes,
+        channel_names=tuple(channel.get("Name", "") for channel in channels),
+        channel_colors=tuple(_ome_color(channel.get("Color")) for channel in channels),
+        times=times,  # type: ignore[arg-type]  # three letters give three integers
+        metadata=metadata,
+    )
+
+
+def _from_imagej(tif: tifffile.TiffFile, tags: Mapping[str, Any]) -> Calibration:
+    """Read ImageJ's own metadata; X and Y stand in the TIFF resolution tags, in ImageJ's unit."""
+    sizes: dict[str, tuple[float, str]] = {}
+    unit = unit_name(tags.get("unit", ""))
+    resolution = _resolution(tif)
+    # Without a unit, a resolution of 1 pixel per pixel says nothing.
+    if unit is not None and resolution is not None:
+        sizes["X"], sizes["Y"] = ((size, unit) for size in resolution)
+        sizes["Y"] = (resolution[1], unit_name(tags.get("yunit", "")) or unit)
+        spacing = _positive(tags.get("spacing"))
+        if spacing is not None:
+            sizes["Z"] = (spacing, unit_name(tags.get("zunit", "")) or unit)
+    interval = _positive(tags.get("finterval"))
+    if interval is not None:
+        sizes["T"] = (interval, unit_name(tags.get("tunit", "")) or "second")
+    kept = {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in tags.items()
+        if name not in ("LUTs", "Labels", "Overlays", "ROI", "IJMetadata")
+    }
+    channels = int(tags.get("channels", 1))
+    return Calibration(
+        sizes=sizes,
+        channel_names=_label_names(tags.get("Labels"), channels, int(tags.get("images", 1))),
+        channel_colors=tuple(_lut_color(lut) for lut in tags.get("LUTs", ())),
+        metadata={"imagej": kept},
+    )
+
+
+def _from_tags(tif: tifffile.TiffFile) -> Calibration:
+    """Read the TIFF resolution tags, where they are no printer's."""
+    page = tif.pages.first
+    unit = page.tags.valueof("ResolutionUnit", default=_INCH)
+    resolution = _resolution(tif)
+    if resolution is None or unit not in _UM:
+        return Calibration()
+    if unit == _INCH and 1 / resolution[0] in _PRINT_DPI:
+        return Calibration()
+    x, y = ((size * _UM[int(unit)], "micrometer") for size in resolution)
+    return Calibration(sizes={"X": x, "Y": y})
+
+
+def _resolution(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+    """Return the pixel size along X and Y, in the file's unit."""
+    sizes = []
+    for name in ("XResolution", "YResolution"):
+        value = tif.pages.first.tags.valueof(name)
+        if value is None or value[0] == 0 or value[1] == 0:
+            return None
+        sizes.append(value[1] / value[0])
+    return sizes[0], sizes[1]
+
+
+def _ome_color(text: str | None) -> str | None:
+    """Return OME's signed RGBA integer as ``#rrggbb``."""
+    if text is None or not re.fullmatch(r"-?\d+", text):
+        return None
+    return f"#{(int(text) & 0xFFFFFFFF) >> 8:06x}"
+
+
+def _lut_color(lut: Any) -> str | None:
+    """Return the colour of an ImageJ look-up table that runs from black to one colour."""
+    table = np.asarray(lut)
+    if table.shape != (3, 256) or table[:, 0].any():
+        return None
+    ramp = np.outer(table[:, -1], np.arange(256)) / 255
+    if np.abs(table - ramp).max() > 2:
+        return None
+    return "#" + "".join(f"{int(value):02x}" for value in table[:, -1])
+
+
+def _label_names(labels: Any, channels: int, images: int) -> tuple[str, ...]:
+    """Return channel names from ImageJ's slice labels, where the first planes name them."""
+    if channels < 2 or not isinstance(labels, (list, tuple)) or len(labels) != images:
+        return ()
+    names = tuple(str(label).strip() for label in labels[:channels])
+    return names if all(names) and len(set(names)) == channels else ()
+
+
+def _number(text: Any) -> float | None:
+    """Return a finite number, or None for anything else."""
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _positive(text: Any) -> float | None:
+    """Return a number above zero, or None for anything else."""
+    value = _number(text)
+    return value if value is not None and value > 0 else None

@@ -1,0 +1,102 @@
+"""Which bundled model fits an image, and why: by its type, its channels and a quick look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import convolve
+
+from napari_srcnn.image.intensity import PERCENTILES
+from napari_srcnn.models.library import MICROSCOPES, bundled_name, default_model
+
+# Of the range: below it an 8-bit image is as clean as a photograph or a drawing.
+CLEAN = 0.004
+SIDE = 256
+# Blind to constants and slopes, and white noise keeps its variance (Immerkær, CVIU 64, 1996).
+_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A model's name, and why it was chosen, as a sentence."""
+
+    model: str
+    why: str
+
+
+def propose_model(stack: Any, scale: int, axes: str | None = None) -> Proposal:
+    """Choose the bundled model for an image.
+
+    Parameters
+    ----------
+    stack : array-like, shape (..., Y, X) or (..., Y, X, S)
+        A part of 256 x 256 pixels of its middle slice is read.
+    scale : {2, 3, 4}
+    axes : str, optional
+        A letter an axis; ends in S where there are colour samples.
+
+    Returns
+    -------
+    Proposal
+        The photographs' weights for 8-bit RGB and for 8-bit images without noise; those of
+        microscopes and scanners for all others.
+
+    Raises
+    ------
+    CheckpointError
+        If none is bundled for the scale.
+    """
+    photographs, microscopes = default_model(scale), bundled_name(scale, MICROSCOPES)
+    dtype = np.dtype(stack.dtype)
+    samples = stack.shape[-1] if axes is not None and axes.endswith("S") else 0
+    if samples >= 3 and dtype == np.uint8:
+        return Proposal(photographs, "8-bit RGB is taken for a photograph.")
+    if microscopes is None or dtype.kind not in "iuf":
+        return Proposal(photographs, "The best for this scale.")
+    bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
+    noise = _noise(_part(stack, bool(samples)))
+    if dtype == np.uint8 and noise is not None and noise < CLEAN:
+        return Proposal(
+            photographs, f"8-bit, noise of {noise:.1%} of its range: as clean as a photograph."
+        )
+    seen = "" if noise is None else f", noise of {noise:.1%} of its range"
+    return Proposal(microscopes, f"{bits}{seen}: taken for a microscope's or scanner's image.")
+
+
+def guess_model(dtype: np.dtype[Any], scale: int) -> str:
+    """Return what :func:`propose_model` will say, but for 8-bit gray, before an image is read.
+
+    Raises
+    ------
+    CheckpointError
+        If none is bundled for the scale.
+    """
+    microscopes = None if dtype == np.uint8 else bundled_name(scale, MICROSCOPES)
+    return microscopes or default_model(scale)
+
+
+def _part(stack: Any, has_samples: bool) -> NDArray[np.float64]:
+    """Return the middle of the middle slice."""
+    leading = stack.shape[: len(stack.shape) - 2 - has_samples]
+    index = tuple(int(n) // 2 for n in leading)
+    sides = stack.shape[len(leading) : len(leading) + 2]
+    cut = tuple(slice(max((n - SIDE) // 2, 0), max((n - SIDE) // 2, 0) + SIDE) for n in sides)
+    part = np.asarray(stack[(*index, *cut)])
+    return (part[..., 0] if has_samples else part).astype(np.float64)
+
+
+def _noise(part: NDArray[np.float64]) -> float | None:
+    """Return the noise's standard deviation over the range; None where that cannot be told."""
+    if min(part.shape) < 16 or not np.isfinite(part).all():
+        return None
+    low, high = np.percentile(part, PERCENTILES)
+    if high <= low:
+        return None
+    residual = np.abs(convolve(part, _KERNEL))
+    # A background of one value has no noise and says nothing of that in the image.
+    bright = residual[part > low + 0.05 * (high - low)]
+    # The median leaves edges out: they are few.
+    return float(1.4826 * np.median(bright if bright.size >= 256 else residual) / (high - low))

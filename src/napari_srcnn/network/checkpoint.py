@@ -1,0 +1,233 @@
+"""Model files: safetensors whose header holds the network's configuration and its card.
+
+The header is JSON in front of the tensors, so that names, sizes and figures can be read without
+torch and without loading a weight; and a file can hold no code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_srcnn.network.config import SRCNNConfig
+
+if TYPE_CHECKING:
+    from napari_srcnn.network.model import SRCNN
+
+KEY = "napari_srcnn"
+FORMAT = 1
+SUFFIX = ".safetensors"
+# The format's own limit; a larger number is not a header.
+_HEADER_LIMIT = 100_000_000
+
+
+class CheckpointError(ValueError):
+    """A model file that cannot be used; the message is one sentence for its user."""
+
+
+def read_header(path: str | Path) -> tuple[SRCNNConfig, dict[str, Any]]:
+    """Read a model file's configuration and card, without its weights and without torch.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    config : SRCNNConfig
+    card : dict
+        Description, licence, data, recipe, figures, windows.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, cut short, of another kind, or from a newer version.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            prefix = file.read(8)
+            length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+            if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
+                raise CheckpointError(
+                    f"{path.name} is not a model file or is cut short; "
+                    f"a {SUFFIX} file written by napari-srcnn is needed."
+                )
+            header = json.loads(file.read(length))
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no model file {path}; check its name.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path.name} is not a model file; a {SUFFIX} file written by napari-srcnn is needed."
+        ) from error
+    config, card = _parse(path, header)
+    _check_tensors(path, header, config)
+    # Known before torch, which takes seconds to load, finds it out.
+    if path.stat().st_size != 8 + length + 4 * config.parameters:
+        raise CheckpointError(f"{path.name} is damaged or cut short; get it again.")
+    return config, card
+
+
+def _parse(path: Path, header: Any) -> tuple[SRCNNConfig, dict[str, Any]]:
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or KEY not in metadata:
+        raise CheckpointError(
+            f"{path.name} holds tensors but no napari-srcnn model; "
+            "a file written by napari-srcnn is needed."
+        )
+    try:
+        value = json.loads(metadata[KEY])
+        if value["format"] > FORMAT:
+            raise CheckpointError(
+                f"{path.name} was written by a newer napari-srcnn (format {value['format']}); "
+                "update napari-srcnn to use it."
+            )
+        config = SRCNNConfig.from_dict(value["config"])
+        card = dict(value["card"])
+        windows = card.get("windows", {})
+        for low, high in windows.values():
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(f"its card has windows of {windows}.")
+    except CheckpointError:
+        raise
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path.name} describes no usable model: {error}") from error
+    return config, card
+
+
+def _check_tensors(path: Path, header: dict[str, Any], config: SRCNNConfig) -> None:
+    """Compare the shapes in the header with the configuration.
+
+    A small file could otherwise ask for a network that fills the memory before its weights are
+    found missing.
+    """
+    found = {
+        name: tuple(entry.get("shape", ())) if isinstance(entry, dict) else ()
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+    wanted: dict[str, tuple[int, ...]] = {}
+    for number, (n_in, n_out, k) in enumerate(config.layers, start=1):
+        wanted[f"conv{number}.weight"] = (n_out, n_in, k, k)
+        wanted[f"conv{number}.bias"] = (n_out,)
+    if config.noise:
+        wanted["noise.weight"] = (config.widths[0], 1, 1, 1)
+    if found != wanted:
+        raise CheckpointError(
+            f"{path.name} holds weights of other shapes than its header says; "
+            "it is damaged, get it again."
+        )
+
+
+def load_checkpoint(path: str | Path) -> tuple[SRCNN, dict[str, Any]]:
+    """Load a network and its card.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    model : SRCNN
+        On the CPU, in float32, in evaluation mode.
+    card : dict
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be used; nothing in it is ever executed.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from napari_srcnn.network.model import SRCNN
+
+    path = Path(path)
+    config, card = read_header(path)
+    try:
+        tensors = load_file(path)
+        model = SRCNN(config)
+        model.load_state_dict(tensors)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path.name} is damaged or cut short: {error}.") from error
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path.name} holds weights of other shapes than its header says; "
+            "it is damaged, get it again."
+        ) from error
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise CheckpointError(f"{path.name} holds weights that are not finite; get it again.")
+    return model.eval(), card
+
+
+def save_model(path: str | Path, model: SRCNN, card: dict[str, Any]) -> Path:
+    """Write a model file atomically: beside its place first, then renamed.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.safetensors``.
+    model : SRCNN
+    card : dict
+        Whatever JSON takes.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be written; what was there before stays.
+    """
+    from safetensors.torch import save
+
+    path = Path(path)
+    value = {"format": FORMAT, "config": model.config.to_dict(), "card": card}
+    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    data = save(tensors, metadata={KEY: json.dumps(value, sort_keys=True)})
+    write_atomically(path, data)
+    return path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write bytes beside `path` and rename them into place.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no space or no permission; what was there before stays.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # NamedTemporaryFile gives 0600; a shared model folder needs what open() would give.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} cannot be written: {error.strerror}; choose another place or make room."
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,536 @@
+"""Fine-tuning a network on a lab's own images: from images to a named model with its card."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import napari_srcnn
+from napari_srcnn.image.metrics import ssim
+from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.models.library import (
+    MICROSCOPES,
+    bundled_name,
+    check_name,
+    default_model,
+    load_model,
+    model_info,
+)
+from napari_srcnn.models.paths import user_model_dir
+from napari_srcnn.network.checkpoint import SUFFIX, save_model, write_atomically
+from napari_srcnn.network.config import PRESETS, SRCNNConfig
+from napari_srcnn.network.device import choose_device, device_label, raise_malloc_thresholds
+from napari_srcnn.network.model import SRCNN, fast_correction
+from napari_srcnn.training.dataset import Acquisition, BlockSampler, acquire
+from napari_srcnn.training.field import Source
+from napari_srcnn.training.loop import (
+    Stopped,
+    TrainConfig,
+    TrainMessage,
+    read_state,
+    train,
+    validate,
+    within,
+)
+from napari_srcnn.training.photographs import Pair
+from napari_srcnn.training.runs import (
+    check_not_running,
+    forget,
+    read_wish,
+    running,
+    state_path,
+    wish_path,
+)
+from napari_srcnn.upscaling.options import FALLBACK_WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCRATCH = "scratch"
+# Pixels a side of the patch that is watched while a network trains.
+PATCH = 128
+RECIPE = TrainConfig(
+    steps=10**9, minutes=5.0, gain=None, validate_every=25, patience=None, learning_rate=5e-4
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Wish:
+    """What is to be fine-tuned, how, and what it shall be called.
+
+    Attributes
+    ----------
+    sources : tuple of Source
+    scale : {2, 3, 4}
+    name : str
+        Of the model to be.
+    start : str
+        A model's name or path; "" for the default of the scale, "scratch" for random weights.
+    kernels : tuple of three ints
+        Of a network from scratch.
+    degradation : Degradation
+        Makes the low-res images where none were taken.
+    correct_shift : bool
+        Whether the shift found between the images of a pair is corrected.
+    turn : bool
+        Whether crops are rotated and mirrored.
+    config : TrainConfig
+    device : str
+    """
+
+    sources: tuple[Source, ...]
+    scale: int
+    name: str
+    start: str = ""
+    kernels: tuple[int, int, int] = PRESETS["9-1-5"]
+    degradation: Degradation = field(default_factory=Degradation)
+    correct_shift: bool = True
+    turn: bool = True
+    config: TrainConfig = RECIPE
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.scale, bool) or self.scale not in (2, 3, 4):
+            raise ValueError(f"scale is {self.scale!r}; 2, 3 or 4 can be trained.")
+        check_name(self.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the pixels, as JSON takes it."""
+        return {
+            "paired": self.sources[0].low is not None,
+            "paths": [
+                [None if p is None else str(p) for p in (s.path, s.low_path)] for s in self.sources
+            ],
+            "boxes": [list(s.boxes) for s in self.sources],
+            "axes": [s.axes for s in self.sources],
+            "scale": self.scale, "start": self.start, "kernels": list(self.kernels),
+            "degradation": self.degradation.to_dict(), "correct_shift": self.correct_shift,
+            "turn": self.turn, "config": asdict(self.config), "device": self.device,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, name: str, value: dict[str, Any], sources: Sequence[Source]) -> Wish:
+        """Return the wish of a run that was stopped, over its images opened again.
+
+        Raises
+        ------
+        ValueError
+            If `value` is not what :meth:`to_dict` gave.
+        """
+        try:
+            config = dict(value["config"])
+            config["gain"] = None if config["gain"] is None else tuple(config["gain"])
+            return cls(
+                sources=tuple(sources), scale=value["scale"], name=name, start=value["start"],
+                kernels=tuple(value["kernels"]),
+                degradation=Degradation.from_dict(value["degradation"]),
+                correct_shift=value["correct_shift"], turn=value["turn"],
+                config=TrainConfig(**config), device=value["device"],
+            )  # fmt: skip
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{wish_path(name)} is damaged or of another version; remove it and begin anew."
+            ) from error
+
+
+# ---------------------------------------------------------------- messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Patch:
+    """A place that is not trained on, as the network's input, by bicubic, and in truth.
+
+    Attributes
+    ----------
+    low : ndarray of float32, shape (y, x)
+    bicubic, truth : ndarray of float32, shape (y * scale, x * scale)
+        In network units.
+    limits : tuple of two floats
+        Black and white, to show them with.
+    """
+
+    low: NDArray[np.float32]
+    bicubic: NDArray[np.float32]
+    truth: NDArray[np.float32]
+    limits: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """The data are read; training begins.
+
+    Attributes
+    ----------
+    summary : str
+        What is trained on and what is held apart.
+    notes : tuple of str
+    bicubic, start : float
+        PSNR on what is held apart, in dB; the start's is bicubic's for a network from scratch.
+    start_name : str
+    patch : Patch
+    device : str
+    """
+
+    summary: str
+    notes: tuple[str, ...]
+    bicubic: float
+    start: float
+    start_name: str
+    patch: Patch
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """A step was taken; `now` is the patch by the averaged weights where they were measured."""
+
+    message: TrainMessage
+    now: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What came of it.
+
+    Attributes
+    ----------
+    model : SRCNN
+        With the best weights.
+    card : dict
+    psnr, bicubic, start : float
+        On what was held apart, in dB.
+    sentence : str
+        What to tell the user.
+    is_better : bool
+        Than bicubic and than the start model.
+    """
+
+    model: SRCNN
+    card: dict[str, Any]
+    psnr: float
+    bicubic: float
+    start: float
+    sentence: str
+    is_better: bool
+
+
+# ---------------------------------------------------------------- the job
+
+
+class Finetuning:
+    """One run; loop over :meth:`run`, stop whenever, then take :meth:`outcome` and :meth:`save` it.
+
+    Parameters
+    ----------
+    wish : Wish
+    resume : bool
+        Go on with the run of that name that was stopped.
+    anew : bool
+        Forget a run of that name that was stopped, once this one is known to be possible.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be done; the message says why and what would work.
+    """
+
+    def __init__(self, wish: Wish, *, resume: bool = False, anew: bool = False) -> None:
+        self.wish, self._run_name = wish, wish.name
+        check_not_running(wish.name)
+        state = state_path(wish.name)
+        if resume and not state.is_file():
+            raise ValueError(f"There is no stopped run named {wish.name!r} to resume.")
+        if not anew and state.is_file() and not wish_path(wish.name).is_file():
+            raise ValueError(
+                f"{state} is left from a run of `napari-srcnn train`; go on with that run, remove "
+                "the file, or choose another name."
+            )
+        if not (resume or anew) and state.is_file():
+            raise ValueError(
+                f"A run named {wish.name!r} was stopped before it was over; resume it, or discard "
+                "it, or choose another name."
+            )
+        self.device = choose_device(wish.device)
+        self.start, self.network, self.windows = self._begin()
+        self.curve: list[tuple[float, float]] = []
+        self._best: tuple[float, dict[str, torch.Tensor]] | None = None
+        self._done = (0, 0.0)
+        self._data: Acquisition | None = None
+        self._pairs: list[Pair] = []
+        self._measured = (math.nan, math.nan)
+        if anew:
+            forget(wish.name)
+
+    def _begin(self) -> tuple[SRCNN | None, SRCNNConfig, dict[str, Any]]:
+        wish = self.wish
+        windows: dict[str, Any] = {name: list(pair) for name, pair in FALLBACK_WINDOW.items()}
+        if wish.start == SCRATCH:
+            return None, SRCNNConfig(kernels=wish.kernels, scale=wish.scale), windows
+        model = load_model(self.start_name)
+        if model.config.scale != wish.scale:
+            raise ValueError(
+                f"{wish.start} enlarges ×{model.config.scale}, not ×{wish.scale}; choose a model "
+                f"for ×{wish.scale}, or another scale."
+            )
+        windows |= model_info(self.start_name).card.get("windows", {})
+        return model, model.config, windows
+
+    @property
+    def start_name(self) -> str:
+        """What it begins from, to be read."""
+        if self.wish.start == SCRATCH:
+            return "random weights"
+        scale = self.wish.scale
+        return self.wish.start or bundled_name(scale, MICROSCOPES) or default_model(scale)
+
+    def prepare(self) -> Prepared:
+        """Read the images and measure bicubic and the start model."""
+        raise_malloc_thresholds()
+        wish, network = self.wish, self.network
+        low, high = self.windows["microscope"]
+        data = acquire(
+            wish.sources, network, degradation=wish.degradation, window=(low, high),
+            correct_shift=wish.correct_shift,
+        )  # fmt: skip
+        self._sampler = BlockSampler(
+            data, crop=wish.config.crop, network=network, gain=wish.config.gain, turn=wish.turn
+        )
+        images = data.held_images(network.a)
+        self._data, self._pairs = data, [pair for _, pair in images]
+        model = self.start or SRCNN(network)
+        start, bicubic = validate(model.to(self.device), self._pairs, self.device, peak=data.peak)
+        if self.start is None:
+            start = bicubic
+        self._measured = (start, bicubic)
+        self._patch, self._patch_pair = _patch(images, network)
+        notes = list(data.notes)
+        patches = sum(b.high.size for b in data.training) // wish.config.crop**2
+        if patches < wish.config.batch:
+            notes.append(
+                f"There is room for {max(patches, 1)} separate patches only, fewer than a batch of "
+                f"{wish.config.batch}: the network may learn them by heart."
+            )
+        return Prepared(
+            summary=data.summary, notes=tuple(notes), bicubic=bicubic, start=start,
+            start_name=self.start_name, patch=self._patch, device=device_label(self.device),
+        )  # fmt: skip
+
+    def run(self) -> Generator[Prepared | Trained, None, None]:
+        """Read the images and train; a message after every step, so that it can be paused.
+
+        Yields
+        ------
+        Prepared, once, then Trained
+
+        Raises
+        ------
+        ValueError
+            If the images cannot be used, or a run that goes on began with others.
+        """
+        prepared = self.prepare()
+        path, seen = state_path(self._run_name), self._seen()
+        before = read_state(path) if path.is_file() else None
+        if before is not None:
+            _check_same_images(self._run_name, seen)
+        yield prepared
+        with running(self._run_name):
+            yield from self._train(before, seen)
+
+    def _train(self, before: Stopped | None, seen: list[float]) -> Generator[Trained, None, None]:
+        path, wish = state_path(self._run_name), self.wish
+        assert self._data is not None
+        if before is not None:
+            self.curve, self._done = list(before.curve), (before.step, before.seconds)
+            if math.isfinite(before.best):
+                self._best = (before.best, before.best_weights)
+        else:
+            written = json.dumps(wish.to_dict() | {"seen": seen}, indent=1).encode()
+            write_atomically(wish_path(self._run_name), written)
+        try:
+            for message, model in train(
+                wish.config, self.network, self._sampler, self._pairs, device=self.device,
+                start=self.start, state_path=path, peak=self._data.peak, every_step=True,
+            ):  # fmt: skip
+                self._done = (message.step, message.seconds)
+                if not message.measured:
+                    yield Trained(message=message)
+                    continue
+                self.curve.append((round(message.seconds, 1), round(message.psnr, 3)))
+                if message.best:
+                    weights = {name: value.clone() for name, value in model.state_dict().items()}
+                    self._best = (message.psnr, weights)
+                yield Trained(message=message, now=self._look(model))
+        finally:
+            if not path.is_file():  # nothing was measured that could be resumed
+                forget(self._run_name)
+
+    def _seen(self) -> list[float]:
+        """Return what tells these images from others: how much of them there is, and bicubic."""
+        assert self._data is not None
+        sizes = [sum(b.high.size for b in part) for part in (self._data.training, self._data.held)]
+        return [*sizes, self._measured[1]]
+
+    def _look(self, model: SRCNN) -> NDArray[np.float32]:
+        """Return the watched patch by a network."""
+        enlarged = torch.from_numpy(self._patch_pair.enlarged)[None].to(self.device)
+        run = fast_correction(model, self.device)
+        return within(model, run, enlarged, self.network.halo)[0][0, 0].cpu().numpy()
+
+    def outcome(self) -> Outcome:
+        """Return the best network so far with its card.
+
+        Raises
+        ------
+        ValueError
+            If nothing was measured yet.
+        """
+        if self._best is None or self._data is None:
+            raise ValueError("Nothing was measured yet, so there is nothing to keep.")
+        psnr, weights = self._best
+        start, bicubic = self._measured
+        model = SRCNN(self.network)
+        model.load_state_dict({name: value.cpu() for name, value in weights.items()})
+        over, more = psnr - bicubic, psnr - start
+        is_better = over > 0 and (more > 0 or self.start is None)
+        held = self._data.what_held
+        sentence = f"{over:+.2f} dB over bicubic on what it has not seen ({held})"
+        if self.start is not None:
+            sentence += f", {more:+.2f} dB over {self.start_name}"
+        sentence += "."
+        if not is_better:
+            worse = "bicubic" if over <= 0 else self.start_name
+            sentence += (
+                f" It does not beat {worse}: train longer, use more images, or check that the "
+                "degradation is that of your microscope."
+            )
+        return Outcome(
+            model=model, card=self._card(model, psnr), psnr=psnr, bicubic=bicubic, start=start,
+            sentence=sentence, is_better=is_better,
+        )  # fmt: skip
+
+    def _card(self, model: SRCNN, psnr: float) -> dict[str, Any]:
+        assert self._data is not None
+        wish, (start, bicubic) = self.wish, self._measured
+        ours, plain = self._ssim(model)
+        names = ", ".join(source.name for source in wish.sources[:3])
+        names += ", …" if len(wish.sources) > 3 else ""
+        paired = wish.sources[0].low is not None
+        config = asdict(wish.config)
+        return {
+            "description": f"Fine-tuned on {names}",
+            "data": self._data.summary,
+            "degradation": "measured low-res images" if paired else str(wish.degradation),
+            "license": "its owner's",
+            "version": napari_srcnn.__version__,
+            "torch": torch.__version__,
+            "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+            "device": device_label(self.device),
+            "seconds": round(self._done[1]),
+            "steps_done": self._done[0],
+            "started_from": None if self.start is None else self.start_name,
+            "held_apart": {
+                "what": self._data.what_held, "psnr": round(psnr, 3),
+                "bicubic": round(bicubic, 3),
+                **({} if self.start is None else {"start": round(start, 3)}),
+                "ssim": round(ours, 4), "bicubic_ssim": round(plain, 4),
+            },
+            "curve": [list(point) for point in self.curve],
+            "recipe": {**config, "turned": wish.turn, "shift_corrected": paired and
+                       wish.correct_shift, "started_from": wish.start or None},
+            "windows": self.windows,
+        }  # fmt: skip
+
+    def _ssim(self, model: SRCNN) -> tuple[float, float]:
+        """Return the mean SSIM of the network and of bicubic on what is held apart."""
+        assert self._data is not None
+        border, scores = max(self.network.halo, self.network.scale), []
+        run, peak = fast_correction(model, torch.device("cpu")), self._data.peak
+        for pair in self._pairs:
+            truth = pair.truth[0, border:-border, border:-border]
+            both = within(model, run, torch.from_numpy(pair.enlarged)[None], border)
+            if min(truth.shape) >= 11:  # the window of SSIM
+                scores.append([ssim(truth, i[0, 0].numpy(), data_range=peak) for i in both])
+        means = np.mean(scores, axis=0) if scores else (math.nan, math.nan)
+        return float(means[0]), float(means[1])
+
+    def save(self, outcome: Outcome, *, force: bool = False) -> Path:
+        """Save a model under the wish's name and forget the run.
+
+        Raises
+        ------
+        ValueError
+            If the name is taken and `force` is not set, or the folder cannot be written.
+        """
+        path = user_model_dir() / f"{self.wish.name}{SUFFIX}"
+        if path.exists() and not force:
+            raise ValueError(
+                f"There is a model named {self.wish.name!r} already; choose another name."
+            )
+        save_model(path, outcome.model, outcome.card)
+        forget(self._run_name)
+        return path
+
+    def rename(self, name: str) -> None:
+        """Give the model to be another name, before it is saved.
+
+        Raises
+        ------
+        ValueError
+            If no model may have that name.
+        """
+        check_name(name)
+        self.wish = replace(self.wish, name=name)
+
+
+def _check_same_images(name: str, seen: list[float]) -> None:
+    """Raise ValueError where a run began with other images: its measurements would not count."""
+    try:
+        before = read_wish(name).get("seen", seen)
+    except ValueError:  # it is damaged, and the caller has brought the wish from elsewhere
+        return
+    if not np.allclose(before, seen, rtol=0, atol=0.01):
+        raise ValueError(
+            f"These are not the images, or not the rectangles, that {name} began with, so what was "
+            "measured then would not count; choose those, or discard the run and begin anew."
+        )
+
+
+def _patch(
+    images: list[tuple[NDArray[np.float32], Pair]], network: SRCNNConfig
+) -> tuple[Patch, Pair]:
+    """Choose a place that shows much, of what is held apart."""
+    low, pair = max(images, key=lambda image: float(image[1].truth.std()))
+    scale, halo = network.scale, network.halo
+    step = math.lcm(scale, 4)  # the fast form computes blocks of four
+    reach = -(-halo // scale) * scale
+    sides = [max(min(n - 2 * reach, PATCH) // step * step, scale) for n in pair.truth.shape[1:]]
+    truth = pair.truth[0]
+    best, where = -1.0, (reach, reach)
+    for y in range(reach, truth.shape[0] - reach - sides[0] + 1, max(sides[0] // 2, 1)):
+        for x in range(reach, truth.shape[1] - reach - sides[1] + 1, max(sides[1] // 2, 1)):
+            spread = float(truth[y : y + sides[0], x : x + sides[1]].std())
+            if spread > best:
+                best, where = spread, (y // scale * scale, x // scale * scale)
+    (y, x), (height, width) = where, sides
+    inner = slice(y, y + height), slice(x, x + width)
+    wide = slice(y - halo, y + height + halo), slice(x - halo, x + width + halo)
+    low = low[y // scale : (y + height) // scale, x // scale : (x + width) // scale]
+    shown = truth[inner]
+    black, white = (float(v) for v in np.percentile(shown, (0.5, 99.8)))
+    cut = Pair(enlarged=pair.enlarged[:, wide[0], wide[1]], truth=pair.truth[:, inner[0], inner[1]])
+    return (
+        Patch(
+            low=low.astype(np.float32), bicubic=pair.enlarged[0][inner], truth=shown,
+            limits=(black, white if white > black else black + 1),
+        ),
+        cut,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""An image in, a larger one out: the plan, the tiles, the run."""

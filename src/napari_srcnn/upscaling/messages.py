@@ -1,0 +1,111 @@
+"""What a run says: a message after each tile, and a report at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_srcnn.image.intensity import IntensityRange
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A tile was written.
+
+    Attributes
+    ----------
+    tiles_done, tiles_total, slices_done, slices_total : int
+    index : tuple of int
+        Leading index of the slice that the tile belongs to.
+    region : tuple of four ints
+        What was written: rows [y0, y1), columns [x0, x1) of the output, as (y0, y1, x0, x1).
+    finished_slice : bool
+        Whether the slice is complete now.
+    seconds, seconds_left : float
+    message : str
+        What its user should know (a tile was made smaller, …); empty otherwise.
+    """
+
+    tiles_done: int
+    tiles_total: int
+    slices_done: int
+    slices_total: int
+    index: Index
+    region: tuple[int, int, int, int]
+    finished_slice: bool
+    seconds: float
+    seconds_left: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The last message of a run: how the result was made.
+
+    Attributes
+    ----------
+    ranges : tuple of IntensityRange
+        One a channel, or one for all.
+    window : tuple of two floats
+        What the network saw of a range.
+    clipped : int
+        Values outside of the output's dtype, set to its limit.
+    nonfinite : int
+        Output pixels that are NaN because of a NaN or an infinity in their reach.
+    device : str
+        By its name.
+    tile : int
+        Pixels a side.
+    seconds : float
+    model, model_sha256, version : str
+    scale : int
+    messages : tuple of str
+        All that was said on the way.
+    result : array-like
+        The output.
+    """
+
+    ranges: tuple[IntensityRange, ...]
+    window: tuple[float, float]
+    clipped: int
+    nonfinite: int
+    device: str
+    tile: int
+    seconds: float
+    slices_done: int
+    slices_total: int
+    model: str
+    model_sha256: str
+    scale: int
+    version: str
+    messages: tuple[str, ...]
+    result: Any = field(repr=False)
+
+    def to_metadata(self) -> dict[str, Any]:
+        """Return how the result was made as plain values, for a layer or a file."""
+        return {
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+            "scale": self.scale,
+            "intensity_ranges": [[r.low, r.high] for r in self.ranges],
+            "window": list(self.window),
+            "clipped_values": self.clipped,
+            "nonfinite_pixels": self.nonfinite,
+            "device": self.device,
+            "tile": self.tile,
+            "seconds": round(self.seconds, 3),
+            "messages": list(self.messages),
+            "version": self.version,
+        }
+
+
+def format_bytes(number: float) -> str:
+    """Return a number of bytes for reading."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        # 999.6 would be printed as 1e+03.
+        if number < 999.5:
+            return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
+        number /= 1000
+    return f"{number:.3g} TB" if number < 999.5 else f"{number:,.0f} TB"

@@ -1,0 +1,392 @@
+"""From source pixels to output pixels, one tile at a time, on one device.
+
+Everything but the convolutions is float64: bicubic, intensities, the final rounding. The network
+only adds a *correction* to bicubic, so a network that returns its input gives float64 bicubic for
+every dtype, and what an intensity range does is undone exactly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_srcnn.image.intensity import IntensityRange, integer_limits
+from napari_srcnn.image.metrics import LUMA, LUMA_OFFSET, LUMA_TO_RGB
+from napari_srcnn.image.rect import Padding, Tile
+from napari_srcnn.image.resize import canonical_window, window_matrix
+from napari_srcnn.network.model import SRCNN, fast_correction
+from napari_srcnn.network.threads import Workers
+
+Color = Literal["gray", "channels", "luma", "rgb"]
+
+# The largest values that the network is shown, in its own units (of about 0..1).
+LIMIT, HALF_LIMIT = 1e30, 64.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """What a tile of the output needs of the source, with the whole image's phase and border.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        Of the source plane.
+    enlarge_y, enlarge_x : tuple
+        Arguments of :func:`_matrix`: bicubic along each axis.
+    padding : Padding
+        The part of the halo that lies beyond the true border.
+    """
+
+    rows: slice
+    columns: slice
+    enlarge_y: tuple[int, int, int, int, float]
+    enlarge_x: tuple[int, int, int, int, float]
+    padding: Padding
+
+
+def tile_geometry(tile: Tile, plane: tuple[int, int], scale: int, halo: int, a: float) -> Geometry:
+    """Return what `tile` needs of a source plane of shape `plane` (Y, X)."""
+    height, width = (n * scale for n in plane)
+    computed, padding = tile.with_halo(halo, height, width)
+    row, enlarge_y = canonical_window(plane[0], scale, computed.y0, computed.y1)
+    column, enlarge_x = canonical_window(plane[1], scale, computed.x0, computed.x1)
+    y_low, y_high, _ = window_matrix(*enlarge_y, a)
+    x_low, x_high, _ = window_matrix(*enlarge_x, a)
+    return Geometry(
+        rows=slice(row + y_low, row + y_high), columns=slice(column + x_low, column + x_high),
+        enlarge_y=(*enlarge_y, a), enlarge_x=(*enlarge_x, a), padding=padding,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def _matrix(
+    device: torch.device, length: int, scale: int, start: int, stop: int, a: float
+) -> Tensor:
+    """Return a window's bicubic matrix on a device, where a row of tiles uses it again."""
+    return torch.tensor(window_matrix(length, scale, start, stop, a)[2], device=device)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A tile that was computed."""
+
+    values: Tensor
+    clipped: Tensor
+    nonfinite: Tensor
+    spread: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A tile that was given to the device; :meth:`result` waits for it."""
+
+    wait: Callable[[], Done]
+
+    def result(self) -> tuple[NDArray[Any], int, int, NDArray[np.float32] | None]:
+        """Return the pixels (B, S, H, W), how many were clipped, and how many are not finite.
+
+        The last is a self-ensemble's spread, of the pixels' shape; None without one.
+
+        Raises
+        ------
+        RuntimeError
+            If the device ran out of memory (:func:`~napari_srcnn.network.device.is_out_of_memory`).
+        """
+        done = self.wait()
+        spread = None if done.spread is None else done.spread.cpu().numpy()
+        return done.values.numpy(), int(done.clipped), int(done.nonfinite), spread
+
+
+class Engine:
+    """Computes tiles with one network on one device.
+
+    Parameters
+    ----------
+    model : SRCNN
+    device : torch.device
+    color : {"gray", "channels", "luma", "rgb"}
+        What a plane's samples are: one channel; several, each through the network; RGB of which
+        only the luma passes the network; RGB through a network of three channels.
+    alpha : bool
+        Whether the last sample is alpha, which is enlarged by bicubic alone.
+    dtype : numpy.dtype
+        Of the result.
+    tf32, half : bool
+        Faster and less exact arithmetic in the convolutions.
+    ensemble : bool
+        Average the network over the eight turned and mirrored views of each tile.
+    """
+
+    def __init__(
+        self,
+        model: SRCNN,
+        device: torch.device,
+        *,
+        color: Color,
+        alpha: bool,
+        dtype: np.dtype[Any],
+        tf32: bool = False,
+        half: bool = False,
+        ensemble: bool = False,
+    ) -> None:
+        self.ensemble = ensemble
+        self.config = model.config
+        self.device, self.color, self.alpha = device, color, alpha
+        self.dtype = dtype.newbyteorder("=")
+        self.tf32, self.half = tf32, half
+        # Metal has no float64: there only the convolutions leave the CPU.
+        self._exact = torch.device("cpu") if device.type == "mps" else device
+        precision = torch.float32
+        if half:
+            precision = torch.bfloat16 if device.type == "cpu" else torch.float16
+        self.correction = fast_correction(model, device, precision)
+        self._streams: list[Any] = []
+        if device.type == "cuda":
+            # Two tiles in flight: one is copied while the other is computed. The weights were
+            # arranged on another stream, which these would not wait for.
+            torch.cuda.synchronize(device)
+            self._streams = [torch.cuda.Stream(device) for _ in range(2)]  # type: ignore[no-untyped-call]
+        self._turn = 0
+        self._on_cpu = device.type == "cpu"
+        # A CPU is slower with several planes in one convolution, since they leave its cache.
+        self._together = 1 if self._on_cpu else 64
+
+    def depth(self, workers: Workers | None = None) -> int:
+        """Return how many tiles can be in flight at a time."""
+        if self._on_cpu and workers is not None and workers.count:
+            # One more a thread, so that none waits while a finished one is stored.
+            return 2 * workers.count
+        return max(len(self._streams), 1)
+
+    def submit(
+        self,
+        raw: NDArray[Any],
+        geometry: Geometry,
+        ranges: Sequence[Sequence[IntensityRange]],
+        *,
+        enhance: bool = True,
+        workers: Workers | None = None,
+    ) -> Pending:
+        """Start computing a tile.
+
+        Parameters
+        ----------
+        raw : ndarray, shape (B, S, h, w)
+            Source pixels of `geometry`'s window in their own dtype, of B slices.
+        geometry : Geometry
+        ranges : sequence of B sequences of IntensityRange
+            One range for each sample but alpha ("luma" and "rgb": one).
+        enhance : bool
+            False leaves the network out: bicubic alone.
+        workers : Workers, optional
+            Who computes it on a CPU, while the caller goes on; else the caller does it at once.
+
+        Returns
+        -------
+        Pending
+        """
+        if not self._streams:
+
+            def compute() -> Done:
+                # Both are settings of a thread.
+                with torch.inference_mode(), self._precision():
+                    return self._compute(_to_tensor(raw), geometry, ranges, enhance)
+
+            if self._on_cpu and workers is not None and workers.count:
+                return Pending(workers.submit(compute).result)
+            done = compute()
+            return Pending(lambda: done)
+        stream = self._streams[self._turn]
+        self._turn = (self._turn + 1) % len(self._streams)
+        with torch.inference_mode(), self._precision(), torch.cuda.stream(stream):
+            # The image's own dtype crosses the bus, from pinned memory, while others compute.
+            source = _to_tensor(raw).pin_memory().to(self.device, non_blocking=True)
+            done = self._compute(source, geometry, ranges, enhance)
+            values = torch.empty(done.values.shape, dtype=done.values.dtype, pin_memory=True)
+            values.copy_(done.values, non_blocking=True)
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event.record(stream)
+
+            def wait() -> Done:
+                event.synchronize()
+                return replace(done, values=values)
+
+            return Pending(wait)
+
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
+        """Allow TF32 in the convolutions only where it was asked for (torch allows it always)."""
+        if self.device.type != "cuda":
+            yield
+            return
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=self.tf32):
+            yield
+
+    def _compute(
+        self,
+        raw: Tensor,
+        geometry: Geometry,
+        ranges: Sequence[Sequence[IntensityRange]],
+        enhance: bool,
+    ) -> Done:
+        exact = self._exact
+        x = raw.to(exact, torch.float64)
+        bad = None
+        if raw.dtype.is_floating_point:
+            finite = x.isfinite()
+            if not bool(finite.all()):
+                bad = ~finite
+                x = torch.where(finite, x, 0.0)
+        enlarge_y = _matrix(exact, *geometry.enlarge_y)
+        enlarge_x = _matrix(exact, *geometry.enlarge_x)
+        enlarged = enlarge_y @ x @ enlarge_x.T
+        padding, halo = geometry.padding, self.config.halo
+        # The computed rectangle was cut at the true border, so there the halo is missing.
+        top, left = halo - padding.top, halo - padding.left
+        height = enlarged.shape[-2] + padding.top + padding.bottom - 2 * halo
+        width = enlarged.shape[-1] + padding.left + padding.right - 2 * halo
+        out = enlarged[..., top : top + height, left : left + width]
+        spread = None
+        if enhance:
+            out, spread = self._enhance(out, enlarged, padding, ranges)
+        nonfinite = torch.zeros((), dtype=torch.int64)
+        if bad is not None:
+            reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
+            if not enhance:
+                reach = reach[..., top : top + height, left : left + width]
+            out = torch.where(reach, torch.nan, out)
+            spread = None if spread is None else torch.where(reach, torch.nan, spread)
+            nonfinite = reach.count_nonzero()
+        values, clipped = _cast(out, self.dtype)
+        return Done(values=values, clipped=clipped, nonfinite=nonfinite, spread=spread)
+
+    def _enhance(
+        self,
+        out: Tensor,
+        enlarged: Tensor,
+        padding: Padding,
+        ranges: Sequence[Sequence[IntensityRange]],
+    ) -> tuple[Tensor, Tensor | None]:
+        """Add the network's correction to bicubic, in the image's own units.
+
+        The second is the spread of a self-ensemble, in those units too.
+        """
+
+        def numbers(values: list[list[float]]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float64, device=out.device)[..., None, None]
+
+        colors = out.shape[1] - self.alpha
+        low = numbers([[r.low for r in row] for row in ranges])
+        gain = numbers([[r.gain for r in row] for row in ranges])
+        start = numbers([[r.window[0] for r in row] for row in ranges])
+        inverse = numbers([[r.inverse_gain for r in row] for row in ranges])
+        if self.color == "luma":
+            luma = torch.tensor(LUMA / 255, dtype=torch.float64, device=out.device)
+            # The range is that of R, G and B; their luma (16/255..235/255) is what is windowed.
+            span = numbers([[r.window[1] - r.window[0] for r in row] for row in ranges])
+            seen = ((enlarged[:, :3] - low) * (gain / span)).movedim(1, -1) @ luma
+            seen = (seen[:, None] + LUMA_OFFSET / 255) * span + start
+            inverse = inverse * LUMA_TO_RGB
+        else:
+            seen = (enlarged[:, :colors] - low) * gain + start
+        # Beyond these a layer's sums could overflow, and infinity times zero is NaN: a marker as
+        # -3e38 for "no data" would then spoil its neighbours in the result.
+        limit = HALF_LIMIT if self.half else LIMIT
+        seen = seen.to(torch.float32).clamp_(-limit, limit)
+        if self.color != "rgb":
+            seen = seen.flatten(0, 1)[:, None]
+        if padding:
+            sides = (padding.left, padding.right, padding.top, padding.bottom)
+            seen = F.pad(seen, sides, mode="replicate")
+        seen = seen.to(self.device)
+        parts = [self._correct(part, padding) for part in torch.split(seen, self._together)]
+
+        def joined(some: tuple[Tensor, ...]) -> Tensor:
+            whole = some[0] if len(some) == 1 else torch.cat(some)
+            whole = whole.to(out.device, torch.float64)
+            if self.color == "rgb":
+                return whole
+            return whole.view(out.shape[0], -1, *whole.shape[-2:])
+
+        delta, *deviation = (joined(some) for some in zip(*parts, strict=True))
+        corrected = torch.addcmul(out[:, :colors], delta, inverse)
+        if self.alpha:
+            corrected = torch.cat([corrected, out[:, colors:]], 1)
+        if not deviation:
+            return corrected, None
+        spread = torch.zeros(corrected.shape, dtype=torch.float32, device=out.device)
+        spread[:, :colors] = deviation[0] * inverse.abs()
+        return corrected, spread
+
+    def _correct(self, seen: Tensor, padding: Padding) -> tuple[Tensor, ...]:
+        """Return the network's correction and, of a self-ensemble, its standard deviation too."""
+        if not self.ensemble:
+            return (self.correction(seen, padding),)
+        mean = square = torch.zeros((), dtype=torch.float64, device=seen.device)
+        # One at a time: eight results of a tile at once would be its largest memory.
+        for turns, flipped in itertools.product(range(4), (False, True)):
+            view = torch.rot90(seen, turns, (-2, -1))
+            view = view.flip(-1) if flipped else view
+            delta = self.correction(view.contiguous(), padding.turned(turns, flipped)).double()
+            delta = delta.flip(-1) if flipped else delta
+            delta = torch.rot90(delta, -turns, (-2, -1))
+            mean, square = mean + delta / 8, square + delta.square() / 8
+        return mean, (square - mean.square()).clamp_min(0).sqrt()
+
+    def _reach(
+        self, bad: Tensor, enlarge_y: Tensor, enlarge_x: Tensor, padding: Padding | None
+    ) -> Tensor:
+        """Return where the result depends on pixels that are not finite."""
+        touched = (enlarge_y != 0).double() @ bad.double() @ (enlarge_x != 0).double().T
+        if self.color in ("luma", "rgb"):
+            colors = touched.shape[1] - self.alpha
+            together = touched[:, :colors].amax(1, keepdim=True).expand(-1, colors, -1, -1)
+            touched = torch.cat([together, touched[:, colors:]], 1)
+        if padding is None:
+            return touched > 0
+        sides = (padding.left, padding.right, padding.top, padding.bottom)
+        touched = F.pad(touched, sides, mode="replicate")
+        return F.max_pool2d(touched.float(), 2 * self.config.halo + 1, stride=1) > 0
+
+
+def _to_tensor(raw: NDArray[Any]) -> Tensor:
+    """Wrap an array; torch takes neither other byte orders nor read-only memory."""
+    native = raw.dtype.newbyteorder("=")
+    return torch.from_numpy(np.require(raw, dtype=native, requirements=["C", "W", "O"]))
+
+
+_TORCH_DTYPES = {
+    np.dtype(name): getattr(torch, name)
+    for name in (
+        "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+        "float16", "float32", "float64",
+    )
+}  # fmt: skip
+
+
+def _cast(values: Tensor, dtype: np.dtype[Any]) -> tuple[Tensor, Tensor]:
+    """Round, clip and cast on the device; return the values and how many were clipped."""
+    target = _TORCH_DTYPES[dtype]
+    if dtype.kind in "iu":
+        low, high = integer_limits(dtype)
+        values = values.round()
+        # NaN becomes the lower limit, and is counted by itself.
+        inside = ((values >= low) & (values <= high)) | values.isnan()
+        values = values.nan_to_num(nan=low).clamp(low, high)
+    elif dtype.itemsize < 8:
+        high = float(np.finfo(dtype).max)
+        inside = (values.abs() <= high) | values.isnan()
+        values = values.clamp(-high, high)
+    else:
+        return values, torch.zeros((), dtype=torch.int64)
+    return values.to(target), inside.numel() - inside.count_nonzero()

@@ -1,0 +1,157 @@
+"""How the fine-tuning widget looks: its parts, and what they show. It decides nothing."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_srcnn.widgets.finetune.curves import Curves, PatchView
+from napari_srcnn.widgets.finetune.form import FinetuneForm
+from napari_srcnn.widgets.models.manager import Shelf
+from napari_srcnn.widgets.shared.fields import Note, Section
+from napari_srcnn.widgets.shared.speaker import Speaker, scrolled
+
+_STEPS = 1000
+
+
+class FinetunePanel(Speaker):
+    """The widget's parts from top to bottom; see the names of its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = FinetuneForm()
+        self.summary = Note()
+        self.train_button = QPushButton("Train")
+        self.train_button.setToolTip(
+            "Learn from these images; a part of them is held apart to measure on."
+        )
+        self.unfinished = Note()
+        self.resume_button = QPushButton("Resume")
+        self.resume_button.setToolTip("Go on with the training that was stopped.")
+        self.discard_button = QPushButton("Discard it")
+        self.discard_button.setToolTip("Forget the training that was stopped.")
+        self.verdict = Note(small=False)
+        self.curves, self.patches = Curves(), PatchView()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, _STEPS)
+        self.left = Note()
+        self.pause_button = QPushButton("Pause")
+        self.pause_button.setToolTip("Wait; the computer is free meanwhile.")
+        self.stop_button = QPushButton("Stop and keep best")
+        self.stop_button.setToolTip("End now, and keep the best network so far.")
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setToolTip("Stop within a second; nothing is kept.")
+        self.save_button = QPushButton("Save it anyway")
+        self.save_button.setToolTip("Keep the network although it is no better.")
+        self.drop_button = QPushButton("Discard it")
+        self.drop_button.setToolTip("Keep nothing.")
+        self.shelf = Shelf()
+        self.sample_button = QPushButton("Open a sample stack")
+        self.sample_button.setToolTip("A confocal stack of 16 bits that comes with the plugin.")
+        self.folder_button = QPushButton("Choose a folder of TIFFs …")
+        self.folder_button.setToolTip("Images are read from the folder as they are needed.")
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._unfinished = _row(self.resume_button, self.discard_button)
+        self._running = _row(self.pause_button, self.stop_button, self.cancel_button)
+        self._asking = _row(self.save_button, self.drop_button)
+        self.live = _column(self.curves, self.patches)
+        self._work = _column(
+            self.form, self.summary, self.train_button, self.unfinished, self._unfinished,
+        )  # fmt: skip
+        self._empty = QWidget()
+        empty = QVBoxLayout(self._empty)
+        empty.setContentsMargins(0, 0, 0, 0)
+        text = QLabel(
+            "<p><b>Train the network on your own images.</b></p>"
+            "<p>Open images that are as sharp as you want the results to be: a stack, or a folder "
+            "of them. Low-res images are made of these, or are your own where you have both. The "
+            "network learns the way from low-res to sharp, and is measured on a part that it has "
+            "not seen.</p>"
+        )
+        text.setWordWrap(True)
+        text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        empty.addWidget(text)
+        empty.addWidget(self.folder_button)
+        empty.addWidget(self.sample_button)
+        content = QWidget()
+        inner = QVBoxLayout(content)
+        inner.setContentsMargins(6, 6, 6, 6)
+        models = Section("My models", self.shelf, "Rename, delete, export, import")
+        for part in (
+            self._empty, self._work, self.bar, self.left, self._running, self.verdict, self.message,
+            self._asking, self.live, models,
+        ):  # fmt: skip
+            inner.addWidget(part)
+        inner.addStretch()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scrolled(content))
+        self.setMinimumWidth(320)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.live.setVisible(False)
+        self._asking.setVisible(False)
+        self.show_busy(False)
+        self.show_unfinished("")
+
+    def show_empty(self, is_empty: bool) -> None:
+        """Explain what to do where no image is open and no folder is chosen."""
+        self._empty.setVisible(is_empty)
+        self.form.setVisible(not is_empty)
+        self.train_button.setVisible(not is_empty)
+
+    def show_unfinished(self, name: str) -> None:
+        """Offer to resume a training that was stopped."""
+        self.unfinished.say(f"The training of {name} was stopped before it was over." * bool(name))
+        self._unfinished.setVisible(bool(name))
+
+    def show_busy(self, is_busy: bool, *, is_training: bool = False) -> None:
+        """Show what can be pressed now."""
+        self._work.setVisible(not is_training)
+        self.form.setEnabled(not is_busy)
+        self.train_button.setEnabled(not is_busy)
+        self._unfinished.setEnabled(not is_busy)
+        for part in (self.bar, self.left):
+            part.setVisible(is_busy)
+        self._running.setVisible(is_training)
+        for button in (self.pause_button, self.stop_button, self.cancel_button):
+            button.setEnabled(is_training)
+        self.pause_button.setText("Pause")
+
+    def progress(self, text: str, fraction: float | None) -> None:
+        """Show how far a job is; None where that is not known yet."""
+        self.bar.setRange(0, 0 if fraction is None else _STEPS)
+        if fraction is not None:
+            self.bar.setValue(round(fraction * _STEPS))
+        self.left.say(text)
+
+    def ask_to_keep(self, is_asked: bool) -> None:
+        """Ask whether to keep what is no better."""
+        self._asking.setVisible(is_asked)
+
+
+def _row(*parts: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        layout.addWidget(part)
+    return row
+
+
+def _column(*parts: QWidget) -> QWidget:
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        layout.addWidget(part)
+    return column

@@ -1,0 +1,179 @@
+"""What fine-tuning runs beside the window: generators of messages, and how they are steered."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
+from napari_srcnn.widgets.upscale.tasks import ERRORS, INTERVAL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_srcnn.microscope.degradation import Degradation
+    from napari_srcnn.training.field import Source
+    from napari_srcnn.training.finetune import Finetuning, Outcome, Prepared, Trained, Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What is asked of a training that runs.
+
+    Attributes
+    ----------
+    pause : threading.Event
+        Set while it shall wait.
+    stop : threading.Event
+        Set to end it and keep the best.
+    discard : threading.Event
+        Set, beside the job's own cancelling, to forget it; without, it can be resumed.
+    """
+
+    pause: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=threading.Event)
+    discard: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ended:
+    """A training is over, or was stopped; its best network is there."""
+
+    job: Finetuning
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """A training was cancelled; nothing of it is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """Noise, or blur and noise, were estimated."""
+
+    degradation: Degradation
+    what: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Degraded:
+    """A low-res image made of what is on screen; `origin` in pixels of the image."""
+
+    image: NDArray[Any]
+    origin: tuple[int, int]
+    index: tuple[int, ...]
+
+
+def finetune_network(
+    wish: Wish,
+    resume: bool,
+    folders: tuple[Path, Path | None] | None,
+    control: Control,
+    cancel: threading.Event,
+) -> Iterator[Prepared | Trained | Ended | Discarded | Failed]:
+    """Train until the time is over or something else is asked for."""
+    from napari_srcnn.training.finetune import Finetuning, Prepared
+    from napari_srcnn.training.runs import forget, is_running, state_path, wish_path
+    from napari_srcnn.training.sources import sources_from_paths
+
+    def is_over() -> bool:
+        return cancel.is_set() or control.stop.is_set()
+
+    try:
+        if folders is not None:
+            wish = replace(wish, sources=sources_from_paths(*folders))
+        job = Finetuning(replace(wish, sources=_guarded(wish.sources, cancel)), resume=resume)
+    except ERRORS as error:
+        yield Failed(sentence(error))
+        return
+    try:
+        shown = 0.0
+        with contextlib.closing(job.run()) as run:
+            for message in run:
+                is_news = isinstance(message, Prepared) or message.message.measured
+                if is_news or time.perf_counter() - shown >= 2 * INTERVAL:
+                    shown = time.perf_counter()
+                    yield message
+                while control.pause.is_set() and not is_over():
+                    time.sleep(0.05)
+                if is_over():
+                    break
+        if control.discard.is_set():
+            forget(wish.name)
+            yield Discarded()
+        elif not cancel.is_set():
+            yield Ended(job, job.outcome())
+    except Cancelled:
+        if control.discard.is_set():
+            forget(wish.name)
+            yield Discarded()
+    except ERRORS as error:
+        yield Failed(sentence(error))
+    finally:
+        # Before the first measurement there is nothing to resume from.
+        is_left = wish_path(wish.name).exists() and not state_path(wish.name).exists()
+        if is_left and not is_running(wish.name):
+            with contextlib.suppress(OSError):
+                forget(wish.name)
+
+
+def _guarded(sources: tuple[Source, ...], cancel: threading.Event) -> tuple[Source, ...]:
+    """Return sources that refuse to be read on after a cancel."""
+    return tuple(
+        replace(
+            source, high=Guarded(source.high, cancel),
+            low=None if source.low is None else Guarded(source.low, cancel),
+        )
+        for source in sources
+    )  # fmt: skip
+
+
+def estimate(
+    high: Any, low: Any, scale: int, degradation: Degradation, cancel: threading.Event
+) -> Iterator[Estimated | Failed]:
+    """Estimate the noise of an image; with a low-res example, the blur and noise that fit it."""
+    from napari_srcnn.microscope.estimate import estimate_degradation, estimate_noise
+
+    try:
+        if low is None:
+            noise = estimate_noise(Guarded(high, cancel))
+            yield Estimated(replace(degradation, noise=noise), "The image's own noise")
+        else:
+            found = estimate_degradation(
+                Guarded(high, cancel), Guarded(low, cancel), scale, sampling=degradation.sampling
+            )
+            yield Estimated(found, "The example's blur and noise")
+    except Cancelled:
+        return
+    except ERRORS as error:
+        yield Failed(sentence(error))
+
+
+def degrade_plane(
+    source: Any, index: tuple[int, ...], box: tuple[int, int, int, int], scale: int,
+    degradation: Degradation, cancel: threading.Event,
+) -> Iterator[Degraded | Failed]:  # fmt: skip
+    """Make the low-res image of a part of a plane."""
+    try:
+        y0, y1, x0, x1 = box
+        y1, x1 = y1 - (y1 - y0) % scale, x1 - (x1 - x0) % scale
+        if y0 >= y1 or x0 >= x1:
+            raise ValueError("Too little of the image is on screen; zoom out.")
+        part = Guarded(source, cancel)[(*index, slice(y0, y1), slice(x0, x1))]
+        part = part if part.ndim == 2 else np.moveaxis(part[..., :3], -1, 0)
+        image = degradation.apply(part, scale, np.random.default_rng(0), dtype=part.dtype)
+        image = image if image.ndim == 2 else np.moveaxis(image, 0, -1)
+        yield Degraded(image, (y0, x0), index)
+    except Cancelled:
+        return
+    except ERRORS as error:
+        yield Failed(sentence(error))

@@ -1,0 +1,170 @@
+"""What goes to a worker and what it says: small frozen values, and a source that can refuse."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_srcnn.upscaling.messages import Index
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_srcnn.models.choose import Proposal
+    from napari_srcnn.network.device import DeviceInfo
+    from napari_srcnn.widgets.shared.storage import Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A layer to enlarge.
+
+    Attributes
+    ----------
+    name : str
+        The layer's.
+    source : array-like
+    options : dict
+        Keyword arguments of `plan_upscale`.
+    first : tuple of int
+        Leading index of the slice on screen.
+    box : tuple of four ints
+        For a preview: rows and columns (y0, y1, x0, x1) of the source.
+    """
+
+    name: str
+    source: Any
+    options: dict[str, Any]
+    first: Index
+    box: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """torch is there: the devices, the fastest first, and why there is no GPU among them."""
+
+    devices: tuple[DeviceInfo, ...]
+    no_gpu: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposed:
+    """The model that fits an image at a scale."""
+
+    source: Any
+    scale: int
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The place of a task's result is there, and empty; of a self-ensemble its spread's, too."""
+
+    task: int
+    storage: Storage
+    spread: Storage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """A picture of a network's first-layer filters."""
+
+    model: str
+    picture: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Work was done; `touched` are the leading indices of slices that changed since the last."""
+
+    task: int = 0
+    fraction: float
+    seconds_left: float
+    text: str
+    touched: frozenset[Index] = frozenset()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A task is done."""
+
+    task: int
+    metadata: dict[str, Any]
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A task was stopped, after `done` of `total` slices."""
+
+    task: int
+    metadata: dict[str, Any]
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job cannot go on; one sentence says why."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Previewed:
+    """A part of the slice `index` by the network and by bicubic alone.
+
+    `origin` is its first row and column in pixels of the result.
+    """
+
+    task: int
+    index: Index
+    srcnn: NDArray[Any]
+    bicubic: NDArray[Any]
+    origin: Index
+    cut: bool
+
+
+class Cancelled(Exception):
+    """The job was asked to stop while it was reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A source that refuses to be read on after a cancel, so that a slow one stops as well."""
+
+    source: Any
+    cancel: threading.Event
+    on_read: Callable[[], None] | None = None
+    shape: tuple[int, ...] = field(init=False)
+    dtype: np.dtype[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.source.shape))
+        object.__setattr__(self, "dtype", np.dtype(self.source.dtype))
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        if self.cancel.is_set():
+            raise Cancelled
+        if self.on_read is not None:
+            self.on_read()
+        return np.asarray(self.source[key])
+
+
+def sentence(error: BaseException) -> str:
+    """Return what to tell a user of an error."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory: {text}"
+    # torch puts its stack below the first line.
+    return text.splitlines()[0]

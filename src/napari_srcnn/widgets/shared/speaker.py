@@ -1,0 +1,47 @@
+"""What the windows share: how they speak to their user, and that they scroll."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+
+from napari_srcnn.widgets.shared.fields import Note
+
+
+class Speaker(QWidget):
+    """A window with a line, `message`, in which it says how things went."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.message = Note()
+
+    def status(self, text: str) -> None:
+        """Say how something ended."""
+        self.message.setStyleSheet("")
+        self.message.say(text)
+
+    def notify(self, text: str, *, is_status: bool = True) -> None:
+        """Tell the user something as napari's notification and, by default, here."""
+        from napari.utils.notifications import show_info
+
+        if is_status:
+            self.status(text)
+        show_info(text)
+
+    def fail(self, text: str) -> None:
+        """Tell the user what went wrong, here and as napari's notification."""
+        from napari.utils.notifications import show_error
+
+        self.message.setStyleSheet("QLabel { color: #e0a030; }")
+        self.message.say(text)
+        show_error(text)
+
+
+def scrolled(content: QWidget) -> QScrollArea:
+    """Return a part that scrolls on a small screen; nothing is cut off."""
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setWidget(content)
+    return scroll

@@ -1,0 +1,352 @@
+"""The fields of the upscale widget: what is chosen, as arguments of `plan_upscale`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_srcnn.models.choose import guess_model
+from napari_srcnn.models.library import ModelInfo, list_models, model_info
+from napari_srcnn.network.checkpoint import CheckpointError
+from napari_srcnn.widgets.shared.fields import Choice, Note, Number, Section, Whole
+from napari_srcnn.widgets.shared.layers import axes_of, axis_name, labelled_channel_axis, pixels
+from napari_srcnn.widgets.shared.settings import Settings, parse_range
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_srcnn.models.choose import Proposal
+    from napari_srcnn.widgets.shared.messages import Loaded, Proposed
+
+_logger = logging.getLogger(__name__)
+SCALES = (2, 3, 4)
+_INTENSITIES = (
+    ("Automatic", "auto", "The range that nearly all of the image's values lie in, measured once."),
+    ("Contrast limits of the layer", "layer", "What you see as black and as white now."),
+    ("Whole range of the data type", "dtype", "0–255 for 8 bits, 0–65535 for 16; for photographs."),
+    ("From … to …", "custom", "Two intensities that you type."),
+)
+_AS_IT_IS = ("Values as they are", "none", "For float images of about 0 to 1: nothing is mapped.")
+
+
+class Form(QWidget):
+    """The fields.
+
+    Signals
+    -------
+    edited : str
+        The name of the field that was changed.
+    """
+
+    edited = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers: tuple[Image, ...] = ()
+        self._settings = Settings()
+        # By scale, of the layers that are chosen.
+        self._proposals: dict[int, Proposal] = {}
+        self._is_proposed = True  # else the user chose the model
+        self.layer = Choice(
+            "The image to enlarge. Follows the layer list; select several layers there "
+            "(Shift or Ctrl and click) to enlarge them together."
+        )
+        self.scale = Choice("How many times as many pixels along Y and X.")
+        self.model = Choice("The trained network. The first one is the best for most images.")
+        self.device = Choice("What computes. A graphics card (GPU) is many times faster.")
+        self.model_note, self.device_note = Note(), Note()
+        self._make_advanced()
+        self.scale.fill([(f"× {scale}", scale, "") for scale in SCALES], 2)
+        self.device.fill([("Loading PyTorch …", "auto", "")], "auto")
+        self.device.setEnabled(False)
+
+        rows = QFormLayout()
+        set_up(rows)
+        rows.addRow("Image", self.layer)
+        rows.addRow("Scale", self.scale)
+        rows.addRow("Model", self.model)
+        rows.addRow("", self.model_note)
+        rows.addRow("Device", self.device)
+        rows.addRow("", self.device_note)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(rows)
+        layout.addWidget(self.advanced)
+        # Bound methods and no lambdas: those would keep a closed widget alive.
+        for name in (
+            "layer",
+            "scale",
+            "model",
+            "device",
+            "intensity",
+            "channels",
+            "color",
+            "dtype",
+            "ensemble",
+        ):
+            getattr(self, name).setObjectName(name)
+            getattr(self, name).changed.connect(self._on_edited)
+        for name in ("low", "high", "tile"):
+            getattr(self, name).setObjectName(name)
+            getattr(self, name).valueChanged.connect(self._on_edited)
+
+    def _make_advanced(self) -> None:
+        self.intensity = Choice(
+            "Which intensities of the image the network sees as dark and as bright. "
+            "The result keeps the image's own intensities."
+        )
+        self.low = Number("The intensity that counts as dark.")
+        self.high = Number("The intensity that counts as bright.")
+        self.high.setValue(255)
+        self.channels = Choice(
+            "Which axis holds channels (stains, wavelengths); each has its own intensity range."
+        )
+        self.color = Choice("What of a colour image passes the network.")
+        self.dtype = Choice("Number type of the result.")
+        self.ensemble = Choice(
+            "Average the network over the eight turned and mirrored views of the image: a little "
+            "better, and how far they lie apart is a layer that shows where it is not sure."
+        )
+        self.ensemble.fill(
+            [
+                ("One", False, "The image as it is."),
+                ("Eight, with their spread (8 × slower)", True, "About 0.1 dB better."),
+            ],
+            False,
+        )
+        self.tile = Whole(
+            "The image is worked on in square tiles of so many pixels. Automatic measures the "
+            "fastest size once; choose a smaller one only if memory runs out.",
+            maximum=8192, step=32,
+        )  # fmt: skip
+        self.filters = QPushButton("Show its filters")
+        self.filters.setToolTip(
+            "Open the first layer's filters as an image: what the network looks for, the strongest "
+            "at the top left."
+        )
+        self.intensity.fill(_INTENSITIES, "auto")
+        self.dtype.fill(
+            [
+                ("Same as the image", "same", "Rounded to whole numbers where the image has them."),
+                ("32-bit float", "float32", "Keeps fractions; four bytes a pixel."),
+            ],
+            "same",
+        )
+        self._range = QWidget()
+        row = QHBoxLayout(self._range)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.low)
+        row.addWidget(QLabel("to"))
+        row.addWidget(self.high)
+        content = QWidget()
+        self._rows = QFormLayout(content)
+        set_up(self._rows)
+        self._rows.setContentsMargins(12, 0, 0, 0)
+        self._rows.addRow("Intensities", self.intensity)
+        self._rows.addRow("", self._range)
+        self._rows.addRow("Channel axis", self.channels)
+        self._rows.addRow("Colour", self.color)
+        self._rows.addRow("Result type", self.dtype)
+        self._rows.addRow("Views", self.ensemble)
+        self._rows.addRow("Tile size", self.tile)
+        self._rows.addRow("Network", self.filters)
+        self.advanced = Section(
+            "Advanced", content, "Intensities, channels, colour, number type, views and tile size"
+        )
+        self._show_row(self._range, False)
+
+    # ------------------------------------------------------------ what is chosen
+
+    def options(self, layer: Image) -> dict[str, Any]:
+        """Return the arguments of `plan_upscale` for one of the layers, but for its data."""
+        intensity: Any = self.intensity.value
+        if intensity == "custom":
+            intensity = (self.low.value(), self.high.value())
+        elif intensity == "layer":
+            intensity = tuple(float(limit) for limit in layer.contrast_limits)
+        axes = axes_of(layer, self.channels.value if self.channels.isEnabled() else None)
+        return {
+            "scale": self.scale.value,
+            "model": self.model.value,
+            "axes": axes,
+            "device": self.device.value,
+            "intensity": intensity,
+            "color": self.color.value if layer.rgb else None,
+            "dtype": None if self.dtype.value == "same" else self.dtype.value,
+            "tile": self.tile.value() or None,
+            "ensemble": self.ensemble.value,
+        }
+
+    def setting(self, name: str) -> tuple[str, Any] | None:
+        """Return the setting that lasts and its value, for a field; None for one of the layer."""
+        if name in ("low", "high"):
+            name = "intensity"
+        if name == "intensity":
+            if self.intensity.value == "custom":
+                return name, f"{self.low.value():.12g}, {self.high.value():.12g}"
+            return name, self.intensity.value
+        if name == "model":
+            # The best of a scale is not kept by its name: it changes with the scale.
+            return name, "" if self.model.currentIndex() == 0 else self.model.value
+        if name == "device":
+            return name, "auto" if self.device.currentIndex() == 0 else self.device.value
+        if name == "tile":
+            return name, self.tile.value()
+        return (name, getattr(self, name).value) if name in ("scale", "dtype", "ensemble") else None
+
+    # ------------------------------------------------------------ what there is to choose
+
+    def apply(self, settings: Settings, keep: Mapping[str, Any] | None = None) -> None:
+        """Choose what was chosen in an earlier session, but for what `keep` gives; emit nothing."""
+        settings = replace(settings, **(keep or {}))
+        self._settings = settings
+        blocked = self.blockSignals(True)
+        kind, pair = parse_range(settings.intensity)
+        if pair is not None:
+            self.low.setValue(pair[0])
+            self.high.setValue(pair[1])
+        self.scale.value = settings.scale
+        self.intensity.value = kind
+        self.dtype.value = settings.dtype
+        self.ensemble.value = settings.ensemble
+        self.tile.setValue(settings.tile)
+        self.show_models(settings.model)
+        self._show_row(self._range, self.intensity.value == "custom")
+        self.blockSignals(blocked)
+
+    def show_proposal(self, message: Proposed) -> None:
+        """Choose the model that was found to fit, unless the user chose one; emits nothing."""
+        if self.layers and pixels(self.layers[0]) is message.source:
+            self._proposals[message.scale] = message.proposal
+            self.show_models()
+
+    def show_devices(self, loaded: Loaded) -> None:
+        """Fill in the devices by their names."""
+        entries = [(device.label, device.name, "") for device in loaded.devices]
+        wanted = self._settings.device
+        self.device.fill(entries, "cuda:0" if wanted == "cuda" else wanted)
+        self.device.setEnabled(True)
+        self.device_note.say(loaded.no_gpu or "")
+
+    def show_layers(self, images: Sequence[Image], selected: Sequence[Image]) -> None:
+        """Offer the images there are, and choose those that are selected; emits nothing."""
+        entries = [(image.name, (image,), "") for image in images]
+        if len(selected) > 1:
+            names = ", ".join(image.name for image in selected)
+            entries.insert(0, (f"{len(selected)} layers: {names}", tuple(selected), ""))
+        self.layer.fill(entries, tuple(selected))
+        self._show_layer()
+
+    def _show_layer(self) -> None:
+        """Offer what fits the chosen layers."""
+        before, self.layers = self.layers[:1], self.layer.value or ()
+        if self.layers[:1] != before:
+            self._proposals = {}
+        self.show_models()
+        self._show_channels()
+        colored = [layer for layer in self.layers if layer.rgb]
+        self._show_row(self.color, bool(colored))
+        if colored:
+            eight = pixels(colored[0]).dtype == "uint8"
+            luma = ("Brightness", "luma", "Brightness by the network, colour by bicubic.")
+            each = ("Each of red, green, blue", "channels", "Three times as much work.")
+            entries = [luma, each] if eight else [each, luma]
+            self.color.fill(entries, self.color.value)
+        floats = bool(self.layers) and all(pixels(one).dtype.kind == "f" for one in self.layers)
+        self.intensity.fill(
+            (*_INTENSITIES, _AS_IT_IS) if floats else _INTENSITIES, self.intensity.value
+        )
+        self._show_row(self._range, self.intensity.value == "custom")
+
+    def _show_channels(self) -> None:
+        leading = {layer.ndim - 2 for layer in self.layers}
+        entries = [("None", -1, "No axis holds channels.")]
+        chosen = -1
+        if self.layers and len(leading) == 1:
+            layer = self.layers[0]
+            entries += [(axis_name(layer, axis), axis, "") for axis in range(layer.ndim - 2)]
+            chosen = labelled_channel_axis(layer)
+        self.channels.fill(entries, chosen)
+        self.channels.setEnabled(len(entries) > 1)
+
+    def show_models(self, wanted: str = "") -> None:
+        """Offer the models that fit the scale and the channels; keep the one that was chosen."""
+        scale, rgb = self.scale.value, bool(self.layers) and all(x.rgb for x in self.layers)
+        fitting = [
+            info
+            for info in _known_models()
+            if info.config.scale == scale and info.config.channels in ((1, 3) if rgb else (1,))
+        ]
+        proposal = self._proposals.get(scale)
+        try:
+            dtype = np.dtype(pixels(self.layers[0]).dtype if self.layers else np.uint8)
+            best = guess_model(dtype, scale) if proposal is None else proposal.model
+        except CheckpointError:
+            best = ""
+        fitting.sort(key=lambda info: info.name != best)
+        names = [info.name for info in fitting]
+        self._is_proposed = self._is_proposed and wanted not in names
+        chosen = best if self._is_proposed else wanted or self.model.value
+        self.model.fill([(info.name, info.name, _about(info)) for info in fitting], chosen)
+        self.model.setEnabled(bool(fitting))
+        self._show_model()
+
+    def _show_model(self) -> None:
+        name = self.model.value
+        note = model_info(name).description if name else f"No model for × {self.scale.value} yet."
+        proposal = self._proposals.get(self.scale.value)
+        if proposal is not None and name == proposal.model:
+            note = f"{note}. {proposal.why}"
+        self.model_note.say(note)
+
+    def _on_edited(self) -> None:
+        name = self.sender().objectName()
+        if name == "layer":
+            self._show_layer()
+        elif name == "scale":
+            self.show_models()
+        elif name == "model":
+            self._is_proposed = self.model.currentIndex() == 0
+            self._show_model()
+        elif name == "intensity":
+            self._show_row(self._range, self.intensity.value == "custom")
+        self.edited.emit(name)
+
+    def _show_row(self, field: QWidget, is_shown: bool) -> None:
+        field.setVisible(is_shown)
+        label = self._rows.labelForField(field)
+        if label is not None:
+            label.setVisible(is_shown)
+
+
+def set_up(rows: QFormLayout) -> None:
+    """Give a form the distances that all of ours have."""
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    rows.setVerticalSpacing(5)
+    rows.setHorizontalSpacing(8)
+
+
+def _known_models() -> list[ModelInfo]:
+    """Return all models that can be used; a broken file of the user's own spoils no menu."""
+    found = []
+    for name in list_models():
+        try:
+            found.append(model_info(name))
+        except CheckpointError as error:
+            _logger.warning("The model %s is left out: %s", name, error)
+    return found
+
+
+def _about(info: ModelInfo) -> str:
+    lines = [info.description, f"{info.config.parameters:,} weights"]
+    scores = info.card.get("psnr") or {}
+    lines += [f"{name}: {value:.2f} dB" for name, value in scores.items()]
+    lines += [f"Licence: {info.card['license']}"] if "license" in info.card else []
+    return "\n".join(filter(None, lines))

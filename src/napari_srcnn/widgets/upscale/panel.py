@@ -1,0 +1,175 @@
+"""How the upscale widget looks: its parts, and what they show. It decides nothing."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_srcnn.widgets.shared.fields import Note
+from napari_srcnn.widgets.shared.speaker import Speaker, scrolled
+from napari_srcnn.widgets.upscale.form import Form
+
+_STEPS = 1000
+
+
+class Switch(QWidget):
+    """Buttons that show one of the previews, or the image without them.
+
+    Signals
+    -------
+    changed : str
+        "SRCNN", "bicubic", "difference", "" for the image alone, "remove".
+    """
+
+    changed = Signal(str)
+    _ENTRIES = (
+        ("SRCNN", "SRCNN", "The network's result"),
+        ("Bicubic", "bicubic", "Plain interpolation, to compare with"),
+        ("Difference", "difference", "SRCNN minus bicubic: orange is brighter, blue is darker"),
+        ("Image", "", "The image as it is"),
+        ("✕", "remove", "Remove the preview"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        self.buttons: dict[str, QPushButton] = {}
+        for text, kind, tooltip in self._ENTRIES:
+            button = QPushButton(text)
+            button.setObjectName(kind)
+            button.setToolTip(tooltip)
+            button.setCheckable(kind != "remove")
+            button.setAutoExclusive(kind != "remove")
+            button.setStyleSheet("QPushButton { padding: 3px 5px; }")
+            button.setMinimumWidth(0)
+            button.clicked.connect(self._on_clicked)
+            self.buttons[kind] = button
+            layout.addWidget(button, 0 if kind == "remove" else len(text))
+        self.setVisible(False)
+
+    def choose(self, kind: str) -> None:
+        """Press one of the buttons; emits nothing."""
+        self.buttons[kind].setChecked(True)
+
+    def _on_clicked(self) -> None:
+        self.changed.emit(self.sender().objectName())
+
+
+class Panel(Speaker):
+    """The widget's parts from top to bottom; see the names of its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = Form()
+        self.summary, self.intensities = Note(small=False), Note()
+        self.preview_button = QPushButton("Preview")
+        self.preview_button.setToolTip(
+            "Enlarge what is on screen of the current slice, in seconds, and compare it with "
+            "plain interpolation."
+        )
+        self.upscale_button = QPushButton("Upscale")
+        self.upscale_button.setToolTip(
+            "Enlarge every slice into a new layer, the current slice first."
+        )
+        self.shown = Switch()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, _STEPS)
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setToolTip("Stop within a second. Finished slices are kept.")
+        self.left = Note()
+        self.save_button = QPushButton("Save result …")
+        self.save_button.setToolTip(
+            "Write the result as OME-TIFF, with pixel size, units and how it was made. "
+            "Fiji opens it."
+        )
+        self.sample_button = QPushButton("Open a sample stack")
+        self.sample_button.setToolTip("A small MR stack of 16 bits that comes with the plugin.")
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._running = QWidget()
+        row = QHBoxLayout(self._running)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.cancel_button)
+        self._running.setVisible(False)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.preview_button)
+        buttons.addWidget(self.upscale_button)
+        self._work = QWidget()
+        work = QVBoxLayout(self._work)
+        work.setContentsMargins(0, 0, 0, 0)
+        work.addWidget(self.form)
+        work.addSpacing(8)
+        work.addWidget(self.summary)
+        work.addWidget(self.intensities)
+        work.addLayout(buttons)
+        for part in (self.shown, self._running, self.left, self.message, self.save_button):
+            work.addWidget(part)
+        self._empty = QWidget()
+        empty = QVBoxLayout(self._empty)
+        empty.setContentsMargins(0, 0, 0, 0)
+        text = QLabel(
+            "<p><b>Enlarge images 2, 3 or 4 times with a neural network (SRCNN).</b></p>"
+            "<p>No image is open. Open one with File › Open, or drag a file into the window; "
+            "then choose it in the layer list.</p>"
+            "<p>To try it out:</p>"
+        )
+        text.setWordWrap(True)
+        text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        empty.addWidget(text)
+        empty.addWidget(self.sample_button)
+        content = QWidget()
+        inner = QVBoxLayout(content)
+        inner.setContentsMargins(6, 6, 6, 6)
+        inner.addWidget(self._empty)
+        inner.addWidget(self._work)
+        inner.addStretch()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scrolled(content))
+        self.setMinimumWidth(300)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+    def show_empty(self, is_empty: bool) -> None:
+        """Explain what to do where no image is open."""
+        self._empty.setVisible(is_empty)
+        self._work.setVisible(not is_empty)
+
+    def describe(self, summary: str, intensities: str, *, is_wrong: bool = False) -> None:
+        """Say what will happen, or why it cannot."""
+        self.summary.setStyleSheet("QLabel { color: #e0a030; }" if is_wrong else "")
+        self.summary.say(summary)
+        self.intensities.say(intensities)
+
+    def progress(self, text: str, fraction: float | None) -> None:
+        """Show how far a job is; None where that is not known yet."""
+        self.bar.setRange(0, 0 if fraction is None else _STEPS)
+        if fraction is not None:
+            self.bar.setValue(round(fraction * _STEPS))
+        self.left.say(text)
+
+    def show_busy(self, is_busy: bool, *, has_result: bool) -> None:
+        """Show what can be pressed now."""
+        self.preview_button.setEnabled(not is_busy)
+        self.upscale_button.setEnabled(not is_busy)
+        self.form.setEnabled(not is_busy)
+        self.save_button.setVisible(has_result)
+        self.save_button.setEnabled(not is_busy)
+        self.cancel_button.setEnabled(is_busy)
+        if is_busy and not self._running.isVisibleTo(self):
+            self.progress("Preparing …", None)
+            self.status("")
+        self._running.setVisible(is_busy)
+        self.left.setVisible(is_busy)

@@ -1,0 +1,262 @@
+"""What runs beside the window: generators of small messages.
+
+The messages carry all that the window needs, so no thread but the main one touches a layer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_srcnn.upscaling.messages import Index, Progress, Report
+from napari_srcnn.widgets.shared.messages import (
+    Cancelled,
+    Failed,
+    Filters,
+    Finished,
+    Guarded,
+    Loaded,
+    Opened,
+    Previewed,
+    Proposed,
+    Step,
+    Stopped,
+    Task,
+    sentence,
+)
+from napari_srcnn.widgets.shared.storage import allocate, memory_limit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_srcnn.upscaling.plan import UpscalePlan
+
+# Progress is shown at most so often, however small the tiles are.
+INTERVAL = 0.05
+# A preview that covers more than this is cut to its middle: it should take seconds.
+PREVIEW_PIXELS = 16 << 20
+# What can happen to a job, and is said in a sentence; torch has no narrower type.
+ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
+
+
+def load_torch(cancel: threading.Event) -> Iterator[Loaded]:
+    """Import torch and look for devices: what takes seconds when the widget opens."""
+    with warnings.catch_warnings():
+        # What torch has to say of its own dependencies is nobody's concern here.
+        warnings.simplefilter("ignore")
+        import napari_srcnn.upscaling.api  # noqa: F401
+        from napari_srcnn.network.device import list_devices, no_gpu_reason
+
+        message = Loaded(list_devices(), no_gpu_reason())
+    yield message
+
+
+def propose(
+    source: Any, scales: Sequence[int], axes: str, cancel: threading.Event
+) -> Iterator[Proposed]:
+    """Look at an image, which may be slow to read, and say which model fits it."""
+    from napari_srcnn.models.choose import propose_model
+
+    # Whatever is wrong with an image is said when it is enlarged.
+    with contextlib.suppress(*ERRORS, Cancelled):
+        for scale in scales:
+            yield Proposed(source, scale, propose_model(Guarded(source, cancel), scale, axes))
+
+
+def show_filters(model: str, cancel: threading.Event) -> Iterator[Filters | Failed]:
+    """Draw a network's first-layer filters."""
+    from napari_srcnn.models.library import load_model
+    from napari_srcnn.network.filters import filter_mosaic
+
+    try:
+        yield Filters(model, filter_mosaic(load_model(model)))
+    except ERRORS as error:
+        yield Failed(sentence(error))
+
+
+def upscale_layers(
+    tasks: Sequence[Task], limit: int | None, cancel: threading.Event
+) -> Iterator[Opened | Step | Finished | Stopped | Failed]:
+    """Enlarge layers, one after another.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    limit : int or None
+        Bytes that the results may take in memory; half of what is free for None.
+    cancel : threading.Event
+        Set from the main thread to stop after the tile at hand.
+    """
+    limit = memory_limit() if limit is None else limit
+    try:
+        plans = [_plan(task, cancel) for task in tasks]
+    except ERRORS as error:
+        yield Failed(sentence(error))
+        return
+    total = sum(plan.network_pixels for plan in plans)
+    before, held = 0, 0
+    for number, plan in enumerate(plans):
+        dtypes = [plan.dtype, np.dtype(np.float32)][: 1 + plan.request.ensemble]
+        nbytes = sum(math.prod(plan.shape) * dtype.itemsize for dtype in dtypes)
+        in_memory = held + nbytes <= limit
+        held += nbytes * in_memory
+        track = _Track(number, plan, tasks, before, total)
+        try:
+            storage, *more = (allocate(plan.shape, d, in_memory=in_memory) for d in dtypes)
+        except ValueError as error:
+            yield Failed(sentence(error))
+            return
+        spread = more[0] if more else None
+        yield Opened(number, storage, spread)
+        try:
+            yield from _run(
+                track, storage.array, None if spread is None else spread.array,
+                tasks[number].first, cancel,
+            )  # fmt: skip
+        except ERRORS as error:
+            yield track.stopped(storage.array)
+            yield Failed(sentence(error))
+            return
+        except Cancelled:
+            yield track.stopped(storage.array)
+        if cancel.is_set():
+            return
+        before += plan.network_pixels
+
+
+def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
+    from napari_srcnn.upscaling.api import plan_upscale
+
+    try:
+        return plan_upscale(Guarded(task.source, cancel), **task.options)
+    except ValueError as error:
+        raise ValueError(f"{task.name}: {error}") from error
+
+
+class _Track:
+    """How far a run has come."""
+
+    def __init__(
+        self, number: int, plan: UpscalePlan, tasks: Sequence[Task], before: int, total: int
+    ) -> None:
+        self.number, self.plan, self.tasks = number, plan, tasks
+        self.before, self.total = before, total
+        self.last: Progress | None = None
+        self.touched: set[Index] = set()
+
+    def step(self, progress: Progress) -> Step:
+        done = progress.tiles_done / progress.tiles_total
+        fraction = (self.before + done * self.plan.network_pixels) / self.total
+        # Measuring the best tile is not counted: it happens once.
+        here = done * self.plan.network_pixels
+        later = self.total - self.before - self.plan.network_pixels
+        left = progress.seconds_left + later * progress.seconds / max(here, 1)
+        slices = f"Slice {min(progress.slices_done + 1, progress.slices_total)} of "
+        text = slices + f"{progress.slices_total}" if progress.slices_total > 1 else ""
+        if len(self.tasks) > 1:
+            text = f"{self.tasks[self.number].name}: {text}".rstrip(": ")
+        touched, self.touched = frozenset(self.touched), set()
+        return Step(
+            task=self.number, fraction=fraction,
+            seconds_left=left,
+            text=text, touched=touched, message=progress.message,
+        )  # fmt: skip
+
+    def stopped(self, out: NDArray[Any]) -> Stopped:
+        """Say what is there of a run that did not reach its end.
+
+        The slices that were begun are emptied: half of a slice is no result.
+        """
+        plan, last = self.plan, self.last
+        total = math.prod(plan.request.leading)
+        done = last.slices_done if last is not None else 0
+        first = self.tasks[self.number].first
+        rest = (index for index in np.ndindex(plan.request.leading) if index != first)
+        for index in itertools.islice(itertools.chain([first], rest), done, done + plan.batch):
+            out[index] = 0
+        metadata = {
+            "model": plan.model_name, "model_sha256": plan.model_sha256, "scale": plan.scale,
+            "window": list(plan.request.window), "device": plan.device_label, "partial": True,
+            "slices_done": done, "slices_total": total,
+        }  # fmt: skip
+        if last is not None:
+            import napari_srcnn
+
+            # Measured by then: asking for them now would read the source.
+            metadata["intensity_ranges"] = [[r.low, r.high] for r in plan.ranges]
+            metadata["version"] = napari_srcnn.__version__
+        return Stopped(self.number, metadata, done, total)
+
+
+def _run(
+    track: _Track, out: NDArray[Any], spread: NDArray[Any] | None, first: Index,
+    cancel: threading.Event,
+) -> Iterator[Step | Finished | Stopped]:  # fmt: skip
+    messages = track.plan.run(out, spread=spread, first=first)
+    shown = 0.0
+    for message in messages:
+        if isinstance(message, Report):
+            yield Finished(track.number, message.to_metadata(), message.messages)
+            return
+        track.last = message
+        track.touched.add(message.index)
+        if cancel.is_set():
+            messages.close()  # type: ignore[attr-defined]  # it is a generator
+            break
+        now = time.perf_counter()
+        if message.message or now - shown >= INTERVAL:
+            shown = now
+            yield track.step(message)
+    yield track.stopped(out)
+
+
+def preview_layers(
+    tasks: Sequence[Task], cancel: threading.Event
+) -> Iterator[Step | Previewed | Failed]:
+    """Compute the visible part of layers' current slices, by the network and by bicubic."""
+    began = time.perf_counter()
+    try:
+        plans = [_plan(task, cancel) for task in tasks]
+        for number, (task, plan) in enumerate(zip(tasks, plans, strict=True)):
+            box, cut = _cut(task.box or (0, *plan.request.plane), plan.scale)
+            rows, columns = (
+                slice(low * plan.scale, high * plan.scale)
+                for low, high in ((box[0], box[1]), (box[2], box[3]))
+            )
+            parts: list[list[NDArray[Any]]] = [[], []]
+            bands = list(range(rows.start, rows.stop, max(plan.tile, 1)))
+            for done, start in enumerate(bands):
+                if cancel.is_set():
+                    return
+                band = slice(start, min(start + plan.tile, rows.stop))
+                for part, enhance in zip(parts, (True, False), strict=True):
+                    part.append(plan.region((*task.first, band, columns), enhance=enhance))
+                fraction = (number + (done + 1) / len(bands)) / len(tasks)
+                left = (time.perf_counter() - began) * (1 - fraction) / fraction
+                yield Step(task=number, fraction=fraction, seconds_left=left, text="Preview")
+            srcnn, bicubic = (np.concatenate(part) for part in parts)
+            yield Previewed(number, task.first, srcnn, bicubic, (rows.start, columns.start), cut)
+    except Cancelled:
+        return
+    except ERRORS as error:
+        yield Failed(sentence(error))
+
+
+def _cut(box: tuple[int, ...], scale: int) -> tuple[tuple[int, int, int, int], bool]:
+    """Return the middle of a box where the whole of it would take long."""
+    y0, y1, x0, x1 = box
+    height, width = y1 - y0, x1 - x0
+    shrink = math.sqrt(PREVIEW_PIXELS / (height * width * scale**2))
+    if shrink >= 1:
+        return (y0, y1, x0, x1), False
+    h, w = max(int(height * shrink), 1), max(int(width * shrink), 1)
+    y, x = y0 + (height - h) // 2, x0 + (width - w) // 2
+    return (y, y + h, x, x + w), True

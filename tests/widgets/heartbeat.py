@@ -1,0 +1,44 @@
+"""How long a window does not answer, and a slider that is moved meanwhile."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from qtpy.QtCore import QTimer
+
+ALLOWED = 0.100  # seconds beyond bare napari
+PACE = 500  # milliseconds between two moves of the slider
+TRIES = 3  # another process may have the processor; what is the widget's own comes every time
+
+
+class Heartbeat:
+    """The longest time in which the main thread did not get to answer."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(5)
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+
+    def stop(self) -> float:
+        self._timer.stop()
+        return self.longest
+
+
+def slide(viewer: Any, count: int) -> QTimer:
+    """Move the slider to and fro."""
+    timer = QTimer()
+
+    def move() -> None:
+        viewer.dims.set_current_step(0, (viewer.dims.current_step[0] + 3) % count)
+
+    timer.timeout.connect(move)
+    timer.start(PACE)
+    return timer
