@@ -14,7 +14,8 @@ import json
 import os
 from pathlib import Path
 
-from napari_srcnn.assess.reference import evaluate, mean_scores, table
+from napari_srcnn.assess.reference import evaluate
+from napari_srcnn.assess.report import mean_scores, table
 from napari_srcnn.models.library import list_models, model_info
 from napari_srcnn.training.photographs import find_images
 

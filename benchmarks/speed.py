@@ -42,8 +42,10 @@ from napari_srcnn.image.rect import Padding, Tile, tile_grid
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.models.library import list_models, load_model
 from napari_srcnn.network.checkpoint import save_model
+from napari_srcnn.network.config import PRESETS, SRCNNConfig
 from napari_srcnn.network.device import raise_malloc_thresholds
-from napari_srcnn.network.model import PRESETS, SRCNN, SRCNNConfig, fast_correction
+from napari_srcnn.network.fast import fast_correction
+from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.api import plan_upscale
 from napari_srcnn.upscaling.files import FileRun, Job, Options

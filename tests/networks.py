@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from napari_srcnn.network.model import SRCNN, SRCNNConfig
+from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.network.model import SRCNN
 
 
 def random_network(seed: int = 0, *, strength: float = 1.0, **settings: Any) -> SRCNN:

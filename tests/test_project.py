@@ -70,6 +70,12 @@ def imported_names(path: Path) -> Iterator[str]:
 # -- floors ---------------------------------------------------------------------------------------
 
 
+def test_imports_point_down_and_stay_in_their_rooms(repository: Path) -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    found = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
 @pytest.mark.parametrize("rooms", [LIGHT, HEAVY])
 def test_no_room_loads_napari_or_qt_and_the_light_ones_no_torch(
     rooms: tuple[str, ...], tmp_path: Path

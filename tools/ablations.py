@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_srcnn.assess.reference import evaluate, mean_scores
+from napari_srcnn.assess.reference import evaluate
+from napari_srcnn.assess.report import mean_scores
 from napari_srcnn.network.checkpoint import load_checkpoint, save_model
 from napari_srcnn.network.config import PRESETS, SRCNNConfig
-from napari_srcnn.training.loop import TrainConfig, train
+from napari_srcnn.training.loop import train
 from napari_srcnn.training.photographs import (
     FACTORS,
     find_images,
@@ -26,6 +27,7 @@ from napari_srcnn.training.photographs import (
     read_rgb,
     rescaled,
 )
+from napari_srcnn.training.state import TrainConfig
 
 SCALE = 3
 DOCS = Path(__file__).parents[1] / "docs"

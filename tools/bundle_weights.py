@@ -16,7 +16,8 @@ from typing import Literal
 
 from lineage import in_all
 
-from napari_srcnn.assess.reference import evaluate, mean_scores
+from napari_srcnn.assess.reference import evaluate
+from napari_srcnn.assess.report import mean_scores
 from napari_srcnn.network.checkpoint import SUFFIX, load_checkpoint, read_header, save_model
 from napari_srcnn.training.photographs import find_images
 

@@ -28,13 +28,14 @@ from napari_srcnn.image.intensity import IntensityRange
 from napari_srcnn.image.metrics import fit_affine, psnr, shave, ssim
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.io import stack_name
-from napari_srcnn.microscope.degradation import Degradation, Noise
+from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.checkpoint import load_checkpoint, save_model
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.device import raise_malloc_thresholds
-from napari_srcnn.training.dataset import Acquisition, BlockSampler, acquire
+from napari_srcnn.training.dataset import Acquisition, acquire
 from napari_srcnn.training.field import Block
-from napari_srcnn.training.loop import TrainConfig, train
+from napari_srcnn.training.loop import train
 from napari_srcnn.training.photographs import (
     FACTORS,
     crop_to_multiple,
@@ -42,7 +43,9 @@ from napari_srcnn.training.photographs import (
     read_luma,
     rescaled,
 )
+from napari_srcnn.training.sampler import BlockSampler
 from napari_srcnn.training.sources import sources_from_paths
+from napari_srcnn.training.state import TrainConfig
 from napari_srcnn.upscaling.api import upscale
 
 FOLDS = 5

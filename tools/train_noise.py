@@ -25,15 +25,16 @@ from train_microscopes import NOT_TRAINED, PHOTOGRAPHS, EqualSampler, load, stac
 import napari_srcnn
 from napari_srcnn.image.intensity import IntensityRange
 from napari_srcnn.io import stack_name
-from napari_srcnn.microscope.degradation import Noise
-from napari_srcnn.microscope.estimate import estimate_noise
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.microscope.noise_estimate import estimate_noise
 from napari_srcnn.network.checkpoint import load_checkpoint, save_model
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.device import raise_malloc_thresholds
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.training.dataset import Acquisition
-from napari_srcnn.training.loop import TrainConfig, train
+from napari_srcnn.training.loop import train
 from napari_srcnn.training.photographs import Pair
+from napari_srcnn.training.state import TrainConfig
 
 WINDOW = (0.2, 0.6)
 # Of all crops: without noise; told what the estimator says of the crop's own plane; told too much

@@ -17,7 +17,7 @@ from lineage import before
 import napari_srcnn
 from napari_srcnn.network.checkpoint import load_checkpoint, save_model
 from napari_srcnn.network.config import PRESETS, SRCNNConfig
-from napari_srcnn.training.loop import TrainConfig, train
+from napari_srcnn.training.loop import train
 from napari_srcnn.training.photographs import (
     FACTORS,
     Pair,
@@ -27,6 +27,7 @@ from napari_srcnn.training.photographs import (
     read_rgb,
     rescaled,
 )
+from napari_srcnn.training.state import TrainConfig
 
 # Every tenth image of General-100 is held apart to choose and to watch; none of T91 is.
 HELD_APART = slice(9, None, 10)

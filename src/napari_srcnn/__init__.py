@@ -61,7 +61,8 @@ if TYPE_CHECKING:
     from napari_srcnn.image.resize import imresize
     from napari_srcnn.io import read_stack, write_stack
     from napari_srcnn.models.library import list_models, load_model, model_info
-    from napari_srcnn.network.model import SRCNN, SRCNNConfig
+    from napari_srcnn.network.config import SRCNNConfig
+    from napari_srcnn.network.model import SRCNN
     from napari_srcnn.upscaling.api import (
         bicubic,
         iter_upscale,

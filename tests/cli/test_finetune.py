@@ -18,7 +18,8 @@ from scipy.ndimage import gaussian_filter
 from tifffile import imwrite
 
 from napari_srcnn.io import read_stack
-from napari_srcnn.microscope.degradation import Degradation, Noise
+from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.checkpoint import read_header
 from napari_srcnn.training.runs import unfinished
 

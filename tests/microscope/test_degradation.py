@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from napari_srcnn.image.resize import imresize
-from napari_srcnn.microscope.degradation import Degradation, Noise, Sampling, gaussian_sigma
+from napari_srcnn.microscope.degradation import Degradation, Sampling, gaussian_sigma
+from napari_srcnn.microscope.noise import Noise
 
 SAMPLINGS: list[Sampling] = ["bicubic", "area", "point"]
 

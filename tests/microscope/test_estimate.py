@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_srcnn.image.intensity import cast
-from napari_srcnn.microscope.degradation import Degradation, Noise, Sampling
-from napari_srcnn.microscope.estimate import (
-    estimate_degradation,
-    estimate_noise,
-    estimate_shift,
-    pair_scale,
-)
+from napari_srcnn.microscope.blur import estimate_degradation
+from napari_srcnn.microscope.degradation import Degradation, Sampling
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.microscope.noise_estimate import estimate_noise
+from napari_srcnn.microscope.registration import estimate_shift, pair_scale
 
 UINT16 = np.dtype("uint16")
 NOISES = [(0.5, 2.0), (2.0, 6.0), (8.0, 20.0)]

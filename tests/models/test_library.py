@@ -12,21 +12,23 @@ import pytest
 import torch
 from networks import random_network
 
+from napari_srcnn.models.card import card_lines
 from napari_srcnn.models.library import (
     bundled_dir,
-    card_lines,
-    check_name,
     default_model,
-    delete_model,
-    export_model,
     find_model,
-    import_model,
     is_path,
     list_models,
     load_model,
     model_info,
-    name_for,
     own_models,
+)
+from napari_srcnn.models.manage import (
+    check_name,
+    delete_model,
+    export_model,
+    import_model,
+    name_for,
     rename_model,
 )
 from napari_srcnn.models.paths import cache_dir, user_model_dir

@@ -246,7 +246,8 @@ def test_writing_replaces_what_was_there(path: Path) -> None:
 
 
 def test_a_network_that_is_told_the_noise_comes_back_and_says_so(tmp_path: Path) -> None:
-    from napari_srcnn.network.model import SRCNN, SRCNNConfig
+    from napari_srcnn.network.config import SRCNNConfig
+    from napari_srcnn.network.model import SRCNN
 
     config = SRCNNConfig(kernels=(9, 5, 5), noise=True)
     model = SRCNN(config)

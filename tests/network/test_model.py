@@ -13,8 +13,9 @@ from scipy.ndimage import correlate
 from torch.nn import functional as F
 
 from napari_srcnn.image.rect import Padding
-from napari_srcnn.network.config import PRESETS
-from napari_srcnn.network.model import SRCNN, SRCNNConfig, fast_correction, fast_forward
+from napari_srcnn.network.config import PRESETS, SRCNNConfig
+from napari_srcnn.network.fast import fast_correction, fast_forward
+from napari_srcnn.network.model import SRCNN
 
 NOTHING = Padding(top=0, bottom=0, left=0, right=0)
 ODD = [(1, 1, 1), (3, 1, 7), (5, 3, 1), (11, 1, 3), (3, 5, 7)]

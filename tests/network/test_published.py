@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 from torch import nn
 
-from napari_srcnn.assess.reference import evaluate, mean_scores
+from napari_srcnn.assess.reference import evaluate
+from napari_srcnn.assess.report import mean_scores
 from napari_srcnn.models.library import list_models, load_model, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.network.model import SRCNN

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, shift
 from tifffile import imread
 
-from napari_srcnn.microscope.degradation import Degradation, Noise
+from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.training import dataset as acquisition
 from napari_srcnn.training import field as blocks
-from napari_srcnn.training.dataset import Acquisition, BlockSampler, acquire, enlarge
+from napari_srcnn.training.dataset import Acquisition, acquire, enlarge
 from napari_srcnn.training.field import MARGIN, Block, Source, context
+from napari_srcnn.training.sampler import BlockSampler
 
 NETWORK = SRCNNConfig(kernels=(3, 1, 3), widths=(6, 4))
 WIDE = SRCNNConfig(kernels=(9, 1, 5), widths=(6, 4), scale=3)

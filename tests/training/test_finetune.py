@@ -20,8 +20,10 @@ from tifffile import imwrite
 
 import napari_srcnn
 from napari_srcnn.io import read_stack
-from napari_srcnn.microscope.degradation import Degradation, Noise
-from napari_srcnn.models.library import card_lines, default_model, load_model, model_info
+from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.models.card import card_lines
+from napari_srcnn.models.library import default_model, load_model, model_info
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.finetune import (
     RECIPE,

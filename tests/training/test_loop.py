@@ -17,16 +17,10 @@ from torch.nn import functional as F
 
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.model import SRCNN
-from napari_srcnn.training.loop import (
-    LOSSES,
-    TrainConfig,
-    TrainMessage,
-    read_state,
-    train,
-    validate,
-)
+from napari_srcnn.training.loop import TrainMessage, train, validate
 from napari_srcnn.training.muon import orthogonal
 from napari_srcnn.training.photographs import Pair, find_images, make_pair, read_luma
+from napari_srcnn.training.state import LOSSES, TrainConfig, read_state
 
 NETWORK = SRCNNConfig(kernels=(3, 1, 3), widths=(6, 4))
 SHORT = TrainConfig(steps=25, batch=2, crop=12, warmup=5, validate_every=10, seed=3)

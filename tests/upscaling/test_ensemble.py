@@ -11,7 +11,8 @@ import pytest
 from networks import identity_network, random_network
 from numpy.typing import NDArray
 
-from napari_srcnn.assess.reference import evaluate, mean_scores
+from napari_srcnn.assess.reference import evaluate
+from napari_srcnn.assess.report import mean_scores
 from napari_srcnn.image.rect import Padding
 from napari_srcnn.training.photographs import find_images
 from napari_srcnn.upscaling.api import plan_upscale, upscale, upscale_region

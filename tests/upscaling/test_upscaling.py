@@ -31,9 +31,10 @@ from napari_srcnn.network.model import SRCNN
 from napari_srcnn.training.photographs import crop_to_multiple
 from napari_srcnn.upscaling import plan as plan_module
 from napari_srcnn.upscaling.api import bicubic, iter_upscale, plan_upscale, upscale, upscale_region
-from napari_srcnn.upscaling.messages import Progress, Report, format_bytes
+from napari_srcnn.upscaling.messages import Progress, Report
 from napari_srcnn.upscaling.plan import UpscalePlan
 from napari_srcnn.upscaling.tiles import Engine, Pending
+from napari_srcnn.words import format_bytes
 
 DTYPES = [
     "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -114,11 +116,16 @@ def show_in_napari(path: Path, *, stay: bool | None = None) -> str:
     has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if sys.platform.startswith("linux") and not has_display:
         return "no picture, since there is no display; `xvfb-run -a` gives a virtual one"
-    try:
-        from napari_srcnn.widgets.tour import show_demo
-    except ImportError as error:
-        return f"no picture, since {error.name} is not installed; the extra 'all' brings it"
-    show_demo(SAMPLE, path, stay=VIRTUAL_DISPLAY not in os.environ if stay is None else stay)
+    for package in ("napari", "qtpy"):
+        if importlib.util.find_spec(package) is None:
+            return f"no picture, since {package} is not installed; the extra 'all' brings it"
+    # In a process of its own: nothing but the widgets imports napari.
+    command = [sys.executable, "-m", "napari_srcnn.widgets.demo", SAMPLE, str(path)]
+    if VIRTUAL_DISPLAY not in os.environ if stay is None else stay:
+        command.append("--stay")
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if finished.returncode:
+        raise ValueError(finished.stdout.strip() or "napari ended before it took a picture.")
     return str(path)
 
 

@@ -171,8 +171,10 @@ def _degradation(
 ) -> Degradation:  # fmt: skip
     """Return what was given, or what was estimated."""
     from napari_srcnn.io import read_stack
-    from napari_srcnn.microscope.degradation import Degradation, Noise
-    from napari_srcnn.microscope.estimate import estimate_degradation, estimate_noise
+    from napari_srcnn.microscope.blur import estimate_degradation
+    from napari_srcnn.microscope.degradation import Degradation
+    from napari_srcnn.microscope.noise import Noise
+    from napari_srcnn.microscope.noise_estimate import estimate_noise
     from napari_srcnn.training.field import as_planes
 
     if like is not None:

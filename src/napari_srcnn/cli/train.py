@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_srcnn.cli.app import STOPPED, app, boundary, say
-from napari_srcnn.network.checkpoint import SUFFIX, save_model, write_atomically
+from napari_srcnn.network.checkpoint import SUFFIX, save_model
 from napari_srcnn.network.config import PRESETS
 
 if TYPE_CHECKING:
-    from napari_srcnn.assess.reference import Score
-    from napari_srcnn.training.loop import TrainConfig, TrainMessage
+    from napari_srcnn.training.loop import TrainMessage
+    from napari_srcnn.training.state import TrainConfig
 
 
 def target_file(target: str, *, force: bool) -> Path:
@@ -27,7 +26,8 @@ def target_file(target: str, *, force: bool) -> Path:
     ValueError
         If the name cannot be a model's, or is taken.
     """
-    from napari_srcnn.models.library import check_name, is_path
+    from napari_srcnn.models.library import is_path
+    from napari_srcnn.models.manage import check_name
     from napari_srcnn.models.paths import user_model_dir
 
     if is_path(target):
@@ -103,7 +103,7 @@ def train(
     """
     with boundary():
         from napari_srcnn.network.config import SRCNNConfig
-        from napari_srcnn.training.loop import TrainConfig
+        from napari_srcnn.training.state import TrainConfig
 
         path = target_file(name, force=force or resume)
         network = SRCNNConfig(
@@ -217,181 +217,3 @@ def _line(message: TrainMessage) -> str:
         f"bicubic on images held apart, {message.megapixels_per_second:.2f} Mpx/s, "
         f"{minutes}:{seconds:02d} left"
     )
-
-
-# ---------------------------------------------------------------- filters
-
-
-@app.command()
-def filters(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name or a file.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="A PNG or TIFF to write.")],
-    zoom: Annotated[int, typer.Option(help="Pixels a side of each weight.")] = 8,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")] = False,
-) -> None:
-    """Draw the first layer's filters, sorted by their strength, as the paper's figure 5 does."""
-    with boundary():
-        import io
-
-        from PIL import Image
-
-        from napari_srcnn.models.library import load_model
-        from napari_srcnn.network.filters import filter_mosaic
-
-        if output.suffix.lower() not in (".png", ".tif", ".tiff"):
-            raise ValueError(f"{output} ends in {output.suffix!r}; .png or .tif is needed.")
-        if output.exists() and not force:
-            raise ValueError(f"{output} is there already; --force replaces it.")
-        if zoom < 1:
-            raise ValueError(f"zoom is {zoom}; at least 1 is needed.")
-        data = io.BytesIO()
-        kind = "PNG" if output.suffix.lower() == ".png" else "TIFF"
-        Image.fromarray(filter_mosaic(load_model(model), zoom=zoom)).save(data, format=kind)
-        write_atomically(output, data.getvalue())
-        typer.echo(f"{output}: the first layer's filters of {model}.")
-
-
-# ---------------------------------------------------------------- convert
-
-
-class Padding(StrEnum):
-    """What lies beyond the border of an image."""
-
-    valid = "valid"
-    zeros = "zeros"
-
-
-class Order(StrEnum):
-    """The order of a colour network's channels."""
-
-    rgb = "rgb"
-    bgr = "bgr"
-
-
-@app.command()
-def convert(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="IN", help="A published SRCNN: .mat, .pt, .pth, .ckpt, .bin."),
-    ],
-    target: Annotated[
-        str,
-        typer.Argument(metavar="OUT", help="A name for `--model`, or a file.safetensors."),
-    ],
-    scale: Annotated[
-        int | None, typer.Option("--scale", "-s", help="2, 3 or 4. Default: as its name says, x3.")
-    ] = None,
-    padding: Annotated[
-        Padding | None,
-        typer.Option(help="Beyond the border: repeat it (valid), or zeros. Default: the layout's."),
-    ] = None,
-    a: Annotated[
-        float | None,
-        typer.Option("--a", help="Of its bicubic: -0.5 (MATLAB, Pillow) or -0.75 (torch, OpenCV)."),
-    ] = None,
-    skip: Annotated[
-        bool, typer.Option("--skip", help="The network's output is added to the enlarged image.")
-    ] = False,
-    order: Annotated[Order, typer.Option(help="Colours that it was trained on.")] = Order.rgb,
-    value_range: Annotated[
-        float, typer.Option("--range", help="What white was in its training: 1 or 255.")
-    ] = 1.0,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")] = False,
-) -> None:
-    """Make a model of a published SRCNN checkpoint; no code in it is run.
-
-    Kernel sizes, widths and channels are read off the weights. What the file cannot say is taken
-    from its layout, printed, and can be given by the options.
-    """
-    with boundary():
-        from napari_srcnn.network.published import read_published
-
-        path = target_file(target, force=force)
-        published = read_published(
-            source, scale=scale, padding=None if padding is None else padding.value, a=a,
-            skip=skip, order=order.value, value_range=value_range,
-        )  # fmt: skip
-        save_model(path, published.model(), published.card(source))
-        typer.echo(f"{source} → {path}")
-        typer.echo(published.sentence)
-
-
-# ---------------------------------------------------------------- benchmark
-
-
-class Protocol(StrEnum):
-    """What is compared."""
-
-    y = "y"
-    rgb = "rgb"
-
-
-@app.command()
-def benchmark(
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER", help="Folders of 8-bit photographs.")
-    ],
-    chosen: Annotated[
-        list[str] | None,
-        typer.Option("--model", "--models", "-m", help="A name or a file; may be repeated."),
-    ] = None,
-    scale: Annotated[int | None, typer.Option("--scale", "-s", help="2, 3 or 4 only.")] = None,
-    protocol: Annotated[
-        Protocol, typer.Option(help="PSNR on Y, as the papers, or on R, G and B.")
-    ] = Protocol.y,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Average eight views, as `upscale --ensemble`.")
-    ] = False,
-    as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT", help="Write every image's figures.")
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option("--plot", metavar="OUT", help="Draw PSNR against time.")
-    ] = None,
-) -> None:
-    """Measure models on photographs beside bicubic and the published figures.
-
-    Each image is made smaller by MATLAB's bicubic and enlarged again; PSNR and SSIM (MATLAB's
-    window) of 8-bit values, `scale` pixels of the border left out.
-    """
-    with boundary():
-        from napari_srcnn.assess.reference import plot, table
-        from napari_srcnn.network.device import choose_device, device_label, raise_malloc_thresholds
-
-        raise_malloc_thresholds()
-        say(f"Device: {device_label(choose_device(device))}.")
-        everything = {}
-        for folder in folders:
-            scores = _benchmark_folder(folder, chosen, scale, protocol.value, device, ensemble)
-            everything[folder.name] = scores
-            typer.echo(f"\n{folder.name}, {protocol.upper()}")
-            typer.echo(table(scores, folder.name, protocol.value))
-        if as_json is not None:
-            rows = {k: [dataclasses.asdict(s) for s in v] for k, v in everything.items()}
-            write_atomically(as_json, json.dumps(rows, indent=1).encode())
-        if picture is not None:
-            plot(everything, picture, protocol.value)
-
-
-def _benchmark_folder(
-    folder: Path, chosen: list[str] | None, scale: int | None, protocol: Literal["y", "rgb"],
-    device: str, ensemble: bool,
-) -> list[Score]:  # fmt: skip
-    """Measure the chosen models, or all bundled ones of the protocol's channels."""
-    from tqdm import tqdm
-
-    from napari_srcnn.assess.reference import evaluate
-    from napari_srcnn.models.library import list_models, model_info
-    from napari_srcnn.training.photographs import find_images
-
-    names = chosen
-    if not names:
-        channels = 1 if protocol == "y" else 3
-        infos = [model_info(name) for name in list_models()]
-        names = [i.name for i in infos if i.bundled and i.config.channels == channels]
-    scores = evaluate(
-        find_images(folder), names, scale=scale, protocol=protocol, device=device,
-        ensemble=ensemble,
-    )  # fmt: skip
-    return list(tqdm(scores, desc=folder.name, unit=" measured", leave=False, disable=None))

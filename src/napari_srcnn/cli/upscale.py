@@ -319,7 +319,7 @@ class _Batch:
 
 def summary(run: FileRun, report: Report) -> str:
     """Return one line about a finished file."""
-    from napari_srcnn.upscaling.messages import format_bytes
+    from napari_srcnn.words import format_bytes
 
     plan = run.plan
     ranges = "; ".join(f"{r.low:.6g}..{r.high:.6g}" for r in report.ranges[:4])
@@ -399,7 +399,7 @@ def _put_in_order(
     source: Path | None, name: str | None, *, force: bool,
 ) -> str:  # fmt: skip
     """Do the one thing that is wished, and say what was done."""
-    from napari_srcnn.models.library import delete_model, export_model, import_model, rename_model
+    from napari_srcnn.models.manage import delete_model, export_model, import_model, rename_model
 
     if rename is not None:
         return f"{rename[0]} → {rename[1]}: {rename_model(*rename).path}"
@@ -414,7 +414,8 @@ def _put_in_order(
 
 
 def _show_model(name: str, *, as_json: bool) -> None:
-    from napari_srcnn.models.library import card_lines, model_info
+    from napari_srcnn.models.card import card_lines
+    from napari_srcnn.models.library import model_info
 
     info = model_info(name)
     if as_json:
@@ -467,7 +468,7 @@ def _row(info: ModelInfo) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    from napari_srcnn.models.library import plain
+    from napari_srcnn.models.card import plain
 
     head = ("name", "scale", "channels", "parameters", "Set5", "Set14", "licence", "origin")
     lines = [head]
@@ -518,7 +519,7 @@ def demo(
     """Enlarge a bundled 16-bit stack, draw it beside bicubic, and look at it in napari."""
     with boundary():
         from napari_srcnn.cli.demo import run_demo, show_in_napari
-        from napari_srcnn.upscaling.messages import format_bytes
+        from napari_srcnn.words import format_bytes
 
         made = run_demo(out, device=device)
         report = made.report

@@ -19,7 +19,7 @@ from napari_srcnn.image.stack import Stack, StackError, check_axes
 from napari_srcnn.image.units import PIXEL, is_length
 from napari_srcnn.io import ome_xml
 from napari_srcnn.io.tiff import stack_name
-from napari_srcnn.upscaling.messages import format_bytes
+from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
     import os

@@ -6,9 +6,8 @@ degradation that was measured on one image means the same on another of the same
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -17,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_srcnn.image.intensity import cast
 from napari_srcnn.image.resize import imresize
+from napari_srcnn.microscope.noise import NO_NOISE, Noise, is_number, known_fields
 
 Sampling = Literal["bicubic", "area", "point"]
 
@@ -27,94 +27,6 @@ _SAMPLING_TEXT = {
     "area": "camera pixels (area)",
     "point": "point scanner (point)",
 }
-
-
-def _is_number(value: object) -> bool:
-    kinds = (int, float, np.integer, np.floating)
-    return isinstance(value, kinds) and math.isfinite(float(value))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
-    """Shot noise and read noise of a detector.
-
-    Attributes
-    ----------
-    gain : float
-        Image units per photon; 0 for no shot noise.
-    read : float
-        Standard deviation of what does not depend on light, in image units.
-    offset : float
-        The image's value without light.
-    """
-
-    gain: float = 0.0
-    read: float = 0.0
-    offset: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("gain", "read"):
-            value = getattr(self, name)
-            if not _is_number(value) or value < 0:
-                raise ValueError(
-                    f"The noise's {name} is {value}, but it needs a finite number of 0 or more."
-                )
-        if not _is_number(self.offset):
-            raise ValueError(f"The noise's offset is {self.offset}, but it needs a finite number.")
-
-    def variance(self, image: NDArray[Any]) -> NDArray[np.float64]:
-        """Variance of the noise on an image.
-
-        Parameters
-        ----------
-        image : ndarray of any shape and dtype
-            The image without noise.
-
-        Returns
-        -------
-        ndarray of float64, of the image's shape
-            ``gain * max(image - offset, 0) + read**2``, in image units squared.
-        """
-        return self.gain * self._light(np.asarray(image, dtype=np.float64)) + self.read**2
-
-    def sigma(self, mean: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the noise's standard deviation where the image has a local mean, in image units.
-
-        Parameters
-        ----------
-        mean : ndarray of any shape and dtype
-
-        Returns
-        -------
-        ndarray of float64, of its shape
-            The square root of :meth:`variance`.
-        """
-        return np.asarray(np.sqrt(self.variance(mean)))
-
-    def apply(self, image: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return `image` with noise: photons by Poisson's law, then a Gaussian for the read-out.
-
-        Parameters
-        ----------
-        image : ndarray of any shape and dtype
-            The image without noise. NaN stays NaN; below the offset there are no photons.
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray of float64, of the image's shape
-            Neither rounded nor clipped; a copy where both gain and read are 0.
-        """
-        noisy = np.array(image, dtype=np.float64)
-        if self.gain > 0:
-            photons = np.nan_to_num(self._light(noisy)) / self.gain
-            noisy += self.gain * (rng.poisson(photons) - photons)
-        if self.read > 0:
-            noisy += rng.normal(0.0, self.read, noisy.shape)
-        return noisy
-
-    def _light(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.maximum(image - self.offset, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +47,10 @@ class Degradation:
 
     sigma: float = 0.0
     sampling: Sampling = "area"
-    noise: Noise = Noise()
+    noise: Noise = NO_NOISE
 
     def __post_init__(self) -> None:
-        if not _is_number(self.sigma) or self.sigma < 0:
+        if not is_number(self.sigma) or self.sigma < 0:
             raise ValueError(
                 f"The blur's sigma is {self.sigma}, but it needs a finite number of 0 or more."
             )
@@ -249,9 +161,9 @@ class Degradation:
         ValueError
             If a key is unknown or a value is out of its range.
         """
-        values = _known(cls, d)
+        values = known_fields(cls, d)
         if "noise" in values:
-            values["noise"] = Noise(**_known(Noise, values["noise"]))
+            values["noise"] = Noise(**known_fields(Noise, values["noise"]))
         return cls(**values)
 
 
@@ -287,7 +199,7 @@ def gaussian_sigma(numerical_aperture: float, wavelength: float, pixel_size: flo
         "pixel size": pixel_size,
     }
     for name, value in given.items():
-        if not _is_number(value) or value <= 0:
+        if not is_number(value) or value <= 0:
             raise ValueError(f"The {name} is {value}, but it needs a finite number above 0.")
     return 0.21 * wavelength / numerical_aperture / pixel_size
 
@@ -297,13 +209,3 @@ def check_scale(scale: int) -> int:
     if scale not in SCALES:
         raise ValueError(f"The scale is {scale}, but it is 2, 3 or 4.")
     return int(scale)
-
-
-def _known(cls: type[Degradation] | type[Noise], d: object) -> dict[str, Any]:
-    """Return `d` as a dict if all its keys are fields of `cls`."""
-    names = [field.name for field in fields(cls)]
-    if not isinstance(d, Mapping) or not set(d) <= set(names):
-        raise ValueError(
-            f"A {cls.__name__.lower()} is a mapping of {', '.join(names)}, but this is {d!r}."
-        )
-    return dict(d)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.microscope.estimate import Match, estimate_shift, pair_scale
+from napari_srcnn.microscope.registration import Match, estimate_shift, pair_scale
 from napari_srcnn.network.config import SRCNNConfig
 
 Box = tuple[int, int, int, int]

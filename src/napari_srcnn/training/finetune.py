@@ -20,27 +20,20 @@ from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.models.library import (
     MICROSCOPES,
     bundled_name,
-    check_name,
     default_model,
     load_model,
     model_info,
 )
+from napari_srcnn.models.manage import check_name
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import SUFFIX, save_model, write_atomically
 from napari_srcnn.network.config import PRESETS, SRCNNConfig
 from napari_srcnn.network.device import choose_device, device_label, raise_malloc_thresholds
-from napari_srcnn.network.model import SRCNN, fast_correction
-from napari_srcnn.training.dataset import Acquisition, BlockSampler, acquire
+from napari_srcnn.network.fast import fast_correction
+from napari_srcnn.network.model import SRCNN
+from napari_srcnn.training.dataset import Acquisition, acquire
 from napari_srcnn.training.field import Source
-from napari_srcnn.training.loop import (
-    Stopped,
-    TrainConfig,
-    TrainMessage,
-    read_state,
-    train,
-    validate,
-    within,
-)
+from napari_srcnn.training.loop import TrainMessage, train, validate, within
 from napari_srcnn.training.photographs import Pair
 from napari_srcnn.training.runs import (
     check_not_running,
@@ -50,6 +43,8 @@ from napari_srcnn.training.runs import (
     state_path,
     wish_path,
 )
+from napari_srcnn.training.sampler import BlockSampler
+from napari_srcnn.training.state import Stopped, TrainConfig, read_state
 from napari_srcnn.upscaling.options import FALLBACK_WINDOW
 
 if TYPE_CHECKING:

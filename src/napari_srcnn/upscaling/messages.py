@@ -99,13 +99,3 @@ class Report:
             "messages": list(self.messages),
             "version": self.version,
         }
-
-
-def format_bytes(number: float) -> str:
-    """Return a number of bytes for reading."""
-    for unit in ("bytes", "KB", "MB", "GB"):
-        # 999.6 would be printed as 1e+03.
-        if number < 999.5:
-            return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
-        number /= 1000
-    return f"{number:.3g} TB" if number < 999.5 else f"{number:,.0f} TB"

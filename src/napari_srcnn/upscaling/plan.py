@@ -22,9 +22,10 @@ from napari_srcnn.network.device import device_label, free_ram
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling import speed as calibration
-from napari_srcnn.upscaling.messages import Index, Progress, Report, format_bytes
+from napari_srcnn.upscaling.messages import Index, Progress, Report
 from napari_srcnn.upscaling.options import Request
 from napari_srcnn.upscaling.tiles import Engine, Geometry, Pending, tile_geometry
+from napari_srcnn.words import format_bytes
 
 # A source plane up to this size is read once and kept; of a larger one, a band of rows at a time.
 PLANE_LIMIT = 256 << 20

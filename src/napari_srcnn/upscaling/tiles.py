@@ -24,7 +24,8 @@ from napari_srcnn.image.intensity import IntensityRange, integer_limits
 from napari_srcnn.image.metrics import LUMA, LUMA_OFFSET, LUMA_TO_RGB
 from napari_srcnn.image.rect import Padding, Tile
 from napari_srcnn.image.resize import canonical_window, window_matrix
-from napari_srcnn.network.model import SRCNN, fast_correction
+from napari_srcnn.network.fast import fast_correction
+from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
 
 Color = Literal["gray", "channels", "luma", "rgb"]

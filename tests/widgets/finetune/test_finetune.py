@@ -15,7 +15,8 @@ from heartbeat import ALLOWED, PACE, TRIES, Heartbeat, slide
 from tuning import EVERY, START, Tuning
 
 import napari_srcnn
-from napari_srcnn.microscope.degradation import Degradation, Noise
+from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import load_model, model_info, own_models
 from napari_srcnn.samples import load_sample
 from napari_srcnn.training.runs import state_path, unfinished, wish_path

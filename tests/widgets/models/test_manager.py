@@ -13,7 +13,8 @@ import pytest
 from networks import random_network
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
-from napari_srcnn.models.library import bundled_dir, export_model, own_models
+from napari_srcnn.models.library import bundled_dir, own_models
+from napari_srcnn.models.manage import export_model
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.widgets.models.manager import NONE_YET, Shelf

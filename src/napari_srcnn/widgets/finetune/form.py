@@ -21,8 +21,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_srcnn.io import StackError, read_stack
-from napari_srcnn.microscope.degradation import Degradation, Noise, gaussian_sigma
-from napari_srcnn.microscope.estimate import pair_scale
+from napari_srcnn.microscope.degradation import Degradation, gaussian_sigma
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.microscope.registration import pair_scale
 from napari_srcnn.models.library import MICROSCOPES, bundled_name, list_models, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.training.field import Source

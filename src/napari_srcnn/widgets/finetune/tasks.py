@@ -141,7 +141,8 @@ def estimate(
     high: Any, low: Any, scale: int, degradation: Degradation, cancel: threading.Event
 ) -> Iterator[Estimated | Failed]:
     """Estimate the noise of an image; with a low-res example, the blur and noise that fit it."""
-    from napari_srcnn.microscope.estimate import estimate_degradation, estimate_noise
+    from napari_srcnn.microscope.blur import estimate_degradation
+    from napari_srcnn.microscope.noise_estimate import estimate_noise
 
     try:
         if low is None:

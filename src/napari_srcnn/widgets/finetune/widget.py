@@ -35,7 +35,7 @@ from napari_srcnn.widgets.shared.layers import (
 from napari_srcnn.widgets.shared.news import news
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import tasks
-from napari_srcnn.widgets.upscale.wording import duration
+from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

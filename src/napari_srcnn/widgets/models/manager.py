@@ -19,15 +19,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_srcnn.models.library import (
-    card_lines,
+from napari_srcnn.models.card import card_lines
+from napari_srcnn.models.library import model_info, own_models
+from napari_srcnn.models.manage import (
     check_name,
     delete_model,
     export_model,
     import_model,
-    model_info,
     name_for,
-    own_models,
     rename_model,
 )
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from napari_srcnn.models.paths import cache_dir
-from napari_srcnn.upscaling.messages import format_bytes
+from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
     from napari.components import LayerList

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject
 
 from napari_srcnn.widgets.shared.display import ResultLayer
 from napari_srcnn.widgets.shared.messages import Finished, Opened, Step, Stopped
-from napari_srcnn.widgets.upscale.wording import duration
+from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

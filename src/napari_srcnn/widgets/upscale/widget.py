@@ -19,7 +19,8 @@ from napari_srcnn.widgets.upscale.form import SCALES
 from napari_srcnn.widgets.upscale.panel import Panel
 from napari_srcnn.widgets.upscale.previews import Previews
 from napari_srcnn.widgets.upscale.results import Results
-from napari_srcnn.widgets.upscale.wording import duration, what_the_network_sees, what_will_happen
+from napari_srcnn.widgets.upscale.wording import what_the_network_sees, what_will_happen
+from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

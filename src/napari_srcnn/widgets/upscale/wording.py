@@ -7,26 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_srcnn.image.intensity import dtype_range
-from napari_srcnn.upscaling.messages import format_bytes
+from napari_srcnn.words import duration, format_bytes, number
 
 if TYPE_CHECKING:
     from napari_srcnn.upscaling.options import Request
-
-
-def duration(seconds: float) -> str:
-    """Return a time for reading, no more exact than it is known."""
-    if seconds < 1:
-        return "less than a second"
-    if seconds < 90:
-        return f"about {seconds:.0f} s"
-    if seconds < 5400:
-        return f"about {seconds / 60:.0f} min"
-    return f"about {seconds / 3600:.1f} h"
-
-
-def number(value: float) -> str:
-    """Return a number of an intensity for reading."""
-    return f"{value:.6g}"
 
 
 def what_will_happen(requests: Sequence[Request], seconds: float | None) -> str:

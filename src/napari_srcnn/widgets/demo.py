@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,3 +70,23 @@ def _settle() -> None:
     """Let napari draw what is new."""
     end = time.monotonic() + 1.5
     _wait(lambda: time.monotonic() > end)
+
+
+def main() -> int:
+    """Run as ``python -m napari_srcnn.widgets.demo SAMPLE PICTURE [--stay]``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sample")
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--stay", action="store_true")
+    given = parser.parse_args()
+    try:
+        show_demo(given.sample, given.picture, stay=given.stay)
+    except ValueError as error:
+        # What the command line says in its own words.
+        sys.stdout.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""The noise of a detector, measured on its images by photon transfer.
+
+Everything is measured on a bounded sample, so that a stack on disk is never read as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import correlate1d, maximum_filter, minimum_filter
+from scipy.optimize import nnls
+from scipy.stats import chi2
+
+from napari_srcnn.microscope.noise import Noise
+
+# Pixels that are looked at, in all and at most of one slice; and how many slices.
+_PIXELS = 1 << 21
+SLICES = 16
+_TILE = 256
+
+# The sixth difference, along both axes: of what an optical blur of 1 px or more has left it keeps
+# nearly nothing, of white noise all of the variance.
+_DIFFERENCE = np.array([1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0]) / math.sqrt(924.0)
+_REACH = len(_DIFFERENCE) // 2
+_BLOCK = 8
+# What is of one value over so many pixels, squared, is padding and no dark image.
+_FLAT = 15
+# Blocks in a bin of equal brightness, and of all.
+_BIN_BLOCKS, _BLOCKS = 24, 64
+_BINS = 48
+# Texture makes a block's variance larger, never smaller: the lower part of them is asked.
+_QUANTILE = 0.3
+# Darkest part of the blocks, which is taken for the dark level.
+_DARK = 0.02
+
+
+# -- noise -----------------------------------------------------------------------------------------
+
+
+def estimate_noise(stack: Any, *, offset: float | None = None) -> Noise:
+    """Measure shot noise and read noise on images themselves, by photon transfer.
+
+    The noise of a detector has the variance ``gain * (mean - offset) + read**2``. In blocks of
+    8 x 8 pixels the variance is that of a difference filter's response, to which structure adds
+    next to nothing (Immerkær's idea [1]_, with the sixth difference instead of the second), and
+    the mean is weighted as that variance is: where light varies in a block the two still lie on
+    the line. A robust line through a lower quantile of blocks of like brightness, corrected for
+    what a quantile of a chi-squared law is, gives gain and read.
+
+    Noise has to be independent from pixel to pixel: on images that were resampled, denoised or
+    compressed with losses it is underestimated. Structure finer than the blur of an objective at
+    Nyquist sampling (a standard deviation of about 1 px) is taken for shot noise.
+
+    Parameters
+    ----------
+    stack : array-like, shape (..., Y, X), of a real dtype
+        Image, memmap or dask array; at most 16 slices and 2 million pixels of it are read.
+        NaN and saturated pixels are left out.
+    offset : float, optional
+        The value without light, in image units. By default the darkest 2 % of the blocks are
+        taken for it. Where nothing in the image is dark it is then overestimated, and `read` holds
+        the shot noise of the darkest place: the variance at every intensity present stays right.
+
+    Returns
+    -------
+    Noise
+        In image units. Where all of the image has one brightness, gain and read noise cannot be
+        told apart, and only the variance at that brightness means something.
+
+    Raises
+    ------
+    ValueError
+        If the stack is constant, has too few pixels, or is no stack of real numbers.
+
+    References
+    ----------
+    .. [1] J. Immerkær, "Fast noise variance estimation", Computer Vision and Image
+       Understanding 64(2), 1996.
+    .. [2] J. R. Janesick, "Photon Transfer", SPIE Press, 2007.
+    """
+    if offset is not None and not math.isfinite(offset):
+        raise ValueError(f"The offset is {offset}, but it needs a finite number or None.")
+    tiles = list(_tiles(stack))
+    finite = [tile[np.isfinite(tile)] for tile in tiles]
+    values = [value for tile in finite if tile.size for value in (tile.min(), tile.max())]
+    if values and min(values) == max(values):
+        raise ValueError("The image is constant, and so without noise that could be measured.")
+    limit = saturation_level(finite)
+    blocks = np.concatenate([_blocks(tile, limit) for tile in tiles], axis=1)
+    if blocks.size:
+        # A block of one value says nothing about noise: it is darker than one count.
+        blocks = blocks[:, blocks[1] > (1e-7 * np.abs(blocks[0]).max()) ** 2]
+    means, variances, spreads = blocks
+    if len(means) < _BLOCKS:
+        raise ValueError(
+            f"The noise cannot be measured on so few pixels: {len(means)} blocks of 8 x 8 pixels "
+            f"vary and are neither saturated nor NaN, and it takes {_BLOCKS}."
+        )
+    dark = means[means <= np.quantile(means, _DARK)].mean() if offset is None else offset
+    light = means - dark
+    freedoms = _block_freedom() / np.linspace(1, 5, 81)[::-1]
+    ratios = chi2.ppf(_QUANTILE, freedoms) / freedoms
+    gain = read2 = 0.0
+    for _ in range(3):
+        # Where the noise varies within a block, fewer of its pixels make up the block's variance.
+        noise = np.maximum(gain * light + read2, 0.01 * variances)
+        spread = np.maximum(spreads - _mean_variance() * noise, 0)
+        freedom = _block_freedom() / (1 + np.minimum(gain**2 * spread / noise**2, 4))
+        gain, read2 = _line(*_bins(light, variances / np.interp(freedom, freedoms, ratios)))
+    return Noise(gain=gain, read=math.sqrt(read2), offset=float(dark))
+
+
+def _tiles(stack: Any) -> Iterator[NDArray[np.float64]]:
+    """Yield parts of some slices, evenly spread, integers with their dtype's maximum as inf."""
+    if not hasattr(stack, "shape"):
+        stack = np.asarray(stack)
+    *leading, height, width = plane_shape(stack)
+    count = math.prod(leading)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, SLICES)).round().astype(int))
+    budget = _PIXELS // len(chosen)
+    # Tiles on a grid of the slice's proportions, or all of the slice.
+    rows = cols = 1
+    tile = (height, width)
+    if height * width > budget:
+        tiles = max(budget // _TILE**2, 1)
+        tile = (min(height, _TILE), min(width, _TILE))
+        rows = min(max(round(math.sqrt(tiles * height / width)), 1), height // tile[0], tiles)
+        cols = max(min(tiles // rows, width // tile[1]), 1)
+    for flat in chosen:
+        index = tuple(int(i) for i in np.unravel_index(flat, leading)) if leading else ()
+        for y in np.linspace(0, height - tile[0], rows).astype(int):
+            for x in np.linspace(0, width - tile[1], cols).astype(int):
+                part = np.asarray(stack[(*index, slice(y, y + tile[0]), slice(x, x + tile[1]))])
+                values = part.astype(np.float64)
+                if part.dtype.kind in "iu":
+                    values[part == np.iinfo(part.dtype).max] = np.inf
+                yield values
+
+
+def plane_shape(stack: Any) -> Sequence[int]:
+    """Return the shape of a stack of real numbers (..., Y, X) that has pixels."""
+    shape = tuple(int(n) for n in stack.shape)
+    if len(shape) < 2 or 0 in shape or np.dtype(stack.dtype).kind not in "iuf":
+        raise ValueError(
+            f"This takes a stack of real numbers of shape (..., Y, X) with pixels, not one of "
+            f"shape {shape} and dtype {stack.dtype}."
+        )
+    return shape
+
+
+def saturation_level(values: Sequence[NDArray[Any]]) -> float:
+    """Return the least of finite values that is saturated, inf if none is.
+
+    Parameters
+    ----------
+    values : sequence of ndarray
+        Parts of one image, in one unit.
+
+    Notes
+    -----
+    A detector of 12 bits in 16 saturates at 4095: then far more pixels have the largest value than
+    the one below it, which no noise brings about.
+    """
+    levels: list[tuple[float, int]] = []
+    for _ in range(3):
+        level = max((float(value.max()) for value in values if value.size), default=-math.inf)
+        levels.append((level, sum(int(np.count_nonzero(value == level)) for value in values)))
+        values = [value[value < level] for value in values]
+    (top, count), (_, below), (third, _) = levels
+    # With two values in all it is a mask or a few photons, and the upper one is no limit.
+    return top if third > -math.inf and count >= 8 and count > 3 * below else math.inf
+
+
+def _blocks(tile: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
+    """Return the mean, the noise's variance and the mean's variance in blocks of a tile.
+
+    Shape (3, n), of blocks that overlap by half and are at least half valid.
+    """
+    half = _BLOCK // 2
+    rows, cols = ((n - 2 * _REACH) // half for n in tile.shape)
+    bad = ~(tile < limit)
+    if min(rows, cols) < 2 or bad.all():
+        return np.empty((3, 0))
+    if bad.any():
+        tile = np.where(bad, np.median(tile[~bad]), tile)
+    residual = correlate1d(correlate1d(tile, _DIFFERENCE, axis=0), _DIFFERENCE, axis=1)
+    # Weighted as the residual's variance is, the mean is the one that this variance belongs to.
+    mean = correlate1d(correlate1d(tile, _DIFFERENCE**2, axis=0), _DIFFERENCE**2, axis=1)
+    if min(tile.shape) >= _FLAT:
+        flat = maximum_filter(tile, _FLAT) == minimum_filter(tile, _FLAT)
+        bad = bad | maximum_filter(flat, _FLAT)
+    good = ~maximum_filter(bad, 2 * _REACH + 1)
+
+    def total(values: NDArray[Any]) -> NDArray[np.float64]:
+        inner = values[_REACH : _REACH + rows * half, _REACH : _REACH + cols * half]
+        part = inner.reshape(rows, half, cols, half).sum(axis=(1, 3))
+        return np.asarray(part[1:, 1:] + part[1:, :-1] + part[:-1, 1:] + part[:-1, :-1]).ravel()
+
+    number = total(good)
+    kept = number >= _BLOCK**2 / 2
+    number = number[kept]
+    level = float(mean[_REACH, _REACH])  # squares of small differences lose no digits
+    first, second = (total((mean - level) ** k * good)[kept] / number for k in (1, 2))
+    variance = total(residual**2 * good)[kept] / number
+    return np.stack([first + level, variance, np.maximum(second - first**2, 0)])
+
+
+def _mean_variance() -> float:
+    """Variance of a pixel's weighted mean on white noise of variance 1."""
+    return float((_DIFFERENCE**4).sum() ** 2)
+
+
+def _block_freedom() -> float:
+    """Degrees of freedom of a block's variance: its residuals are not independent."""
+    overlap = np.correlate(_DIFFERENCE, _DIFFERENCE, "full") ** 2
+    lags = np.abs(np.arange(len(overlap)) - len(overlap) // 2)
+    # Sum over all pairs of a block's pixels of their squared correlation, along one axis.
+    pairs = float((overlap * np.maximum(_BLOCK - lags, 0)).sum())
+    return (_BLOCK**2 / pairs) ** 2
+
+
+def _bins(
+    means: NDArray[np.float64], variances: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean, variance and number of blocks of bins of like brightness."""
+    # Steps that grow with brightness: the dark level is where most of the blocks are.
+    root = np.sqrt(means - means.min())
+    number = np.minimum((root / max(float(root.max()), 1e-300) * _BINS).astype(int), _BINS - 1)
+    rows: list[list[Any]] = []
+    for k in np.unique(number):
+        chosen = number == k
+        if (count := np.count_nonzero(chosen)) >= _BIN_BLOCKS:
+            rows.append([means[chosen].mean(), np.quantile(variances[chosen], _QUANTILE), count])
+    if not rows:
+        rows = [[means.mean(), np.quantile(variances, _QUANTILE), len(means)]]
+    light, variance, blocks = np.array(rows, dtype=np.float64).T
+    return light, variance, blocks
+
+
+def _line(
+    light: NDArray[np.float64], variance: NDArray[np.float64], count: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Fit slope and intercept, neither negative, in relative deviations and robustly."""
+    if len(light) == 1 or np.ptp(light) < 1e-9 * np.abs(light).max():
+        return 0.0, float(variance.mean())
+    fitted = variance
+    weight = np.ones_like(variance)
+    slope = intercept = 0.0
+    for _ in range(30):
+        # A quantile of n blocks is uncertain by 0.3 / sqrt(n), the line itself by some percent.
+        scale = np.sqrt(weight / (0.1 / count + 0.03**2)) / fitted
+        design = np.stack([light, np.ones_like(light)], axis=1) * scale[:, None]
+        norm = np.maximum(np.linalg.norm(design, axis=0), 1e-300)
+        (slope, intercept), _ = nnls(design / norm, variance * scale)
+        slope, intercept = slope / norm[0], intercept / norm[1]
+        fitted = np.maximum(slope * light + intercept, 1e-3 * variance.min())
+        deviation = (variance / fitted - 1) / np.sqrt(0.1 / count + 0.03**2)
+        weight = 1 / np.maximum(np.abs(deviation) / 1.5, 1)
+    return float(slope), float(intercept)

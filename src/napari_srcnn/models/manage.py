@@ -1,0 +1,236 @@
+"""The user's own models: renamed, deleted, exported, imported."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from napari_srcnn.models.library import (
+    _FILE_SUFFIXES,
+    _NAME,
+    ModelInfo,
+    _files,
+    _info,
+    bundled_dir,
+    find_model,
+    is_path,
+    model_info,
+    own_models,
+)
+from napari_srcnn.models.paths import user_model_dir
+from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError, read_header, write_atomically
+
+# File systems take 255 bytes, of which a suffix and a temporary file's letters want some.
+_LONGEST_NAME = 100
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a user's model may have it.
+
+    Raises
+    ------
+    CheckpointError
+        If it has other characters than letters, digits, ``.``, ``_`` and ``-``, looks like a path,
+        is too long, or is a bundled model's.
+    """
+    if not _NAME.fullmatch(name) or is_path(name) or name.startswith("."):
+        raise CheckpointError(
+            f"{name!r} cannot be a model's name; use letters, digits, '.', '_' and '-' "
+            "and no file suffix."
+        )
+    if len(name) > _LONGEST_NAME:
+        raise CheckpointError(
+            f"A model's name of {len(name)} characters is too long; use {_LONGEST_NAME} at most."
+        )
+    if name in _files(bundled_dir()):
+        raise CheckpointError(f"{name!r} is a bundled model's name; choose another one.")
+    return name
+
+
+# ---------------------------------------------------------------- the user's own
+
+
+def rename_model(old: str, new: str) -> ModelInfo:
+    """Give one of the user's models another name; a stopped training run's state goes along.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model, it is bundled or damaged, or the new name is taken or none.
+    """
+    path = _own(old, "renamed")
+    # A damaged model is told now and not after it has moved.
+    model_info(old)
+    target = path.with_name(f"{check_name(new)}{SUFFIX}")
+    # Where upper and lower case are one, another case of a name is the same file.
+    if target.exists() and (new == old or not target.samefile(path)):
+        raise CheckpointError(f"You have a model named {new!r} already; choose another name.")
+    state, target_state = _run_files(path)[0], _run_files(target)[0]
+    if target_state.exists() and not (state.exists() and target_state.samefile(state)):
+        raise CheckpointError(
+            f"{target_state.name} is left from a training run that was stopped; "
+            "choose another name, or go on with that run."
+        )
+    moved: list[tuple[Path, Path]] = []
+    try:
+        try:
+            for before, after in zip(
+                (*_run_files(path), path), (*_run_files(target), target), strict=True
+            ):
+                if before.exists():
+                    before.rename(after)
+                    moved.append((before, after))
+        except OSError:
+            for before, after in moved:
+                after.rename(before)
+            raise
+    except OSError as error:
+        raise _refused(old, "renamed", path, error) from error
+    _info.cache_clear()
+    return model_info(new)
+
+
+def delete_model(name: str) -> None:
+    """Delete one of the user's models, and what a stopped training run of that name left.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model, it is bundled, or its folder cannot be written.
+    """
+    path = _own(name, "deleted")
+    try:
+        path.unlink(missing_ok=True)
+        for file in _run_files(path):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refused(name, "deleted", path, error) from error
+    _info.cache_clear()
+
+
+def export_model(name: str, target: str | Path, *, force: bool = False) -> Path:
+    """Copy a model, the user's or a bundled one, to a file that :func:`import_model` takes.
+
+    Parameters
+    ----------
+    name : str
+    target : path-like
+        A file, whose suffix is added where there is none; or a folder that is there.
+    force : bool
+        Replace what is there.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model, it is damaged, or the file is there or cannot be written.
+    """
+    if is_path(name):
+        raise CheckpointError(f"{str(name)!r} is no model's name; copy the file itself.")
+    data = _whole(find_model(name))
+    target = Path(target).expanduser()
+    if target.is_dir():
+        target = target / f"{name}{SUFFIX}"
+    elif target.suffix.lower() != SUFFIX:
+        if target.suffix.lower() in _FILE_SUFFIXES:
+            raise CheckpointError(
+                f"{target.name} ends in {target.suffix!r}; models are exported as {SUFFIX}."
+            )
+        target = target.with_name(f"{target.name}{SUFFIX}")
+    if target.exists() and not force:
+        raise CheckpointError(f"{target} is there already; choose another file, or force it.")
+    write_atomically(target, data)
+    _info.cache_clear()
+    return target
+
+
+def name_for(source: str | Path) -> str:
+    """Return the name that :func:`import_model` gives a file's model; "" where none can be made."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip(".-")[:_LONGEST_NAME]
+    while is_path(name):
+        name = name.rpartition(".")[0]
+    return name
+
+
+def import_model(source: str | Path, name: str | None = None, *, force: bool = False) -> ModelInfo:
+    """Copy a model's file, byte for byte, to the user's own models.
+
+    Parameters
+    ----------
+    source : path-like
+        A file that this program wrote.
+    name : str, optional
+        By default the file's, where need be with other characters.
+    force : bool
+        Replace the user's model of that name.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be used in whole, or the name is taken or none.
+    """
+    source = find_model(Path(source))
+    if source.suffix.lower() in _FILE_SUFFIXES and source.suffix.lower() != SUFFIX:
+        raise CheckpointError(
+            f"{source.name} may be a published checkpoint but is no model file; "
+            f"`napari-srcnn convert {source.name} NAME` makes a model of it."
+        )
+    data = _whole(source)
+    if name is None and not (name := name_for(source)):
+        raise CheckpointError(f"No name can be made of {source.name!r}; give the model a name.")
+    target = user_model_dir() / f"{check_name(name)}{SUFFIX}"
+    if target.exists() and not force:
+        raise CheckpointError(
+            f"You have a model named {name!r} already; choose another name, or force it."
+        )
+    write_atomically(target, data)
+    _info.cache_clear()
+    return model_info(name)
+
+
+def _own(name: str, what: str) -> Path:
+    """Return the file of one of the user's models, which is to be renamed or deleted."""
+    if name in _files(bundled_dir()):
+        raise CheckpointError(
+            f"{name!r} is bundled and cannot be {what}; only your own models can be."
+        )
+    own = _files(user_model_dir())
+    if name not in own:
+        known = ", ".join(own_models()) or "none yet"
+        raise CheckpointError(f"You have no model named {name!r}; your own are: {known}.")
+    return own[name]
+
+
+def _run_files(path: Path) -> tuple[Path, Path]:
+    """Return where training keeps what a stopped run goes on with, and what it was asked for."""
+    return path.with_name(f"{path.stem}.state"), path.with_name(f"{path.stem}.run.json")
+
+
+def _refused(name: str, what: str, path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"{name!r} cannot be {what}: {error.strerror}; see that {path.parent} can be written."
+    )
+
+
+def _whole(path: Path) -> bytes:
+    """Return a model file's bytes after a look at every weight; torch is not needed for that."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    read_header(path)
+    try:
+        data = path.read_bytes()
+        tensors = load(data)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path.name} is damaged or cut short: {error}.") from error
+    if not all(t.dtype == np.float32 and np.isfinite(t).all() for t in tensors.values()):
+        raise CheckpointError(f"{path.name} holds weights that are not finite; get it again.")
+    return data

@@ -1,0 +1,29 @@
+"""How numbers, sizes and durations are said."""
+
+from __future__ import annotations
+
+
+def format_bytes(number: float) -> str:
+    """Return a number of bytes for reading."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        # 999.6 would be printed as 1e+03.
+        if number < 999.5:
+            return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
+        number /= 1000
+    return f"{number:.3g} TB" if number < 999.5 else f"{number:,.0f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Return a time for reading, no more exact than it is known."""
+    if seconds < 1:
+        return "less than a second"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    if seconds < 5400:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.1f} h"
+
+
+def number(value: float) -> str:
+    """Return a number of an intensity for reading."""
+    return f"{value:.6g}"
