@@ -30,7 +30,7 @@ SIDE = 1024
 # What the figures have to reach: bytes, and the share that more or fewer planes may change.
 LARGEST_PEAK, LARGEST_CHANGE = 700e6, 0.10
 REFERENCE_PLANES = 100
-COMMAND = "from napari_srcnn.cli.upscale import main; main()"
+COMMAND = "from napari_srcnn.cli import main; main()"
 # The system counts what a process was before it became another program: torch, loaded here, would
 # be the least that every run seems to take.
 MACHINE = "import machine; print(machine.describe('tifffile'))"

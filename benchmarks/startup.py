@@ -25,7 +25,7 @@ HELP = "napari-srcnn --help"
 CASES = {
     BARE: ["-c", "pass"],
     IMPORT: ["-c", "import napari_srcnn"],
-    HELP: ["-c", "from napari_srcnn.cli.upscale import main; main()", "--help"],
+    HELP: ["-c", "from napari_srcnn.cli import main; main()", "--help"],
 }
 LOADED = "import sys, napari_srcnn; print(' '.join(m for m in {!r} if m in sys.modules))"
 MACHINE = "import machine; print(machine.describe())"

@@ -136,7 +136,7 @@ def test_everything_imported_is_a_declared_dependency(repository: Path) -> None:
         allowed = core
         if name.startswith("napari_srcnn.widgets"):
             allowed = core | extras["napari"]
-        elif name == "napari_srcnn.assess.reference":
+        elif name == "napari_srcnn.assess.report":
             # Its plot says how to install what it needs.
             allowed = core | extras["plot"]
         top = {imported.split(".")[0] for imported in imported_names(path)}

@@ -22,7 +22,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run the demo as `make demo` does, without a display."""
     folder = tmp_path_factory.mktemp("demo")
     environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    command = "from napari_srcnn.cli.upscale import main; main()"
+    command = "from napari_srcnn.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", command, "demo", "--out", str(folder)],
         capture_output=True, text=True, env=environment, check=False,

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_srcnn.cli.app import app, boundary, say, sentence
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from napari_srcnn.models.library import ModelInfo
     from napari_srcnn.upscaling.files import FileRun, Job, Options
     from napari_srcnn.upscaling.messages import Report
@@ -38,25 +33,6 @@ class Compression(StrEnum):
     zlib = "zlib"
     lzw = "lzw"
     zstd = "zstd"
-
-
-def main() -> None:
-    """Run the command line; the entry point ``napari-srcnn``."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    # What tifffile finds wrong in a file is said by us, in one sentence.
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    # A job that a queue or a shutdown ends leaves no unfinished file either.
-    with contextlib.suppress(ValueError, AttributeError):
-        signal.signal(signal.SIGTERM, _terminate)
-    # Its commands stand in the same help.
-    import napari_srcnn.cli.finetune
-    import napari_srcnn.cli.train  # noqa: F401
-
-    app(prog_name="napari-srcnn")
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 # ---------------------------------------------------------------- upscale
