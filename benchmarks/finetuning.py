@@ -41,10 +41,10 @@ def bare(steps: int, model: str) -> None:
     """Print the steps per second of the loop without a window."""
     from napari_srcnn.samples import load_sample
     from napari_srcnn.training.field import Source
-    from napari_srcnn.training.finetune import Finetuning, Prepared, Wish
+    from napari_srcnn.training.finetune import FinetuneOptions, FinetuneRun, Prepared
 
     source = Source(name="pollen", high=load_sample("pollen").data, axes="ZYX")
-    job = Finetuning(Wish(name="bare", sources=(source,), scale=2, start=model))
+    job = FinetuneRun(FinetuneOptions(name="bare", sources=(source,), scale=2, start=model))
     began = 0.0
     for message in job.run():
         if isinstance(message, Prepared):
@@ -143,14 +143,16 @@ def main() -> None:
     plain, window = found["bare"], found["windowed"]
     ratio = window["rate"] / plain["rate"]
     checks = {
-        f"steps per second, over the bare loop's {plain['rate']:.2f}: {ratio:.2f}":
-            ratio >= SMALLEST_RATIO,
-        f"memory, now {window['megabytes']:.0f} MB, grew by {window['growth']:.1%}":
-            window["growth"] < LARGEST_GROWTH,
+        f"steps per second, over the bare loop's {plain['rate']:.2f}: {ratio:.2f}": ratio
+        >= SMALLEST_RATIO,
+        f"memory, now {window['megabytes']:.0f} MB, grew by {window['growth']:.1%}": window[
+            "growth"
+        ]
+        < LARGEST_GROWTH,
         f"Cancel was answered after {window['cancel']:.2f} s": window["cancel"] < LONGEST_CANCEL,
         f"longest stall {window['stall'] * 1e3:.0f} ms, {window['stall_at_rest'] * 1e3:.0f} ms "
         "without a training": window["stall"] - window["stall_at_rest"] <= 0.1,
-    }  # fmt: skip
+    }
     for text, passed in checks.items():
         print(f"{'pass' if passed else 'FAIL'}  {text}")
     if arguments.json:
@@ -168,9 +170,12 @@ def measure(which: str, steps: int, model: str) -> dict[str, float]:
         }
         command = [sys.executable, __file__, "--one", which, "--steps", str(steps)]
         finished = subprocess.run(
-            [*command, "--model", model], env=environment, stdout=subprocess.PIPE, check=True,
+            [*command, "--model", model],
+            env=environment,
+            stdout=subprocess.PIPE,
+            check=True,
             text=True,
-        )  # fmt: skip
+        )
     values: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
     return values
 

@@ -43,10 +43,12 @@ def main() -> None:
     for folder in folders:
         scores = list(
             evaluate(
-                find_images(folder), arguments.models or bundled,
-                protocol=arguments.protocol, device=arguments.device,
+                find_images(folder),
+                arguments.models or bundled,
+                protocol=arguments.protocol,
+                device=arguments.device,
             )
-        )  # fmt: skip
+        )
         results[folder.name] = [dataclasses.asdict(s) for s in (*scores, *mean_scores(scores))]
         print(f"\n{folder.name}, {arguments.protocol.upper()}, 8 bits, `scale` pixels shaved")
         print(table(scores, folder.name, arguments.protocol))

@@ -82,9 +82,12 @@ def main() -> None:
     rounds = []
     for _ in range(arguments.rounds):
         done = subprocess.run(
-            [sys.executable, __file__, "--one"], check=True, capture_output=True, text=True,
+            [sys.executable, __file__, "--one"],
+            check=True,
+            capture_output=True,
+            text=True,
             env=environment,
-        )  # fmt: skip
+        )
         rounds.append(json.loads(done.stdout.splitlines()[-1]))
     print(f"\n{arguments.rounds} rounds, ms{'':18s} {'median':>8s} {'fastest':>8s} {'slowest':>8s}")
     names = ("click to widget on screen", "click to devices' names", "of it: building the widget")

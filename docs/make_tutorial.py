@@ -71,7 +71,7 @@ def main(minutes: float = MINUTES) -> None:
     wait(lambda: len(ended) == 2)
     take("done")
     print(tuner.verdict.text())
-    if tuner.runner.job or not tuner.shelf.chosen:
+    if tuner.runner.job or not tuner.manager.chosen:
         sys.exit("The network is no better, and the tutorial would not be true; train longer.")
 
     (models,) = (part for part in tuner.findChildren(Section) if part.button.text() == "My models")

@@ -26,9 +26,15 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 PACKAGE = SOURCE / "napari_srcnn"
 
 # Rooms that are loaded without torch, and those that are loaded with it.
-LIGHT, HEAVY = ("cli", "image", "io", "microscope", "models", "samples"), (
-    "assess", "network", "training", "upscaling",
-)  # fmt: skip
+LIGHT, HEAVY = (
+    ("cli", "image", "io", "microscope", "models", "samples"),
+    (
+        "assess",
+        "network",
+        "training",
+        "upscaling",
+    ),
+)
 GUI = {"magicgui", "napari", "PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "vispy"}
 
 

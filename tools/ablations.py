@@ -56,7 +56,7 @@ TRIALS = (
 
 
 def load(photos: Path, trial: Trial) -> tuple[list[Any], list[Any]]:
-    """Return the training groups and the pairs held apart, which are the same for all trials."""
+    """Return the training groups and the pairs held out, which are the same for all trials."""
     read = read_luma if trial.channels == 1 else read_rgb
     general = find_images(photos / "General100")
     held = general[9::10]
@@ -100,9 +100,12 @@ def run(trial: Trial, photos: Path, evaluation: Path, folder: Path, steps: int) 
             _, ours = mean_scores(list(evaluate(images, [path], device="cpu", protocol=protocol)))
             scores[f"{name} {protocol}"] = round(ours.psnr, 2)
     found = {
-        "name": trial.name, "parameters": network.parameters, "curve": curve, "scores": scores,
+        "name": trial.name,
+        "parameters": network.parameters,
+        "curve": curve,
+        "scores": scores,
         "seconds": None if message is None else round(message.seconds),
-    }  # fmt: skip
+    }
     done.write_text(json.dumps(found))
     return found
 
@@ -112,7 +115,7 @@ def text(results: dict[str, dict[str, Any]], steps: int) -> str:
 
     def rows(names: list[str], protocol: str = "y") -> str:
         lines = [
-            "| | parameters | Set5 | Set14 | held apart |",
+            "| | parameters | Set5 | Set14 | held out |",
             "|---|---|---|---|---|",
         ]
         for name in names:
@@ -128,7 +131,7 @@ def text(results: dict[str, dict[str, Any]], steps: int) -> str:
 Written by `tools/ablations.py`. All at ×{SCALE} and at equal budget: {steps:,} batches of 16 crops
 of 48 × 48 pixels, Muon at 0.001 with cosine decay, from random weights, the same seed; PSNR in dB.
 The budget is small on purpose: what is compared is what a few minutes buy, and differences of a few
-hundredths are within what another seed changes. "Held apart" is every tenth image of General-100.
+hundredths are within what another seed changes. "Held out" is every tenth image of General-100.
 
 ## Sizes of the filters
 

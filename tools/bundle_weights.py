@@ -35,7 +35,7 @@ Y = """
 ## Photographs, brightness (Y)
 
 Trained on the Y of T91 and of General-100, the images in which the super-resolution literature is
-trained. Every tenth image of General-100 was held apart, and the weights kept are those that were
+trained. Every tenth image of General-100 was held out, and the weights kept are those that were
 best there. Set5 and Set14 were only measured on.
 
 PSNR / SSIM on Y, 8 bits, a border of `scale` pixels shaved (`napari-srcnn benchmark`):
@@ -58,7 +58,7 @@ Trained on stacks of fluorescence, electron microscopy, X-ray, MR and CT as a ca
 pixels would have recorded them, some of the crops with more noise. How they do on stacks that they
 never saw stands in [docs/microscopes.md](../docs/microscopes.md).
 
-| model | scale | parameters | on what was held apart of its stacks | over bicubic | trained |
+| model | scale | parameters | on what was held out of its stacks | over bicubic | trained |
 |---|---|---|---|---|---|
 """
 
@@ -86,7 +86,7 @@ def describe() -> str:
     files, recipes = [], []
     for path in sorted(WEIGHTS.glob(f"*{SUFFIX}"), key=lambda path: path.stem):
         config, card = read_header(path)
-        recipe, held = card["recipe"], card["held_apart"]
+        recipe, held = card["recipe"], card["holdout"]
         trained = in_all(card)
         first = f"| {path.stem} | ×{config.scale} | {config.parameters:,} |"
         if "stacks" in card:
@@ -107,7 +107,7 @@ def describe() -> str:
             f"batch {recipe['batch']} of {recipe['crop']}² pixels, "
             f"{recipe.get('optimizer', 'adam').capitalize()} {recipe['learning_rate']:g} "
             f"with cosine decay, mean squared error, average {recipe['average']}, random gain "
-            f"{recipe['gain']}, seed {recipe['seed']}; on what was held apart "
+            f"{recipe['gain']}, seed {recipe['seed']}; on what was held out "
             f"{held['psnr']} dB (bicubic {held['bicubic']})."
         )
     text = HEAD
@@ -115,9 +115,12 @@ def describe() -> str:
         if lines:
             text += head + ("" if head is MICROSCOPES else ROW) + "\n".join(lines) + "\n"
     return (
-        f"{text}\n## Recipes\n\n" + "\n".join(recipes) +
-        "\n\n## Checksums\n\n| file | sha256 |\n|---|---|\n" + "\n".join(files) + "\n"
-    )  # fmt: skip
+        f"{text}\n## Recipes\n\n"
+        + "\n".join(recipes)
+        + "\n\n## Checksums\n\n| file | sha256 |\n|---|---|\n"
+        + "\n".join(files)
+        + "\n"
+    )
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.checkpoint import load_checkpoint, save_model
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.device import raise_malloc_thresholds
-from napari_srcnn.training.dataset import Acquisition, acquire
+from napari_srcnn.training.dataset import Dataset, make_dataset
 from napari_srcnn.training.field import Block
 from napari_srcnn.training.loop import train
 from napari_srcnn.training.photographs import (
@@ -61,7 +61,7 @@ SIDE = 384
 NOISE = 0.02
 
 
-class Mixed(Acquisition):
+class Mixed(Dataset):
     """Stacks, which have noise of their own, and photographs; some crops get more of it."""
 
     def record(
@@ -90,14 +90,14 @@ def load(
     network: SRCNNConfig,
     *,
     window: tuple[float, float] = (0.0, 1.0),
-) -> Acquisition:
-    """Return the training data, and a block of each stack held apart to choose the weights by."""
+) -> Dataset:
+    """Return the training data, and a block of each stack held out to choose the weights by."""
     training: list[Block] = []
     held: list[Block] = []
     ranges, dtypes = {}, []
     for number, path in enumerate(paths):
         try:
-            one = acquire(sources_from_paths(path), network, limit=PIXELS, window=window)
+            one = make_dataset(sources_from_paths(path), network, limit=PIXELS, window=window)
         except ValueError as error:
             print(f"{path.name} is left out: {error}", flush=True)
             dtypes.append(np.dtype(np.float32))
@@ -120,15 +120,19 @@ def load(
                     low=low.astype(np.float32), high=high.astype(np.float32), key=(PHOTOGRAPHS, 0)
                 )
             )
-    return Acquisition(
-        training=training, held=held, ranges=ranges, dtypes=dtypes, scale=network.scale,
+    return Dataset(
+        training=training,
+        held=held,
+        ranges=ranges,
+        dtypes=dtypes,
+        scale=network.scale,
         noise=Noise(),
-    )  # fmt: skip
+    )
 
 
-def values_of(data: Acquisition) -> dict[str, Any]:
+def values_of(data: Dataset) -> dict[str, Any]:
     """Return what another kind of acquisition is made of."""
-    return {field.name: getattr(data, field.name) for field in dataclasses.fields(Acquisition)}
+    return {field.name: getattr(data, field.name) for field in dataclasses.fields(Dataset)}
 
 
 class EqualSampler(BlockSampler):
@@ -152,14 +156,16 @@ def run_training(a: argparse.Namespace) -> None:
     start, _ = load_checkpoint(a.start)
     network = dataclasses.replace(start.config, scale=a.scale)
     paths = [
-        p for n, p in enumerate(stacks(a.micro))
+        p
+        for n, p in enumerate(stacks(a.micro))
         if (a.fold is None or n % FOLDS != a.fold) and stack_name(p) not in NOT_TRAINED
-    ]  # fmt: skip
+    ]
     plain = load(paths, a.photographs, network)
     held = [pair for _, pair in plain.held_images()]
     data = Mixed(**values_of(plain))
-    config = TrainConfig(steps=a.steps, learning_rate=a.rate, gain=(0.4, 1.1),
-                         validate_every=min(200, a.steps))  # fmt: skip
+    config = TrainConfig(
+        steps=a.steps, learning_rate=a.rate, gain=(0.4, 1.1), validate_every=min(200, a.steps)
+    )
     sampler = EqualSampler(data, crop=config.crop, network=network, gain=config.gain)
     part = "" if a.fold is None else f"-fold{a.fold}"
     name = f"srcnn-{network.kernel_name}-x{a.scale}-microscopes{part}"
@@ -175,20 +181,20 @@ def run_training(a: argparse.Namespace) -> None:
         "recipe": {**dataclasses.asdict(config), "started_from": a.start.stem},
         "before": before(a.start),
         "windows": {"photograph": [0.0, 1.0], "microscope": list(WINDOW)},
-        "version": napari_srcnn.__version__, "torch": torch.__version__,
-    }  # fmt: skip
+        "version": napari_srcnn.__version__,
+        "torch": torch.__version__,
+    }
     state = a.out / f"{name}.state"
-    run = train(
-        config, network, sampler, held, start=start, state_path=state, device=a.device
-    )  # fmt: skip
+    run = train(config, network, sampler, held, start=start, state_path=state, device=a.device)
     for message, model in run:
         print(json.dumps({"name": name, **dataclasses.asdict(message)}), flush=True)
         if message.best:
             card["seconds"], card["steps_done"] = round(message.seconds), message.step
-            card["held_apart"] = {
+            card["holdout"] = {
                 "what": "a sixth of the planes, or a quarter of the plane, of each stack",
-                "psnr": round(message.psnr, 3), "bicubic": round(message.bicubic_psnr, 3),
-            }  # fmt: skip
+                "psnr": round(message.psnr, 3),
+                "bicubic": round(message.bicubic_psnr, 3),
+            }
             save_model(a.out / f"{name}.safetensors", model, card)
 
 
@@ -222,9 +228,7 @@ def score(image: NDArray[Any], truth: NDArray[Any], scale: int) -> tuple[float, 
     image, truth = shave(image, scale), shave(truth, scale)
     low, high = np.percentile(truth, (0.1, 99.9))
     fitted = fit_affine(truth, image)
-    return (
-        psnr(truth, fitted, data_range=high - low), ssim(truth, fitted, data_range=high - low)
-    )  # fmt: skip
+    return (psnr(truth, fitted, data_range=high - low), ssim(truth, fitted, data_range=high - low))
 
 
 def run_measure(a: argparse.Namespace) -> None:
@@ -250,8 +254,10 @@ def run_measure(a: argparse.Namespace) -> None:
                 low = low.astype(np.float32)
                 results = {"bicubic": imresize(low, scale=a.scale)}
                 for name, model in (
-                    ("ours", unseen), ("photographs", a.photographs), ("authors", a.authors)
-                ):  # fmt: skip
+                    ("ours", unseen),
+                    ("photographs", a.photographs),
+                    ("authors", a.authors),
+                ):
                     results[name] = upscale(low, a.scale, model=str(model), device="cpu")
                 for name, image in results.items():
                     scores.setdefault(name, []).append(score(np.asarray(image), place, a.scale))

@@ -31,7 +31,7 @@ from napari_srcnn.network.checkpoint import load_checkpoint, save_model
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.device import raise_malloc_thresholds
 from napari_srcnn.network.model import SRCNN
-from napari_srcnn.training.dataset import Acquisition
+from napari_srcnn.training.dataset import Dataset
 from napari_srcnn.training.loop import train
 from napari_srcnn.training.photographs import Pair
 from napari_srcnn.training.state import TrainConfig
@@ -79,7 +79,7 @@ def alike(residual: NDArray[Any], sigma: float) -> tuple[NDArray[Any], float]:
     return gaussian_filter(residual, sigma) / norm, float(power[: len(power) // 2].mean())
 
 
-class Told(Acquisition):
+class Told(Dataset):
     """Stacks and photographs with noise drawn anew for every crop, and what is told of it."""
 
     #: What the estimator said of planes of a key: pairs of the noise that was added and the answer.
@@ -119,8 +119,8 @@ class Told(Acquisition):
         return noisy, told
 
 
-class At(Acquisition):
-    """What is held apart, with noise of one strength, told the truth."""
+class At(Dataset):
+    """What is held out, with noise of one strength, told the truth."""
 
     level: float
 
@@ -132,7 +132,7 @@ class At(Acquisition):
         return noise.apply(low, rng), noise
 
 
-def held_at(data: Acquisition, level: float) -> list[Pair]:
+def held_at(data: Dataset, level: float) -> list[Pair]:
     """Return one pair of each stack that is measured on, with noise of a level."""
     one = At(**values_of(data))
     object.__setattr__(one, "level", level)
@@ -175,9 +175,15 @@ def main() -> None:
     data.ask(np.random.default_rng(1))
     held = [pair for level in MEASURED for pair in held_at(plain, level)]
     config = TrainConfig(
-        steps=a.steps, minutes=a.minutes, crop=72, learning_rate=a.rate, loss="log_mse", clip=1.0,
-        gain=(0.85, 1.2), validate_every=min(500, a.steps),
-    )  # fmt: skip
+        steps=a.steps,
+        minutes=a.minutes,
+        crop=72,
+        learning_rate=a.rate,
+        loss="log_mse",
+        clip=1.0,
+        gain=(0.85, 1.2),
+        validate_every=min(500, a.steps),
+    )
     sampler = EqualSampler(data, crop=config.crop, network=network, gain=config.gain)
     name = f"srcnn-{network.kernel_name}-x{a.scale}-microscopes"
     a.out.mkdir(parents=True, exist_ok=True)
@@ -193,21 +199,29 @@ def main() -> None:
         "recipe": {**dataclasses.asdict(config), "started_from": a.start.stem},
         "before": before(a.start),
         "windows": {"photograph": [0.0, 1.0], "microscope": list(WINDOW)},
-        "version": napari_srcnn.__version__, "torch": torch.__version__,
-    }  # fmt: skip
+        "version": napari_srcnn.__version__,
+        "torch": torch.__version__,
+    }
     run = train(
-        config, network, sampler, held, start=begin(a.start, network),
-        state_path=a.out / f"{name}.state", device=a.device, peak=WINDOW[1] - WINDOW[0],
-    )  # fmt: skip
+        config,
+        network,
+        sampler,
+        held,
+        start=begin(a.start, network),
+        state_path=a.out / f"{name}.state",
+        device=a.device,
+        peak=WINDOW[1] - WINDOW[0],
+    )
     for message, model in run:
         print(json.dumps({"name": name, **dataclasses.asdict(message)}), flush=True)
         if message.best:
             card["seconds"], card["steps_done"] = round(message.seconds), message.step
-            card["held_apart"] = {
+            card["holdout"] = {
                 "what": "a sixth of the planes, or a quarter of the plane, of each stack, with "
                 "no noise, 1 and 5 % of it",
-                "psnr": round(message.psnr, 3), "bicubic": round(message.bicubic_psnr, 3),
-            }  # fmt: skip
+                "psnr": round(message.psnr, 3),
+                "bicubic": round(message.bicubic_psnr, 3),
+            }
             save_model(a.out / f"{name}.safetensors", model, card)
 
 

@@ -29,8 +29,8 @@ from napari_srcnn.training.photographs import (
 )
 from napari_srcnn.training.state import TrainConfig
 
-# Every tenth image of General-100 is held apart to choose and to watch; none of T91 is.
-HELD_APART = slice(9, None, 10)
+# Every tenth image of General-100 is held out to choose and to watch; none of T91 is.
+HELD_HELD_OUT = slice(9, None, 10)
 # One line for the widget's menu.
 DESCRIPTIONS = {
     "9-1-5": "Any image; trained on photographs. Fast",
@@ -40,10 +40,10 @@ DESCRIPTIONS = {
 
 
 def load(data: Path, scale: int, *, rgb: bool = False) -> tuple[list[list[Pair]], list[Pair]]:
-    """Return the training groups and the pairs held apart."""
+    """Return the training groups and the pairs held out."""
     read = read_rgb if rgb else read_luma
     t91, general = find_images(data / "T91"), find_images(data / "General100")
-    held = general[HELD_APART]
+    held = general[HELD_HELD_OUT]
     groups = [t91, [path for path in general if path not in held]]
     pairs = [
         [make_pair(i, scale) for path in group for i in rescaled(read(path), FACTORS)]
@@ -53,7 +53,7 @@ def load(data: Path, scale: int, *, rgb: bool = False) -> tuple[list[list[Pair]]
 
 
 def main() -> None:
-    """Train, keeping the best weights on the images held apart."""
+    """Train, keeping the best weights on the images held out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("-k", "--kernels", choices=PRESETS, default="9-5-5")
@@ -68,13 +68,16 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     network = SRCNNConfig(
-        kernels=PRESETS[arguments.kernels], scale=arguments.scale,
+        kernels=PRESETS[arguments.kernels],
+        scale=arguments.scale,
         channels=3 if arguments.rgb else 1,
-    )  # fmt: skip
+    )
     config = TrainConfig(
-        steps=arguments.steps, learning_rate=arguments.rate, batch=arguments.batch,
+        steps=arguments.steps,
+        learning_rate=arguments.rate,
+        batch=arguments.batch,
         crop=arguments.crop,
-    )  # fmt: skip
+    )
     groups, held = load(arguments.data, arguments.scale, rgb=arguments.rgb)
     name = f"srcnn-{arguments.kernels}-x{arguments.scale}{'-rgb' * arguments.rgb}"
     colors = "R, G and B" if arguments.rgb else "Y of BT.601"
@@ -84,19 +87,28 @@ def main() -> None:
     card = {
         "description": f"RGB images; {description[11:]}" if arguments.rgb else description,
         "license": "BSD-3-Clause",
-        "data": f"T91 (91 images) and General-100 (90 images, every tenth held apart), {colors}",
-        "recipe": {**dataclasses.asdict(config), "rescaled": FACTORS, "skip": True,
-                   "started_from": arguments.start.stem if arguments.start else None},
+        "data": f"T91 (91 images) and General-100 (90 images, every tenth held out), {colors}",
+        "recipe": {
+            **dataclasses.asdict(config),
+            "rescaled": FACTORS,
+            "skip": True,
+            "started_from": arguments.start.stem if arguments.start else None,
+        },
         "before": before(arguments.start),
         "windows": {"photograph": [0.0, 1.0], "microscope": [0.2, 0.6]},
         "version": napari_srcnn.__version__,
         "torch": torch.__version__,
-    }  # fmt: skip
+    }
     log = (arguments.out / f"{name}.jsonl").open("a")
     run = train(
-        config, network, groups, held, device=arguments.device, start=start,
+        config,
+        network,
+        groups,
+        held,
+        device=arguments.device,
+        start=start,
         state_path=arguments.out / f"{name}.state",
-    )  # fmt: skip
+    )
     for message, model in run:
         line = json.dumps({"time": round(time.time()), **dataclasses.asdict(message)})
         log.write(line + "\n")
@@ -105,9 +117,10 @@ def main() -> None:
         if message.best:
             card["seconds"] = round(message.seconds)
             card["steps_done"] = message.step
-            card["held_apart"] = {
-                "psnr": round(message.psnr, 3), "bicubic": round(message.bicubic_psnr, 3)
-            }  # fmt: skip
+            card["holdout"] = {
+                "psnr": round(message.psnr, 3),
+                "bicubic": round(message.bicubic_psnr, 3),
+            }
             save_model(arguments.out / f"{name}.safetensors", model, card)
 
 

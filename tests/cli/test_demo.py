@@ -25,8 +25,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     command = "from napari_srcnn.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", command, "demo", "--out", str(folder)],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 

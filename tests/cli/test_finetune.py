@@ -21,7 +21,7 @@ from napari_srcnn.io import read_stack
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.checkpoint import read_header
-from napari_srcnn.training.runs import unfinished
+from napari_srcnn.training.runs import stopped_runs
 
 QUICK = ("--steps", 4, "--batch", 2, "--crop", 12, "--device", "cpu")
 SCRATCH = ("--from", "scratch", "--preset", "3-1-3")
@@ -41,9 +41,12 @@ def discs(seed: int = 0, shape: tuple[int, int] = (120, 130)) -> NDArray[np.floa
 def write(path: Path, image: NDArray[Any], pixel: float = 0.1) -> Path:
     """Write 16 bits and a pixel size, as ImageJ does."""
     imwrite(
-        path, image.round().astype(np.uint16), imagej=True, resolution=(1 / pixel, 1 / pixel),
+        path,
+        image.round().astype(np.uint16),
+        imagej=True,
+        resolution=(1 / pixel, 1 / pixel),
         metadata={"unit": "um", "axes": "ZYX"[3 - image.ndim :]},
-    )  # fmt: skip
+    )
     return path
 
 
@@ -80,17 +83,33 @@ def test_a_network_is_fine_tuned_kept_and_used(
     images: Path, own_home: Path, tmp_path: Path
 ) -> None:
     done = command(
-        "finetune", "--high", images / "stack.tif", "--name", "discs", *SCRATCH, "--steps", 60,
-        "--batch", 4, "--crop", 16, "--rate", 4e-3, "--blur", 0.8, "--device", "cpu",
-    )  # fmt: skip
+        "finetune",
+        "--high",
+        images / "stack.tif",
+        "--name",
+        "discs",
+        *SCRATCH,
+        "--steps",
+        60,
+        "--batch",
+        4,
+        "--crop",
+        16,
+        "--rate",
+        4e-3,
+        "--blur",
+        0.8,
+        "--device",
+        "cpu",
+    )
     assert done.code == 0
-    assert "stack: 0.047 megapixels to train on; held apart: 1 whole plane of 6." in done.err
-    assert "On CPU, 1 thread. Held apart: bicubic " in done.err
+    assert "stack: 0.047 megapixels to train on; held out: 1 whole plane of 6." in done.err
+    assert "On CPU, 1 thread. Held out: bicubic " in done.err
     verdict, where = done.out.splitlines()
     assert "dB over bicubic on what it has not seen (1 whole plane of 6)." in verdict
     assert where.endswith("discs.safetensors: `upscale --model discs` uses it.")
     card = card_of(own_home, "discs")
-    assert card["held_apart"]["psnr"] > card["held_apart"]["bicubic"]
+    assert card["holdout"]["psnr"] > card["holdout"]["bicubic"]
     assert card["degradation"].startswith("blur of 0.8 px, camera pixels (area)")
     assert "discs" in command_here("models").out
     assert [path.name for path in (own_home / "models").iterdir()] == ["discs.safetensors"]
@@ -135,7 +154,7 @@ def test_images_are_given_as_they_are_at_hand(how: str, images: Path, own_home: 
     done = command_here("finetune", *given, "-n", how, *SCRATCH, *QUICK, "--force")
     assert done.code == 0
     held = "1 of 6 images" if "folder" in how else "1 whole plane of 6"
-    assert f"held apart: {held}." in words(done.err)
+    assert f"held out: {held}." in words(done.err)
     card = card_of(own_home, how)
     if "--low" in given:
         assert card["degradation"] == "measured low-res images"
@@ -157,13 +176,20 @@ def test_colours_are_estimated_and_trained_on(own_home: Path, tmp_path: Path) ->
     colours = np.stack(planes, -1).round().clip(0, 255).astype(np.uint8)
     imwrite(tmp_path / "rgb.tif", colours, photometric="rgb")
     done = command_here(
-        "finetune", "--high", tmp_path / "rgb.tif", "-n", "rgb", *SCRATCH, *QUICK,
-        "--estimate-noise", "-f",
-    )  # fmt: skip
+        "finetune",
+        "--high",
+        tmp_path / "rgb.tif",
+        "-n",
+        "rgb",
+        *SCRATCH,
+        *QUICK,
+        "--estimate-noise",
+        "-f",
+    )
     assert done.code == 0
     read = float(done.err.split("read noise ")[1].split(",")[0])
     assert read == pytest.approx(4, rel=0.5)
-    assert "the last quarter of the plane" in card_of(own_home, "rgb")["held_apart"]["what"]
+    assert "the last quarter of the plane" in card_of(own_home, "rgb")["holdout"]["what"]
 
 
 # -- stopping --------------------------------------------------------------------------------------
@@ -185,9 +211,21 @@ def interrupted(*arguments: object, when: Path, changed: int = 0) -> Any:
 def test_a_stopped_run_goes_on_where_it_was(images: Path, own_home: Path, tmp_path: Path) -> None:
     high = Path(shutil.copy(images / "stack.tif", tmp_path / "high.tif"))
     arguments = (
-        "finetune", "--high", high, "-n", "long", *SCRATCH, "--steps", 10**6, "--batch", 2,
-        "--crop", 12, "--device", "cpu",
-    )  # fmt: skip
+        "finetune",
+        "--high",
+        high,
+        "-n",
+        "long",
+        *SCRATCH,
+        "--steps",
+        10**6,
+        "--batch",
+        2,
+        "--crop",
+        12,
+        "--device",
+        "cpu",
+    )
     state = own_home / "models" / "long.state"
     stopped = interrupted(*arguments, when=state)
     assert stopped.code == 130
@@ -225,7 +263,7 @@ def test_a_stopped_run_goes_on_where_it_was(images: Path, own_home: Path, tmp_pa
 
 def unfinished_in(home: Path) -> list[str]:
     assert (home / "models").is_dir()
-    return unfinished()
+    return stopped_runs()
 
 
 def shorten(home: Path, name: str) -> int:
@@ -242,9 +280,19 @@ def shorten(home: Path, name: str) -> int:
 @posix
 def test_stopped_before_the_first_measurement_nothing_is_left(images: Path, own_home: Path) -> None:
     stopped = interrupted(
-        "finetune", "--high", images / "stack.tif", "-n", "early", "--batch", 64, "--crop", 48,
-        "--device", "cpu", when=own_home / "models" / "early.run.json",
-    )  # fmt: skip
+        "finetune",
+        "--high",
+        images / "stack.tif",
+        "-n",
+        "early",
+        "--batch",
+        64,
+        "--crop",
+        48,
+        "--device",
+        "cpu",
+        when=own_home / "models" / "early.run.json",
+    )
     assert stopped.code == 130
     assert "Nothing was measured yet, so nothing is kept." in stopped.err
     assert list((own_home / "models").iterdir()) == []
@@ -309,13 +357,17 @@ def test_names_that_cannot_be_are_refused(name: str, images: Path, own_home: Pat
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("empty folder", "There are no images in"), ("text", "high.tif"),
-        ("cut short", "high.tif"), ("small", "a side are needed"),
-        ("one small plane", "is too small to hold a part of it apart"),
-        ("constant", "is constant"), ("nan", "not finite"), ("complex", "complex64"),
+        ("empty folder", "There are no images in"),
+        ("text", "high.tif"),
+        ("cut short", "high.tif"),
+        ("small", "a side are needed"),
+        ("one small plane", "is too small to holds a part of it out"),
+        ("constant", "is constant"),
+        ("nan", "not finite"),
+        ("complex", "complex64"),
         ("bool", "bool"),
     ],
-)  # fmt: skip
+)
 def test_images_that_cannot_be_trained_on_are_one_sentence(
     kind: str, sentence: str, own_home: Path, tmp_path: Path
 ) -> None:
@@ -330,10 +382,13 @@ def test_images_that_cannot_be_trained_on_are_one_sentence(
         path.write_bytes(data[: len(data) // 2])
     else:
         image = {
-            "small": np.zeros((20, 30)), "one small plane": discs(0, (70, 80)),
-            "constant": np.full((200, 200), 7.0), "nan": np.full((200, 200), np.nan),
-            "complex": discs().astype(np.complex64), "bool": discs() > 900,
-        }[kind]  # fmt: skip
+            "small": np.zeros((20, 30)),
+            "one small plane": discs(0, (70, 80)),
+            "constant": np.full((200, 200), 7.0),
+            "nan": np.full((200, 200), np.nan),
+            "complex": discs().astype(np.complex64),
+            "bool": discs() > 900,
+        }[kind]
         imwrite(path, image)
     done = command_here("finetune", "--high", path, "-n", "net", *QUICK)
     assert done.code == 2

@@ -45,16 +45,14 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_trained_model_beats_bicubic_and_is_found_by_its_name(
     photographs: Path, own_home: Path
 ) -> None:
-    done = command(
-        "train", photographs, "--name", "discs", *SMALL, "--steps", 150, "--every", 50
-    )  # fmt: skip
+    done = command("train", photographs, "--name", "discs", *SMALL, "--steps", 150, "--every", 50)
     assert done.code == 0
     assert "Device: CPU, 1 thread." in done.err
-    assert "2 images, 1 held apart" in done.err
-    assert "dB over bicubic on images held apart" in done.out
+    assert "2 images, 1 held out" in done.err
+    assert "dB over bicubic on images held out" in done.out
     config, card = read_header(own_home / "models" / "discs.safetensors")
     assert (config.kernels, config.widths, config.scale) == ((3, 1, 3), (6, 4), 2)
-    assert card["held_apart"]["psnr"] > card["held_apart"]["bicubic"]
+    assert card["holdout"]["psnr"] > card["holdout"]["bicubic"]
     assert card["recipe"]["steps"] == 150
     assert [path.name for path in (own_home / "models").iterdir()] == ["discs.safetensors"]
     assert "discs" in command("models").out
@@ -104,9 +102,26 @@ def test_the_papers_sub_images_and_rgb_are_trained_on(
 ) -> None:
     path = tmp_path / "net.safetensors"
     done = command_here(
-        "train", photographs, "-n", path, "--preset", "9-1-5", "--widths", "6-4", "--batch", 2,
-        "--crop", 12, "--steps", 4, "--every", 2, "--scale", 3, *more,
-    )  # fmt: skip
+        "train",
+        photographs,
+        "-n",
+        path,
+        "--preset",
+        "9-1-5",
+        "--widths",
+        "6-4",
+        "--batch",
+        2,
+        "--crop",
+        12,
+        "--steps",
+        4,
+        "--every",
+        2,
+        "--scale",
+        3,
+        *more,
+    )
     assert done.code == 0
     config, card = read_header(path)
     assert config.channels == (3 if "--rgb" in more else 1)
@@ -120,7 +135,7 @@ def test_training_begins_from_a_model_that_fits(photographs: Path, tmp_path: Pat
     assert command_here("train", photographs, "-n", first, *SMALL, "--steps", 100).code == 0
     done = command_here("train", photographs, "-n", second, *SMALL, "--from", first, "--steps", 1)
     assert done.code == 0
-    held = [read_header(path)[1]["held_apart"]["psnr"] for path in (first, second)]
+    held = [read_header(path)[1]["holdout"]["psnr"] for path in (first, second)]
     assert held[1] == pytest.approx(held[0], abs=0.3)
     refused = command_here("train", photographs, "-n", tmp_path / "x.safetensors", "--from", first)
     assert refused.code == 2
@@ -166,10 +181,12 @@ def test_folders_that_cannot_be_trained_on_are_one_sentence(kind: str, tmp_path:
     done = command_here("train", folder, "-n", tmp_path / "net.safetensors", "--steps", 5)
     assert done.code == 2
     expected = {
-        "missing": "There is no folder", "empty": "There are no images",
-        "corrupt": "cannot be read as an image", "too small": "is smaller than",
+        "missing": "There is no folder",
+        "empty": "There are no images",
+        "corrupt": "cannot be read as an image",
+        "too small": "is smaller than",
         "16 bits": "photographs of 8 bits",
-    }  # fmt: skip
+    }
     assert expected[kind] in done.err
     assert done.err.strip().count("\n") <= 1
 

@@ -385,7 +385,7 @@ def own_model(own_home: Path) -> Path:
     card = {
         "description": "Nuclei, confocal",
         "license": "that of the images, which belong to nobody in particular\nand to all",
-        "held_apart": {"psnr": 34.5, "bicubic": 32.0, "what": "2 slices of a.tif"},
+        "holdout": {"psnr": 34.5, "bicubic": 32.0, "what": "2 slices of a.tif"},
     }
     return save_model(user_model_dir() / "mine.safetensors", random_network(), card)
 
@@ -412,12 +412,12 @@ def test_a_model_is_told_about_by_its_name(own_model: Path) -> None:
     assert (ended.code, ended.err, ended.torch) == (0, "", False)
     lines = dict(line.split(": ", 1) for line in ended.out.splitlines())
     assert lines["Description"] == "Nuclei, confocal"
-    assert lines["Held apart"] == "PSNR 34.50 dB (bicubic 32.00); on 2 slices of a.tif"
+    assert lines["Held out"] == "PSNR 34.50 dB (bicubic 32.00); on 2 slices of a.tif"
     assert lines["File"] == str(own_model)
     assert lines["SHA-256"] == napari_srcnn.model_info("mine").sha256
     told = json.loads(command_here("models", "mine", "--json").out)
     assert (told["name"], told["scale"], told["path"]) == ("mine", 2, str(own_model))
-    assert told["card"]["held_apart"]["psnr"] == 34.5
+    assert told["card"]["holdout"]["psnr"] == 34.5
 
 
 def test_models_are_renamed_exported_imported_and_deleted(own_model: Path, tmp_path: Path) -> None:

@@ -19,9 +19,18 @@ from napari_srcnn.image.intensity import (
 )
 
 DTYPES = [
-    "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
-    "float16", "float32", "float64",
-]  # fmt: skip
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+]
 
 
 class CountingStack:

@@ -73,10 +73,28 @@ def test_every_type_comes_back_as_it_was(
 @pytest.mark.parametrize(
     "axes",
     [
-        "YX", "ZYX", "TYX", "CYX", "QYX", "IYX", "TZYX", "CZYX", "ZCYX", "QZYX", "QQYX", "TZCYX",
-        "TCZYX", "CTZYX", "ZTCYX", "QQQYX", "YXS", "ZYXS", "TZCYXS", "CYXS",
+        "YX",
+        "ZYX",
+        "TYX",
+        "CYX",
+        "QYX",
+        "IYX",
+        "TZYX",
+        "CZYX",
+        "ZCYX",
+        "QZYX",
+        "QQYX",
+        "TZCYX",
+        "TCZYX",
+        "CTZYX",
+        "ZTCYX",
+        "QQQYX",
+        "YXS",
+        "ZYXS",
+        "TZCYXS",
+        "CYXS",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("single", [False, True], ids=["long axes", "one axis of length 1"])
 def test_every_order_of_axes_comes_back_as_it_was(tmp_path: Path, axes: str, single: bool) -> None:
     sizes = [*range(2, len(axes.removesuffix("S"))), 21, 35][-len(axes.removesuffix("S")) :]

@@ -87,8 +87,10 @@ def test_only_a_part_of_one_slice_is_read() -> None:
 def test_without_a_model_an_image_gets_what_fits_it_and_the_reason_is_told() -> None:
     names = ("model", "axes", "window", "color", "dtype", "tile")
     options: dict[str, Any] = dict.fromkeys(names) | {
-        "intensity": "auto", "tf32": False, "half": False,
-    }  # fmt: skip
+        "intensity": "auto",
+        "tf32": False,
+        "half": False,
+    }
     request, model = resolve(smooth("uint16", 0.03), 2, **options)
     assert model == MICROSCOPES
     assert request.note.startswith(f"{MICROSCOPES}: 16-bit, noise of")

@@ -300,7 +300,7 @@ def test_a_folder_that_cannot_be_written_is_told(
 
 
 def test_a_model_goes_out_and_comes_back_byte_for_byte(own_home: Path, tmp_path: Path) -> None:
-    data = own("mine", card={"description": "Nuclei", "held_apart": {"psnr": 30}}).read_bytes()
+    data = own("mine", card={"description": "Nuclei", "holdout": {"psnr": 30}}).read_bytes()
     path = export_model("mine", tmp_path / "for a friend")
     assert path == tmp_path / "for a friend.safetensors"
     assert path.read_bytes() == data
@@ -409,13 +409,17 @@ def test_a_card_is_told_in_words(own_home: Path) -> None:
         "seconds": 125.4,
         "steps_done": 1200,
         "started_from": BUNDLED[0],
-        "held_apart": {
-            "psnr": 34.567, "bicubic": 32, "start": 33.5, "ssim": 0.91234, "bicubic_ssim": 0.9,
+        "holdout": {
+            "psnr": 34.567,
+            "bicubic": 32,
+            "start": 33.5,
+            "ssim": 0.91234,
+            "bicubic_ssim": 0.9,
             "what": "2 slices of a.tif",
         },
         "curve": [[1.0, 33.0], [2.0, 34.0]],
         "windows": {"microscope": [0.2, 0.6]},
-    }  # fmt: skip
+    }
     own("mine", card=card)
     assert card_lines(model_info("mine")) == [
         "Model: mine",
@@ -424,7 +428,7 @@ def test_a_card_is_told_in_words(own_home: Path) -> None:
         "Description: Nuclei, confocal",
         "Data: a.tif, b.tif",
         "Degradation: blur of 1.2 pixels, noise",
-        "Held apart: PSNR 34.57 dB (bicubic 32.00, before 33.50); SSIM 0.9123 (bicubic 0.9000); "
+        "Held out: PSNR 34.57 dB (bicubic 32.00, before 33.50); SSIM 0.9123 (bicubic 0.9000); "
         "on 2 slices of a.tif",
         f"Started from: {BUNDLED[0]}",
         "Trained: 2026-02-03 10:20, 1,200 steps, 2 min 5 s",
@@ -441,7 +445,7 @@ def test_a_card_is_told_in_words(own_home: Path) -> None:
 def test_a_card_of_any_kind_is_told_in_plain_lines(own_home: Path, value: object) -> None:
     keys = (
         "description data degradation license version torch date seconds steps_done started_from "
-        "held_apart curve recipe psnr source"
+        "holdout curve recipe psnr source"
     )
     own("odd", card=dict.fromkeys(keys.split(), value))
     lines = card_lines(model_info("odd"))

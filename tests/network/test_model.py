@@ -182,9 +182,11 @@ def test_zero_padding_of_a_tile_is_that_of_the_whole() -> None:
         whole = zero_padded(model, image)
         for y0, y1, x0, x1 in ((0, 5, 0, 9), (3, 20, 30, 36), (10, 25, 10, 25), (38, 40, 1, 3)):
             padding = Padding(
-                top=max(halo - y0, 0), bottom=max(y1 + halo - 40, 0),
-                left=max(halo - x0, 0), right=max(x1 + halo - 36, 0),
-            )  # fmt: skip
+                top=max(halo - y0, 0),
+                bottom=max(y1 + halo - 40, 0),
+                left=max(halo - x0, 0),
+                right=max(x1 + halo - 36, 0),
+            )
             part = around[..., y0 : y1 + 2 * halo, x0 : x1 + 2 * halo]
             difference = model(part, padding) - whole[..., y0:y1, x0:x1]
             assert difference.abs().max() < 1e-5

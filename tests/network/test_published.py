@@ -70,8 +70,9 @@ def same(one: SRCNN, other: SRCNN) -> bool:
 def save_matlab(path: Path, model: SRCNN) -> None:
     """As the authors did: taps column by column, filters last."""
     values = {}
-    w1, w2, w3 = (layer.weight.detach().double().numpy() for layer in
-                  (model.conv1, model.conv2, model.conv3))  # fmt: skip
+    w1, w2, w3 = (
+        layer.weight.detach().double().numpy() for layer in (model.conv1, model.conv2, model.conv3)
+    )
     values["weights_conv1"] = np.stack([f[0].ravel(order="F") for f in w1], axis=1)
     values["weights_conv2"] = np.stack(
         [np.stack([tap.ravel(order="F") for tap in f]) for f in w2], axis=2
@@ -297,10 +298,15 @@ def test_a_missing_file_is_missed(tmp_path: Path) -> None:
 
 # PSNR on Set5 as the paper and its authors' pages print it.
 AUTHORS = {
-    "9-5-5(ImageNet)/x2": 36.66, "9-5-5(ImageNet)/x3": 32.75, "9-5-5(ImageNet)/x4": 30.49,
-    "9-3-5(ImageNet)/x3": 32.66, "9-1-5(ImageNet)/x3": 32.52, "9-1-5(91 images)/x2": 36.34,
-    "9-1-5(91 images)/x3": 32.39, "9-1-5(91 images)/x4": 30.09,
-}  # fmt: skip
+    "9-5-5(ImageNet)/x2": 36.66,
+    "9-5-5(ImageNet)/x3": 32.75,
+    "9-5-5(ImageNet)/x4": 30.49,
+    "9-3-5(ImageNet)/x3": 32.66,
+    "9-1-5(ImageNet)/x3": 32.52,
+    "9-1-5(91 images)/x2": 36.34,
+    "9-1-5(91 images)/x3": 32.39,
+    "9-1-5(91 images)/x4": 30.09,
+}
 
 
 @pytest.mark.parametrize("name", AUTHORS)

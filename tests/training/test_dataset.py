@@ -1,4 +1,4 @@
-"""A lab's images as training data: where blocks lie, what is held apart, and what is refused."""
+"""A lab's images as training data: where blocks lie, what is held out, and what is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.training import dataset as acquisition
 from napari_srcnn.training import field as blocks
-from napari_srcnn.training.dataset import Acquisition, acquire, enlarge
+from napari_srcnn.training.dataset import Dataset, enlarge, make_dataset
 from napari_srcnn.training.field import MARGIN, Block, Source, context
 from napari_srcnn.training.sampler import BlockSampler
 
@@ -46,7 +46,7 @@ def source(high: Any, axes: str = "YX", name: str = "cells", **rest: Any) -> Sou
     return Source(name=name, high=high, axes=axes, **rest)
 
 
-def used(data: Acquisition, which: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def used(data: Dataset, which: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where the blocks of a `numbered` image come from."""
     mask = np.zeros(shape, bool)
     for block in getattr(data, which):
@@ -54,7 +54,7 @@ def used(data: Acquisition, which: str, shape: tuple[int, ...]) -> NDArray[np.bo
     return mask
 
 
-# -- what is held apart ----------------------------------------------------------------------------
+# -- what is held out ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("network", [NETWORK, WIDE])
@@ -62,7 +62,7 @@ def used(data: Acquisition, which: str, shape: tuple[int, ...]) -> NDArray[np.bo
 def test_the_last_quarter_of_a_plane_is_held_apart_with_a_margin(
     shape: tuple[int, int], network: SRCNNConfig
 ) -> None:
-    data = acquire([source(numbered(shape))], network)
+    data = make_dataset([source(numbered(shape))], network)
     along = int(np.argmax(shape))
     rows = [used(data, which, shape).any(1 - along).nonzero()[0] for which in ("training", "held")]
     gap = rows[1].min() - rows[0].max() - 1
@@ -75,7 +75,7 @@ def test_the_last_quarter_of_a_plane_is_held_apart_with_a_margin(
 
 def test_overlapping_rectangles_share_nothing_either() -> None:
     shape, boxes = (300, 300), ((10, 150, 20, 290), (101, 299, 3, 211), (90, 201, 100, 260))
-    data = acquire([source(numbered(shape), boxes=boxes)], NETWORK)
+    data = make_dataset([source(numbered(shape), boxes=boxes)], NETWORK)
     inside = np.zeros(shape, bool)
     for y0, y1, x0, x1 in boxes:
         inside[y0:y1, x0:x1] = True
@@ -89,14 +89,14 @@ def test_overlapping_rectangles_share_nothing_either() -> None:
 
 def test_of_two_small_rectangles_one_is_held_apart() -> None:
     boxes = ((0, 40, 0, 40), (0, 40, 200, 240))
-    data = acquire([source(numbered((60, 300)), boxes=boxes)], NETWORK)
+    data = make_dataset([source(numbered((60, 300)), boxes=boxes)], NETWORK)
     assert used(data, "training", (60, 300))[:40, :40].all()
     assert used(data, "held", (60, 300))[:40, 216:240].all()
 
 
 def test_whole_planes_amid_a_stack_are_held_apart_with_one_plane_between() -> None:
     high = scene((12, 60, 64)) + np.arange(12)[:, None, None] * 10
-    data = acquire([source(high, "ZYX")], NETWORK)
+    data = make_dataset([source(high, "ZYX")], NETWORK)
 
     def planes(blocks: list[Block]) -> set[int]:
         return {int(block.high.min() // 10) for block in blocks}
@@ -120,7 +120,7 @@ def test_a_place_that_is_held_apart_is_not_trained_on_at_another_time(
     axes: str, shape: tuple[int, ...], along: int, where: str
 ) -> None:
     numbers = np.indices(shape)[along][..., None, None]
-    data = acquire([source(scene((*shape, 60, 64)) * 0.9 + numbers, axes)], NETWORK)
+    data = make_dataset([source(scene((*shape, 60, 64)) * 0.9 + numbers, axes)], NETWORK)
 
     def planes(blocks: list[Block]) -> set[int]:
         return {int(block.high.min()) for block in blocks}
@@ -137,7 +137,7 @@ def test_where_planes_may_be_of_one_place_the_same_part_of_each_is_held_apart(
     axes: str, shape: tuple[int, ...]
 ) -> None:
     rows = np.arange(120.0)[:, None] + np.zeros((120, 60))
-    data = acquire([source(np.broadcast_to(rows, (*shape, 120, 60)), axes)], NETWORK)
+    data = make_dataset([source(np.broadcast_to(rows, (*shape, 120, 60)), axes)], NETWORK)
     ends = [
         (min(block.high.min() for block in part), max(block.high.max() for block in part))
         for part in (data.training, data.held)
@@ -149,7 +149,7 @@ def test_where_planes_may_be_of_one_place_the_same_part_of_each_is_held_apart(
 @pytest.mark.parametrize("name", ["z{:03d}", "t{}", "cell 7, z{:02d}.ome"])
 def test_of_numbered_files_a_run_is_held_apart_with_one_between(name: str) -> None:
     sources = [source(scene((50, 60), n), name=name.format(n)) for n in range(12)]
-    data = acquire(sources, NETWORK)
+    data = make_dataset(sources, NETWORK)
     assert {block.key[0] for block in data.held} == {5, 6}
     assert {block.key[0] for block in data.training} == set(range(12)) - {4, 5, 6, 7}
     assert data.what_held == "2 of 12 images"
@@ -157,7 +157,7 @@ def test_of_numbered_files_a_run_is_held_apart_with_one_between(name: str) -> No
 
 def test_every_fifth_of_many_images_is_held_apart() -> None:
     sources = [source(scene((50, 60), n), name="f" + "x" * n) for n in range(11)]
-    data = acquire(sources, NETWORK)
+    data = make_dataset(sources, NETWORK)
     assert {block.key[0] for block in data.held} == {2, 7}
     assert {block.key[0] for block in data.training} == set(range(11)) - {2, 7}
     assert data.what_held == "2 of 11 images"
@@ -172,7 +172,7 @@ def test_every_fifth_of_many_images_is_held_apart() -> None:
 def test_low_blocks_are_the_area_means_of_the_truth(scale: int, boxes: Any) -> None:
     high = np.random.default_rng(1).integers(0, 4000, (211, 301)).astype(np.uint16)
     network = replace(NETWORK, scale=scale)
-    data = acquire([source(high, boxes=boxes)], network)
+    data = make_dataset([source(high, boxes=boxes)], network)
     assert data.scale == scale
     for block in data.training + data.held:
         np.testing.assert_allclose(block.low, area(block.high, scale), rtol=1e-6)
@@ -180,7 +180,9 @@ def test_low_blocks_are_the_area_means_of_the_truth(scale: int, boxes: Any) -> N
 
 def test_blocks_of_a_rectangle_lie_on_the_grid_of_the_whole_image() -> None:
     shape = (211, 301)
-    data = acquire([source(numbered(shape), boxes=((13, 205, 7, 290),))], replace(NETWORK, scale=3))
+    data = make_dataset(
+        [source(numbered(shape), boxes=((13, 205, 7, 290),))], replace(NETWORK, scale=3)
+    )
     for block in data.training + data.held:
         y, x = divmod(int(block.high[0, 0]), shape[1])
         assert (y % 3, x % 3) == (0, 0)
@@ -193,7 +195,7 @@ def test_a_blurred_block_is_that_of_the_blurred_image() -> None:
     high = scene((900, 700), sigma=1) * 1000
     degradation = Degradation(sigma=2.0, sampling="bicubic")
     whole = degradation.low_res(high, 2)
-    data = acquire([source(high)], NETWORK, degradation=degradation)
+    data = make_dataset([source(high)], NETWORK, degradation=degradation)
     assert len(data.training) > 1
     for block in data.training:
         y, x = np.argwhere(high.astype(np.float32) == block.high[0, 0])[0]
@@ -204,7 +206,7 @@ def test_a_blurred_block_is_that_of_the_blurred_image() -> None:
 def test_channels_have_ranges_of_their_own() -> None:
     dim, bright = scene((2, 100, 120)) * np.array([100, 30000])[:, None, None]
     for high, axes in ((np.stack([dim, bright]), "CYX"), (np.stack([dim, bright, dim], -1), "YXS")):
-        data = acquire([source(high, axes)], NETWORK, window=(0.2, 0.6))
+        data = make_dataset([source(high, axes)], NETWORK, window=(0.2, 0.6))
         assert data.ranges[0, 0].high == pytest.approx(np.percentile(dim, 99.9), rel=0.1)
         assert data.ranges[0, 1].high == pytest.approx(np.percentile(bright, 99.9), rel=0.1)
         assert data.peak == pytest.approx(0.4)
@@ -214,12 +216,12 @@ def test_channels_have_ranges_of_their_own() -> None:
 
 def test_alpha_is_no_channel() -> None:
     high = np.concatenate([scene((100, 120, 3)), np.ones((100, 120, 1))], -1)
-    assert set(acquire([source(high, "YXS")], NETWORK).ranges) == {(0, 0), (0, 1), (0, 2)}
+    assert set(make_dataset([source(high, "YXS")], NETWORK).ranges) == {(0, 0), (0, 1), (0, 2)}
 
 
 def test_any_leading_axes_are_planes() -> None:
     high = scene((2, 3, 3, 90, 60)) + numbered((2, 3, 3, 1, 1)) * 10
-    data = acquire([source(high, "TCZYX")], NETWORK)
+    data = make_dataset([source(high, "TCZYX")], NETWORK)
     for block in data.training + data.held:
         _, channel, _ = np.unravel_index(int(block.high.min() // 10), (2, 3, 3))
         assert block.key == (0, channel)
@@ -246,7 +248,7 @@ def test_memory_is_bounded_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(acquisition, "BLOCK", 64)
     monkeypatch.setattr(acquisition, "HELD_BLOCK", 64)
     high = Counted(scene((20, 128, 128)))
-    data = acquire([source(high, "ZYX")], NETWORK)
+    data = make_dataset([source(high, "ZYX")], NETWORK)
     assert sum(block.high.size for block in data.training) <= 100_000
     assert high.pixels < 0.6 * high.data.size
     assert high.largest <= 72 * 128  # a block with what is around it
@@ -257,14 +259,14 @@ def test_memory_is_bounded_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> 
 def test_only_the_rectangles_are_read() -> None:
     high = Counted(np.full((1, 600, 600), np.nan))
     high.data[:, 90:240, 90:240] = scene((150, 150))
-    data = acquire([source(high, "ZYX", boxes=((100, 230, 100, 230),))], NETWORK)
+    data = make_dataset([source(high, "ZYX", boxes=((100, 230, 100, 230),))], NETWORK)
     assert high.pixels < 150**2
     assert data.notes == ()
 
 
 def test_every_channel_is_kept_where_not_all_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acquisition, "TRAIN_PIXELS", 120_000)
-    data = acquire([source(scene((60, 2, 50, 50)), "ZCYX")], NETWORK)
+    data = make_dataset([source(scene((60, 2, 50, 50)), "ZCYX")], NETWORK)
     channels = [block.key[1] for block in data.training]
     assert 0.25 < np.mean(channels) < 0.75
     # Not one of them at the beginning and the other at the end.
@@ -274,14 +276,14 @@ def test_every_channel_is_kept_where_not_all_is(monkeypatch: pytest.MonkeyPatch)
 # -- crops -----------------------------------------------------------------------------------------
 
 
-def sampler(data: Acquisition, network: SRCNNConfig = NETWORK, **rest: Any) -> BlockSampler:
+def sampler(data: Dataset, network: SRCNNConfig = NETWORK, **rest: Any) -> BlockSampler:
     return BlockSampler(data, crop=12, network=network, **({"turn": False} | rest))
 
 
 @pytest.mark.parametrize("network", [NETWORK, WIDE, replace(WIDE, scale=4)])
 def test_what_is_trained_on_is_what_bicubic_makes_of_the_whole_image(network: SRCNNConfig) -> None:
     high = scene((300, 200), sigma=1) * 1000
-    data = acquire([source(high)], network, window=(0.1, 0.7))
+    data = make_dataset([source(high)], network, window=(0.1, 0.7))
     (block,) = data.training
     known = data.ranges[0, 0]
     # The block continues in the image: an edge of its own would be seen in the crop.
@@ -306,7 +308,7 @@ def test_what_is_trained_on_is_what_bicubic_makes_of_the_whole_image(network: SR
 def test_a_seed_gives_the_same_crops_and_noise_is_drawn_anew() -> None:
     noise = Noise(gain=2, read=5, offset=100)
     high = 100 + 2000 * scene((120, 100))
-    data = acquire([source(high)], NETWORK, degradation=Degradation(noise=noise))
+    data = make_dataset([source(high)], NETWORK, degradation=Degradation(noise=noise))
     draws = sampler(data, gain=(0.5, 1.1), turn=True)
     first, again, other = (draws.batch(np.random.default_rng(seed), 4) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first[0], again[0])
@@ -324,7 +326,7 @@ def test_a_seed_gives_the_same_crops_and_noise_is_drawn_anew() -> None:
 
 def test_noise_is_rounded_and_clipped_as_the_camera_does() -> None:
     high = (scene((120, 100)) * 255).astype(np.uint8)
-    data = acquire([source(high)], NETWORK, degradation=Degradation(noise=Noise(read=40)))
+    data = make_dataset([source(high)], NETWORK, degradation=Degradation(noise=Noise(read=40)))
     low = data.noisy(data.training[0].low, (0, 0), np.random.default_rng(0))
     np.testing.assert_array_equal(low, np.rint(low))
     assert (low.min(), low.max()) == (0, 255)
@@ -332,7 +334,7 @@ def test_noise_is_rounded_and_clipped_as_the_camera_does() -> None:
 
 def test_crops_are_turned_mirrored_and_varied_alike() -> None:
     ramp = np.add.outer(np.arange(120.0), 3 * np.arange(100.0))
-    data = acquire([source(ramp)], NETWORK)
+    data = make_dataset([source(ramp)], NETWORK)
     inputs, truths = sampler(data, turn=True).batch(np.random.default_rng(0), 64)
     halo = NETWORK.halo
     inner = inputs[..., halo:-halo, halo:-halo]
@@ -349,7 +351,7 @@ def test_crops_are_turned_mirrored_and_varied_alike() -> None:
 
 
 def test_a_patch_that_does_not_fit_is_refused() -> None:
-    data = acquire([source(scene((120, 100)))], NETWORK)
+    data = make_dataset([source(scene((120, 100)))], NETWORK)
     with pytest.raises(ValueError, match="A patch of 13 pixels is no multiple of 2"):
         BlockSampler(data, crop=13, network=NETWORK)
     with pytest.raises(ValueError, match=r"needs 2\d\d pixels a side .* choose a smaller patch"):
@@ -371,7 +373,7 @@ def test_a_shift_gain_and_offset_between_a_pair_are_found_and_undone() -> None:
     pair = source(high, low=low)
     errors = {}
     for correct in (True, False):
-        data = acquire([pair], NETWORK, correct_shift=correct)
+        data = make_dataset([pair], NETWORK, correct_shift=correct)
         (match,) = data.matches
         assert match.shift == pytest.approx((-0.4, 0.7), abs=0.05)
         assert match.correlation > 0.95
@@ -387,7 +389,7 @@ def test_a_shift_gain_and_offset_between_a_pair_are_found_and_undone() -> None:
 
 def test_blocks_of_a_pair_lie_on_one_another_in_rectangles_too() -> None:
     high = scene((300, 280)) * 1000
-    data = acquire([source(high, low=area(high, 2), boxes=((31, 290, 23, 261),))], NETWORK)
+    data = make_dataset([source(high, low=area(high, 2), boxes=((31, 290, 23, 261),))], NETWORK)
     for block in data.training + data.held:
         np.testing.assert_allclose(block.low, area(block.high, 2), atol=1)
     assert data.notes == ()
@@ -396,7 +398,7 @@ def test_blocks_of_a_pair_lie_on_one_another_in_rectangles_too() -> None:
 def test_channels_of_a_pair_have_a_gain_of_their_own() -> None:
     high = scene((2, 160, 150)) * 1000
     low = area(high, 2) * np.array([5, 0.3])[:, None, None] + np.array([10, 400])[:, None, None]
-    data = acquire([source(high, "CYX", low=low)], NETWORK)
+    data = make_dataset([source(high, "CYX", low=low)], NETWORK)
     for block in data.training:
         np.testing.assert_allclose(block.low, area(block.high, 2), rtol=0.01)
 
@@ -407,16 +409,16 @@ def test_a_pair_is_matched_on_a_place_of_bounded_size(monkeypatch: pytest.Monkey
     low = area(high, 2)
     counted = Counted(high)
     boxes = ((10, 120, 300, 480),)
-    data = acquire([source(counted, "ZYX", low=low, boxes=boxes)], NETWORK)
+    data = make_dataset([source(counted, "ZYX", low=low, boxes=boxes)], NETWORK)
     assert counted.largest <= max(128 * 128, 110 * 180)
     assert data.matches[0].correlation > 0.99
 
 
 def test_no_noise_is_added_to_what_was_measured() -> None:
     high = scene((160, 150)) * 1000
-    data = acquire(
+    data = make_dataset(
         [source(high, low=area(high, 2))], NETWORK, degradation=Degradation(noise=Noise(read=50))
-    )  # fmt: skip
+    )
     low = data.training[0].low
     assert data.noisy(low, (0, 0), np.random.default_rng(0)) is low
 
@@ -426,7 +428,7 @@ def test_a_real_pair_is_matched(shared_data: Path) -> None:
     if not folder.is_dir():
         pytest.skip(f"needs the pair in {folder}")
     high, low = (imread(next((folder / part).iterdir())) for part in ("high", "low"))
-    data = acquire([source(high, low=low)], NETWORK)
+    data = make_dataset([source(high, low=low)], NETWORK)
     assert data.matches[0].correlation > 0.5
     for block in data.held:
         assert np.corrcoef(block.low.ravel(), area(block.high, 2).ravel())[0, 1] > 0.5
@@ -437,7 +439,7 @@ def test_a_real_pair_is_matched(shared_data: Path) -> None:
 
 def refusal(*sources: Source, network: SRCNNConfig = NETWORK) -> str:
     with pytest.raises(ValueError) as error:  # noqa: PT011  # the sentences are compared
-        acquire(sources, network)
+        make_dataset(sources, network)
     text = str(error.value)
     assert text.endswith(".")
     assert "\n" not in text
@@ -447,13 +449,15 @@ def refusal(*sources: Source, network: SRCNNConfig = NETWORK) -> str:
 @pytest.mark.parametrize(
     ("high", "low", "sentence"),
     [
-        ((150, 150), (100, 100), "×1.5 along Y"), ((100, 100), (100, 100), "×1"),
-        ((300, 300), (60, 60), "×5: 2, 3 or 4"), ((480, 480), (60, 60), "×8: 2, 3 or 4"),
+        ((150, 150), (100, 100), "×1.5 along Y"),
+        ((100, 100), (100, 100), "×1"),
+        ((300, 300), (60, 60), "×5: 2, 3 or 4"),
+        ((480, 480), (60, 60), "×8: 2, 3 or 4"),
         ((60, 60), (120, 120), "seem to be swapped"),
         ((200, 150), (100, 50), "the same along both"),
         ((180, 180), (60, 60), "differ by ×3, and a network for ×2 is to be trained; choose ×3"),
     ],
-)  # fmt: skip
+)
 def test_pairs_of_other_shapes_are_refused(high: Any, low: Any, sentence: str) -> None:
     assert sentence in refusal(source(scene(high), low=scene(low)))
 
@@ -486,7 +490,7 @@ def test_pairs_of_unlike_planes_are_refused() -> None:
         (np.full((100, 120), 7.0), "YX", "every part of the images is constant, not finite or"),
         (np.full((100, 120), np.nan), "YX", "every part of the images is constant, not finite or"),
         (np.zeros((20, 120)), "YX", "at least 24 a side are needed"),
-        (scene((60, 64)), "YX", "too small to hold a part of it apart"),
+        (scene((60, 64)), "YX", "too small to holds a part of it out"),
         (np.zeros((0, 100, 120)), "ZYX", "no pixels"),
         (np.zeros((100, 120), bool), "YX", "whole numbers or floats are needed"),
         (np.zeros((100, 120), complex), "YX", "whole numbers or floats are needed"),
@@ -503,14 +507,14 @@ def test_saturated_images_are_refused_or_told() -> None:
     high = (scene((200, 220)) * 255).astype(np.uint8)
     half, some = (np.where(high > np.quantile(high, q), 255, high) for q in (0.2, 0.9))
     assert "of the image is saturated" in refusal(source(half.astype(np.uint8)))
-    data = acquire([source(some.astype(np.uint8))], NETWORK)
+    data = make_dataset([source(some.astype(np.uint8))], NETWORK)
     assert any("of the image is saturated" in note for note in data.notes)
 
 
 def test_what_cannot_be_used_of_an_image_is_left_out_and_told() -> None:
     high = scene((1400, 600))
     high[700, 300] = np.inf
-    data = acquire([source(high)], NETWORK)
+    data = make_dataset([source(high)], NETWORK)
     assert any("parts of the images are left out" in note for note in data.notes)
     assert all(np.isfinite(block.high).all() for block in data.training)
 
@@ -534,8 +538,8 @@ def test_a_detector_that_saturates_below_its_dtype_is_told(dtype: Any, top: floa
     clipped = (np.minimum(high, np.quantile(high, 0.7)) / np.quantile(high, 0.7) * top).astype(
         dtype
     )
-    data = acquire([source(clipped)], NETWORK)
+    data = make_dataset([source(clipped)], NETWORK)
     assert any("% of the image is saturated" in note for note in data.notes)
     much = (np.minimum(high, np.quantile(high, 0.3)) / np.quantile(high, 0.3) * top).astype(dtype)
     with pytest.raises(ValueError, match="choose an image that was exposed less"):
-        acquire([source(much)], NETWORK)
+        make_dataset([source(much)], NETWORK)

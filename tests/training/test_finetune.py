@@ -28,19 +28,26 @@ from napari_srcnn.training.field import Source
 from napari_srcnn.training.finetune import (
     RECIPE,
     SCRATCH,
-    Finetuning,
+    FinetuneOptions,
+    FinetuneRun,
     Outcome,
     Prepared,
     Trained,
-    Wish,
 )
-from napari_srcnn.training.runs import read_wish, state_path, unfinished, wish_path
+from napari_srcnn.training.runs import options_path, read_options, state_path, stopped_runs
 from napari_srcnn.training.sources import reopened, sources_from_paths
 
 CONFIG = dataclasses.replace(
-    RECIPE, steps=60, minutes=None, batch=4, crop=16, warmup=10, validate_every=20, average=0.9,
+    RECIPE,
+    steps=60,
+    minutes=None,
+    batch=4,
+    crop=16,
+    warmup=10,
+    validate_every=20,
+    average=0.9,
     learning_rate=4e-3,
-)  # fmt: skip
+)
 pytestmark = pytest.mark.usefixtures("one_thread", "own_home")
 
 
@@ -61,22 +68,26 @@ def stack() -> NDArray[np.uint16]:
     return np.stack([discs(seed) for seed in range(7)])
 
 
-def wish(high: Any, axes: str = "ZYX", **rest: Any) -> Wish:
+def options(high: Any, axes: str = "ZYX", **rest: Any) -> FinetuneOptions:
     given: dict[str, Any] = {
-        "scale": 2, "name": "mine", "start": SCRATCH, "kernels": (3, 1, 3), "config": CONFIG,
+        "scale": 2,
+        "name": "mine",
+        "start": SCRATCH,
+        "kernels": (3, 1, 3),
+        "config": CONFIG,
         "device": "cpu",
-    }  # fmt: skip
+    }
     source = Source(name="discs", high=high, axes=axes)
-    return Wish(sources=rest.pop("sources", (source,)), **(given | rest))
+    return FinetuneOptions(sources=rest.pop("sources", (source,)), **(given | rest))
 
 
-def finished(job: Finetuning) -> Outcome:
+def finished(job: FinetuneRun) -> Outcome:
     for _ in job.run():
         pass
     return job.outcome()
 
 
-def measured(job: Finetuning, number: int) -> Any:
+def measured(job: FinetuneRun, number: int) -> Any:
     """Go on until the measurement of that number, and return the messages' iterator."""
     run = job.run()
     for message in run:
@@ -97,11 +108,11 @@ def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 def test_a_network_from_scratch_soon_beats_bicubic_and_its_card_says_how(
     stack: NDArray[np.uint16],
 ) -> None:
-    job = Finetuning(wish(stack, degradation=Degradation(sigma=0.8)))
+    job = FinetuneRun(options(stack, degradation=Degradation(sigma=0.8)))
     messages = list(job.run())
     prepared, *rest = messages
     assert isinstance(prepared, Prepared)
-    assert prepared.summary.startswith("discs: 0.062 megapixels to train on; held apart: 1 whole")
+    assert prepared.summary.startswith("discs: 0.062 megapixels to train on; held out: 1 whole")
     assert prepared.start == prepared.bicubic
     assert all(isinstance(message, Trained) for message in rest)
     assert [m.message.step for m in rest if isinstance(m, Trained)] == list(range(1, 61))
@@ -122,7 +133,7 @@ def test_a_network_from_scratch_soon_beats_bicubic_and_its_card_says_how(
     assert card["steps_done"] == 60
     assert card["started_from"] is None
     assert card["degradation"] == "blur of 0.8 px, camera pixels (area), no noise"
-    held = card["held_apart"]
+    held = card["holdout"]
     assert (held["psnr"], held["bicubic"]) == (round(outcome.psnr, 3), round(outcome.bicubic, 3))
     assert held["bicubic_ssim"] < held["ssim"] < 1
     assert max(psnr for _, psnr in card["curve"]) == held["psnr"]
@@ -133,18 +144,18 @@ def test_a_network_from_scratch_soon_beats_bicubic_and_its_card_says_how(
 def test_the_saved_model_is_found_by_its_name_and_named_in_results(
     stack: NDArray[np.uint16], tmp_path: Path
 ) -> None:
-    job = Finetuning(wish(stack))
+    job = FinetuneRun(options(stack))
     outcome = finished(job)
-    assert unfinished() == ["mine"]
+    assert stopped_runs() == ["mine"]
     path = job.save(outcome)
-    assert unfinished() == []
+    assert stopped_runs() == []
     assert [file.name for file in path.parent.iterdir()] == ["mine.safetensors"]
     loaded = load_model("mine")
     assert equal(loaded, outcome.model)
     image = torch.rand(1, 1, 20, 20)
     with torch.inference_mode():
         assert torch.equal(loaded(image), outcome.model(image))
-    assert any(line.startswith("Held apart: PSNR") for line in card_lines(model_info("mine")))
+    assert any(line.startswith("Held out: PSNR") for line in card_lines(model_info("mine")))
     result = napari_srcnn.upscale(discs(9), model="mine", device="cpu")
     assert result.shape == (260, 240)
     imwrite(tmp_path / "low.tif", discs(9))
@@ -159,12 +170,12 @@ def test_it_begins_from_the_default_model_and_is_compared_with_it(
     stack: NDArray[np.uint16],
 ) -> None:
     config = dataclasses.replace(CONFIG, steps=2, learning_rate=0.0)
-    job = Finetuning(wish(stack, start="", config=config))
+    job = FinetuneRun(options(stack, start="", config=config))
     prepared = next(iter(job.run()))
     assert isinstance(prepared, Prepared)
     assert prepared.start_name == "srcnn-9-5-5-x2-microscopes"
     assert prepared.start != prepared.bicubic
-    outcome = finished(Finetuning(wish(stack, start="", config=config)))
+    outcome = finished(FinetuneRun(options(stack, start="", config=config)))
     # Nothing was learned, so it is as good as where it began, and that is not better.
     assert outcome.psnr == pytest.approx(outcome.start, abs=1e-4)
     assert not outcome.is_better
@@ -172,12 +183,12 @@ def test_it_begins_from_the_default_model_and_is_compared_with_it(
     assert "It does not beat srcnn" in outcome.sentence
     assert "train longer, use more images, or check that the degradation" in outcome.sentence
     assert outcome.card["started_from"] == "srcnn-9-5-5-x2-microscopes"
-    assert outcome.card["held_apart"]["start"] == round(outcome.start, 3)
+    assert outcome.card["holdout"]["start"] == round(outcome.start, 3)
 
 
 def test_worse_than_bicubic_is_told(stack: NDArray[np.uint16]) -> None:
     config = dataclasses.replace(CONFIG, steps=1, learning_rate=0.0)
-    outcome = finished(Finetuning(wish(stack, config=config)))
+    outcome = finished(FinetuneRun(options(stack, config=config)))
     assert not outcome.is_better
     assert outcome.psnr < outcome.bicubic
     assert "It does not beat bicubic" in outcome.sentence
@@ -186,14 +197,16 @@ def test_worse_than_bicubic_is_told(stack: NDArray[np.uint16]) -> None:
 def test_pairs_that_were_measured_are_trained_on(stack: NDArray[np.uint16]) -> None:
     low = Degradation(sigma=1.0).apply(stack, 2, np.random.default_rng(0), np.uint16)
     source = Source(name="discs", high=stack, axes="ZYX", low=low)
-    outcome = finished(Finetuning(wish(None, sources=(source,))))
+    outcome = finished(FinetuneRun(options(None, sources=(source,))))
     assert outcome.is_better
     assert outcome.card["degradation"] == "measured low-res images"
     assert outcome.card["recipe"]["shift_corrected"]
 
 
 def test_fewer_patches_than_a_batch_are_told_and_trained_on() -> None:
-    job = Finetuning(wish(discs(0, (70, 80)), "YX", config=dataclasses.replace(CONFIG, batch=64)))
+    job = FinetuneRun(
+        options(discs(0, (70, 80)), "YX", config=dataclasses.replace(CONFIG, batch=64))
+    )
     prepared = next(job.run())
     assert isinstance(prepared, Prepared)
     assert any("fewer than a batch of 64" in note for note in prepared.notes)
@@ -207,13 +220,13 @@ def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(
     stopped_after: int, stack: NDArray[np.uint16]
 ) -> None:
     noisy = Degradation(noise=Noise(gain=2, read=5, offset=100))
-    whole = finished(Finetuning(wish(stack, name="whole", degradation=noisy)))
-    given = wish(stack, degradation=noisy)
-    run = measured(Finetuning(given), stopped_after)
+    whole = finished(FinetuneRun(options(stack, name="whole", degradation=noisy)))
+    given = options(stack, degradation=noisy)
+    run = measured(FinetuneRun(given), stopped_after)
     next(run)  # a step more, which is lost
     run.close()
-    assert unfinished() == ["mine", "whole"]
-    outcome = finished(Finetuning(given, resume=True))
+    assert stopped_runs() == ["mine", "whole"]
+    outcome = finished(FinetuneRun(given, resume=True))
     assert equal(outcome.model, whole.model)
     assert outcome.psnr == whole.psnr
     assert [psnr for _, psnr in outcome.card["curve"]] == [p for _, p in whole.card["curve"]]
@@ -223,11 +236,11 @@ def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(
 def test_the_best_from_before_the_stop_is_kept(stack: NDArray[np.uint16]) -> None:
     # From a model that is good already, a high rate leads away before long.
     config = dataclasses.replace(CONFIG, learning_rate=0.05, warmup=10, validate_every=1, steps=30)
-    given = wish(stack, start="", config=config)
-    job = Finetuning(given)
+    given = options(stack, start="", config=config)
+    job = FinetuneRun(given)
     measured(job, 1).close()
     before = job.outcome()
-    resumed = Finetuning(given, resume=True)
+    resumed = FinetuneRun(given, resume=True)
     outcome = finished(resumed)
     assert min(psnr for _, psnr in outcome.card["curve"][1:]) < before.psnr
     assert outcome.psnr >= before.psnr
@@ -238,18 +251,18 @@ def test_the_best_from_before_the_stop_is_kept(stack: NDArray[np.uint16]) -> Non
 def test_a_run_that_is_over_but_was_not_saved_can_still_be_saved(
     stack: NDArray[np.uint16],
 ) -> None:
-    first = finished(Finetuning(wish(stack)))
-    job = Finetuning(wish(stack), resume=True)
+    first = finished(FinetuneRun(options(stack)))
+    job = FinetuneRun(options(stack), resume=True)
     outcome = finished(job)
     assert equal(outcome.model, first.model)
     assert outcome.card["steps_done"] == 60
     assert outcome.card["curve"] == first.card["curve"]
     job.save(outcome)
-    assert unfinished() == []
+    assert stopped_runs() == []
 
 
 def test_stopped_at_any_step_it_keeps_the_best_so_far(stack: NDArray[np.uint16]) -> None:
-    job = Finetuning(wish(stack))
+    job = FinetuneRun(options(stack))
     run = measured(job, 1)
     for _ in range(7):
         next(run)
@@ -259,11 +272,11 @@ def test_stopped_at_any_step_it_keeps_the_best_so_far(stack: NDArray[np.uint16])
     run.close()
     job.save(outcome)
     assert equal(load_model("mine"), outcome.model)
-    assert unfinished() == []
+    assert stopped_runs() == []
 
 
 def test_before_the_first_measurement_there_is_nothing_to_keep(stack: NDArray[np.uint16]) -> None:
-    job = Finetuning(wish(stack))
+    job = FinetuneRun(options(stack))
     with pytest.raises(ValueError, match="Nothing was measured yet"):
         job.outcome()
     run = job.run()
@@ -273,61 +286,63 @@ def test_before_the_first_measurement_there_is_nothing_to_keep(stack: NDArray[np
         job.outcome()
     run.close()
     # Nothing is left that would only seem to be resumable.
-    assert not wish_path("mine").exists()
+    assert not options_path("mine").exists()
     with pytest.raises(ValueError, match="There is no stopped run named 'mine' to resume"):
-        Finetuning(wish(stack), resume=True)
+        FinetuneRun(options(stack), resume=True)
 
 
 def test_a_wish_comes_back_from_its_file(stack: NDArray[np.uint16], tmp_path: Path) -> None:
     imwrite(tmp_path / "high.tif", stack, imagej=True, metadata={"axes": "ZYX"})
     boxes = [[(0, 100, 0, 120)]]
-    given = wish(
-        None, sources=sources_from_paths(tmp_path / "high.tif", boxes=boxes),
-        degradation=Degradation(sigma=0.5, noise=Noise(gain=1)), turn=False,
+    given = options(
+        None,
+        sources=sources_from_paths(tmp_path / "high.tif", boxes=boxes),
+        degradation=Degradation(sigma=0.5, noise=Noise(gain=1)),
+        turn=False,
         config=dataclasses.replace(CONFIG, gain=(0.5, 1.1)),
-    )  # fmt: skip
-    whole = finished(Finetuning(dataclasses.replace(given, name="whole")))
-    measured(Finetuning(given), 1).close()
-    value = read_wish("mine")
-    again = Wish.from_dict("mine", value, reopened(value))
+    )
+    whole = finished(FinetuneRun(dataclasses.replace(given, name="whole")))
+    measured(FinetuneRun(given), 1).close()
+    value = read_options("mine")
+    again = FinetuneOptions.from_dict("mine", value, reopened(value))
     assert again.to_dict() == given.to_dict()
-    outcome = finished(Finetuning(again, resume=True))
+    outcome = finished(FinetuneRun(again, resume=True))
     assert equal(outcome.model, whole.model)
 
 
 def test_damaged_leftovers_are_one_sentence(stack: NDArray[np.uint16]) -> None:
-    measured(Finetuning(wish(stack)), 1).close()
-    value = read_wish("mine")
+    measured(FinetuneRun(options(stack)), 1).close()
+    value = read_options("mine")
     with pytest.raises(ValueError, match="were in no file; open them"):
         reopened(value)
     del value["kernels"]
     with pytest.raises(ValueError, match=r"mine\.run\.json is damaged or of another version"):
-        Wish.from_dict("mine", value, ())
+        FinetuneOptions.from_dict("mine", value, ())
     for text in ("", "[]", "{}", "{"):
-        wish_path("mine").write_text(text)
+        options_path("mine").write_text(text)
         with pytest.raises(ValueError, match=r"mine\.run\.json is damaged; remove it"):
-            read_wish("mine")
+            read_options("mine")
     state_path("mine").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"mine\.state is no state of a training run"):
-        finished(Finetuning(wish(stack), resume=True))
+        finished(FinetuneRun(options(stack), resume=True))
     with pytest.raises(ValueError, match="no stopped run named 'other' to resume; there are: mine"):
-        read_wish("other")
+        read_options("other")
 
 
 def test_other_settings_are_not_mixed_into_a_stopped_run(stack: NDArray[np.uint16]) -> None:
-    measured(Finetuning(wish(stack)), 1).close()
+    measured(FinetuneRun(options(stack)), 1).close()
     with pytest.raises(ValueError, match="A run named 'mine' was stopped before it was over"):
-        Finetuning(wish(stack))
-    other = wish(stack, config=dataclasses.replace(CONFIG, batch=5))
+        FinetuneRun(options(stack))
+    other = options(stack, config=dataclasses.replace(CONFIG, batch=5))
     with pytest.raises(ValueError, match="belongs to a run with other settings"):
-        finished(Finetuning(other, resume=True))
+        finished(FinetuneRun(other, resume=True))
 
 
 def test_a_state_without_a_best_measurement_has_nothing_to_keep(stack: NDArray[np.uint16]) -> None:
-    measured(Finetuning(wish(stack)), 1).close()
+    measured(FinetuneRun(options(stack)), 1).close()
     state = torch.load(state_path("mine"), weights_only=True)
     torch.save(state | {"best": -math.inf}, state_path("mine"))
-    run = Finetuning(wish(stack), resume=True)
+    run = FinetuneRun(options(stack), resume=True)
     steps = run.run()
     next(steps)
     next(steps)
@@ -343,57 +358,57 @@ def test_a_name_that_is_taken_is_refused_and_another_one_takes_all_along(
     stack: NDArray[np.uint16],
 ) -> None:
     config = dataclasses.replace(CONFIG, steps=3)
-    job = Finetuning(wish(stack, config=config))
+    job = FinetuneRun(options(stack, config=config))
     first = finished(job)
     path = job.save(first)
     before = path.read_bytes()
-    job = Finetuning(wish(stack, config=dataclasses.replace(config, seed=5)))
+    job = FinetuneRun(options(stack, config=dataclasses.replace(config, seed=5)))
     second = finished(job)
     with pytest.raises(ValueError, match="There is a model named 'mine' already"):
         job.save(second)
     assert path.read_bytes() == before
-    assert unfinished() == ["mine"]
+    assert stopped_runs() == ["mine"]
     job.rename("yours")
     job.save(second)
     assert equal(load_model("yours"), second.model)
-    assert unfinished() == []
+    assert stopped_runs() == []
     job.save(second, force=True)
 
 
 def test_a_run_does_not_go_on_with_other_images(stack: NDArray[np.uint16]) -> None:
-    measured(Finetuning(wish(stack)), 1).close()
-    for other in (wish(np.roll(stack, 1, axis=0)), wish(stack[:, :100])):
+    measured(FinetuneRun(options(stack)), 1).close()
+    for other in (options(np.roll(stack, 1, axis=0)), options(stack[:, :100])):
         with pytest.raises(ValueError, match="not the images, or not the rectangles, that mine"):
-            finished(Finetuning(other, resume=True))
-    assert unfinished() == ["mine"]
-    finished(Finetuning(wish(stack), resume=True))
+            finished(FinetuneRun(other, resume=True))
+    assert stopped_runs() == ["mine"]
+    finished(FinetuneRun(options(stack), resume=True))
 
 
 def test_a_run_under_way_is_neither_offered_nor_taken(stack: NDArray[np.uint16]) -> None:
-    run = measured(Finetuning(wish(stack)), 1)
+    run = measured(FinetuneRun(options(stack)), 1)
     next(run)
-    assert unfinished() == []
-    for options in ({}, {"resume": True}, {"anew": True}):
+    assert stopped_runs() == []
+    for how in ({}, {"resume": True}, {"anew": True}):
         with pytest.raises(ValueError, match="A run named 'mine' is under way; wait"):
-            Finetuning(wish(stack), **options)
+            FinetuneRun(options(stack), **how)
     assert state_path("mine").is_file()
     run.close()
-    assert unfinished() == ["mine"]
+    assert stopped_runs() == ["mine"]
 
 
 @pytest.mark.parametrize("left", ["", "nobody knows", "1 0.0", "999999999 1.5"])
 def test_what_a_crash_has_left_stops_nobody(left: str, stack: NDArray[np.uint16]) -> None:
-    measured(Finetuning(wish(stack)), 1).close()
+    measured(FinetuneRun(options(stack)), 1).close()
     (state_path("mine").parent / "mine.running").write_text(left)
-    assert unfinished() == ["mine"]
-    finished(Finetuning(wish(stack), resume=True))
+    assert stopped_runs() == ["mine"]
+    finished(FinetuneRun(options(stack), resume=True))
     assert not (state_path("mine").parent / "mine.running").exists()
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../a", "a/b", "a.pt", default_model(2), "x" * 300])
 def test_names_that_cannot_be_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"name|characters"):
-        wish(discs(), "YX", name=name)
+        options(discs(), "YX", name=name)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
@@ -401,14 +416,14 @@ def test_a_folder_that_cannot_be_written_is_told(stack: NDArray[np.uint16], own_
     own_home.mkdir()
     own_home.chmod(0o500)
     with pytest.raises(ValueError, match="cannot be written"):
-        finished(Finetuning(wish(stack)))
+        finished(FinetuneRun(options(stack)))
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_training(
     stack: NDArray[np.uint16], own_home: Path
 ) -> None:
     own_home.write_text("a file where the folder should be")
-    run = Finetuning(wish(stack)).run()
+    run = FinetuneRun(options(stack)).run()
     next(run)
     with pytest.raises(ValueError, match="cannot be written"):
         next(run)
@@ -431,7 +446,7 @@ def test_what_cannot_be_done_is_one_sentence(
     rest: dict[str, Any], sentence: str, stack: NDArray[np.uint16], own_home: Path
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
-        finished(Finetuning(wish(stack, **rest)))
+        finished(FinetuneRun(options(stack, **rest)))
     assert not own_home.exists()
 
 
@@ -440,7 +455,7 @@ def test_what_cannot_be_done_is_one_sentence(
 
 def test_memory_does_not_grow_with_the_steps(stack: NDArray[np.uint16]) -> None:
     config = dataclasses.replace(CONFIG, steps=10**6, batch=1, crop=12)
-    run = measured(Finetuning(wish(stack, config=config)), 3)
+    run = measured(FinetuneRun(options(stack, config=config)), 3)
     tracemalloc.start()
     try:
         for _ in range(50):

@@ -39,14 +39,14 @@ def cells(seed: int, side: int = 96) -> Pair:
     return make_pair(gaussian_filter(image, 0.6), 2)
 
 
-TRAINED, HELD_APART = [cells(0), cells(1)], [cells(2)]
+TRAINED, HELD_HELD_OUT = [cells(0), cells(1)], [cells(2)]
 
 
 def run(config: TrainConfig = SHORT, **options: Any) -> list[tuple[TrainMessage, dict[str, Any]]]:
     """Train to the end; the weights are copied, since they are one object that changes."""
     return [
         (message, {name: value.clone() for name, value in model.state_dict().items()})
-        for message, model in train(config, NETWORK, [TRAINED], HELD_APART, **options)
+        for message, model in train(config, NETWORK, [TRAINED], HELD_HELD_OUT, **options)
     ]
 
 
@@ -75,7 +75,7 @@ def test_a_run_that_is_resumed_ends_as_if_it_had_never_stopped(
 ) -> None:
     whole = run()
     state = tmp_path / "run.state"
-    messages = train(SHORT, NETWORK, [TRAINED], HELD_APART, state_path=state)
+    messages = train(SHORT, NETWORK, [TRAINED], HELD_HELD_OUT, state_path=state)
     for _ in range(stopped_after):
         next(messages)
     messages.close()
@@ -95,7 +95,7 @@ def test_a_finished_run_has_no_more_to_say(tmp_path: Path) -> None:
 
 def test_the_time_of_earlier_runs_counts(tmp_path: Path) -> None:
     state = tmp_path / "run.state"
-    messages = train(SHORT, NETWORK, [TRAINED], HELD_APART, state_path=state)
+    messages = train(SHORT, NETWORK, [TRAINED], HELD_HELD_OUT, state_path=state)
     first, _ = next(messages)
     messages.close()
     rest = run(state_path=state)
@@ -130,7 +130,7 @@ def test_a_state_is_written_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = tmp_path / "run.state"
-    messages = train(SHORT, NETWORK, [TRAINED], HELD_APART, state_path=state)
+    messages = train(SHORT, NETWORK, [TRAINED], HELD_HELD_OUT, state_path=state)
     next(messages)
     before = state.read_bytes()
     assert list(tmp_path.iterdir()) == [state]
@@ -222,10 +222,16 @@ def test_without_memory_a_batch_is_halved_and_it_goes_on(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("steps", 0), ("batch", 0), ("optimizer", "sgd"), ("loss", "huber"),
-        ("learning_rate", -1.0), ("minutes", 0.0), ("patience", 0), ("precision", "float16"),
+        ("steps", 0),
+        ("batch", 0),
+        ("optimizer", "sgd"),
+        ("loss", "huber"),
+        ("learning_rate", -1.0),
+        ("minutes", 0.0),
+        ("patience", 0),
+        ("precision", "float16"),
     ],
-)  # fmt: skip
+)
 def test_settings_that_make_no_sense_are_refused(setting: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{setting} is "):
         dataclasses.replace(SHORT, **{setting: value})
@@ -257,7 +263,7 @@ def test_every_step_is_told_where_that_is_asked_for() -> None:
 
 
 def test_the_time_in_which_nobody_asks_is_not_counted() -> None:
-    messages = train(SHORT, NETWORK, [TRAINED], HELD_APART, every_step=True)
+    messages = train(SHORT, NETWORK, [TRAINED], HELD_HELD_OUT, every_step=True)
     first, _ = next(messages)
     began = time.perf_counter()
     time.sleep(0.5)
@@ -276,7 +282,7 @@ def test_without_a_better_measurement_it_ends_early(tmp_path: Path) -> None:
     assert [message.best for message in messages] == [True, False, False, False]
     assert messages[-1].seconds_left == 0
     assert run(config, state_path=state) == []
-    again = train(config, NETWORK, [TRAINED], HELD_APART, state_path=tmp_path / "other.state")
+    again = train(config, NETWORK, [TRAINED], HELD_HELD_OUT, state_path=tmp_path / "other.state")
     next(again), next(again)
     again.close()
     rest = run(config, state_path=tmp_path / "other.state")
@@ -289,7 +295,7 @@ def test_bfloat16_learns_nearly_the_same_and_its_weights_stay_float32(side: int)
     full, half = (
         run(dataclasses.replace(config, precision=precision))
         for precision in ("float32", "bfloat16")
-    )  # fmt: skip
+    )
     assert not equal(full[-1][1], half[-1][1])
     assert all(value.dtype == torch.float32 for value in half[-1][1].values())
     assert half[-1][0].psnr == pytest.approx(full[-1][0].psnr, abs=0.5)
@@ -321,7 +327,7 @@ class Always:
 def test_what_draws_batches_itself_is_learned_from() -> None:
     source = Always()
     config = dataclasses.replace(SHORT, steps=200, validate_every=50)
-    messages = [message for message, _ in train(config, NETWORK, source, HELD_APART)]
+    messages = [message for message, _ in train(config, NETWORK, source, HELD_HELD_OUT)]
     assert source.batches == [2] * 200
     # One crop is soon known by heart.
     assert messages[-1].loss < 0.5 * messages[0].loss
@@ -330,7 +336,7 @@ def test_what_draws_batches_itself_is_learned_from() -> None:
 def test_a_stopped_run_says_how_far_it_had_come(tmp_path: Path) -> None:
     state = tmp_path / "run.state"
     whole = run()
-    messages = train(SHORT, NETWORK, [TRAINED], HELD_APART, state_path=state)
+    messages = train(SHORT, NETWORK, [TRAINED], HELD_HELD_OUT, state_path=state)
     next(messages), next(messages)
     messages.close()
     found = read_state(state)
@@ -381,11 +387,11 @@ def test_the_rate_warms_up_and_follows_a_cosine_to_zero() -> None:
     assert np.all(np.diff(rates[100:]) < 0)
 
 
-@pytest.mark.parametrize("held_apart", [[], [make_pair(np.zeros((8, 200)), 2)]])
-def test_without_images_to_measure_on_it_does_not_begin(held_apart: list[Pair]) -> None:
+@pytest.mark.parametrize("holdout", [[], [make_pair(np.zeros((8, 200)), 2)]])
+def test_without_images_to_measure_on_it_does_not_begin(holdout: list[Pair]) -> None:
     network = SRCNNConfig(kernels=(9, 1, 5), widths=(2, 2))
-    with pytest.raises(ValueError, match="at least 13 pixels a side have to be held apart"):
-        next(train(SHORT, network, [TRAINED], held_apart))
+    with pytest.raises(ValueError, match="at least 13 pixels a side have to be held out"):
+        next(train(SHORT, network, [TRAINED], holdout))
 
 
 # -- measuring ------------------------------------------------------------------------------------
@@ -393,16 +399,16 @@ def test_without_images_to_measure_on_it_does_not_begin(held_apart: list[Pair]) 
 
 def test_bicubics_psnr_is_that_of_its_inner_pixels() -> None:
     model = identity_network(skip=True, kernels=NETWORK.kernels, widths=NETWORK.widths)
-    ours, bicubic = validate(model, HELD_APART, CPU)
+    ours, bicubic = validate(model, HELD_HELD_OUT, CPU)
     assert ours == bicubic
-    pair = HELD_APART[0]
+    pair = HELD_HELD_OUT[0]
     error = (pair.enlarged - pair.truth)[:, 2:-2, 2:-2].astype(np.float64)
     assert bicubic == pytest.approx(-10 * math.log10(np.mean(error**2)), abs=1e-4)
 
 
 def test_the_networks_psnr_is_that_of_the_same_pixels() -> None:
     model = random_network(1, kernels=(3, 1, 3))
-    pair = HELD_APART[0]
+    pair = HELD_HELD_OUT[0]
     with torch.inference_mode():
         out = model(torch.from_numpy(pair.enlarged)[None])
     error = F.mse_loss(out, torch.from_numpy(pair.truth)[None, :, 2:-2, 2:-2]).item()
@@ -412,13 +418,19 @@ def test_the_networks_psnr_is_that_of_the_same_pixels() -> None:
 # -- learning -------------------------------------------------------------------------------------
 
 
-def train_for_seconds(groups: list[list[Pair]], held_apart: list[Pair]) -> list[TrainMessage]:
+def train_for_seconds(groups: list[list[Pair]], holdout: list[Pair]) -> list[TrainMessage]:
     network = SRCNNConfig(kernels=(9, 1, 5), widths=(16, 8))
     config = TrainConfig(
-        steps=300, batch=8, crop=24, learning_rate=4e-3, warmup=20, average=0.95,
-        validate_every=100, gain=None,
-    )  # fmt: skip
-    return [message for message, _ in train(config, network, groups, held_apart)]
+        steps=300,
+        batch=8,
+        crop=24,
+        learning_rate=4e-3,
+        warmup=20,
+        average=0.95,
+        validate_every=100,
+        gain=None,
+    )
+    return [message for message, _ in train(config, network, groups, holdout)]
 
 
 def test_a_small_network_soon_beats_bicubic_on_what_it_has_not_seen() -> None:
@@ -445,7 +457,7 @@ def test_training_goes_on_from_weights_that_are_given() -> None:
 def test_what_is_given_and_yielded_can_be_used_as_it_is() -> None:
     start = random_network(5, kernels=NETWORK.kernels, widths=NETWORK.widths)
     before = {name: value.clone() for name, value in start.state_dict().items()}
-    for _, model in train(SHORT, NETWORK, [TRAINED], HELD_APART, start=start):
+    for _, model in train(SHORT, NETWORK, [TRAINED], HELD_HELD_OUT, start=start):
         assert isinstance(model, SRCNN)
         assert model.config == NETWORK
     assert equal(start.state_dict(), before)

@@ -50,9 +50,14 @@ def test_it_is_the_mean_of_eight_views_and_the_spread_their_deviation(
     views = eight(image, model=network)
     spread = np.empty((46, 62), np.float32)
     big = upscale(
-        image, model=network, device="cpu", intensity="none", tile=tile, ensemble=True,
+        image,
+        model=network,
+        device="cpu",
+        intensity="none",
+        tile=tile,
+        ensemble=True,
         spread=spread,
-    )  # fmt: skip
+    )
     assert np.abs(big - views.mean(axis=0)).max() < 1e-5
     assert np.abs(spread - views.std(axis=0)).max() < 1e-5
     assert spread.max() > 0.01

@@ -152,6 +152,10 @@ def _score(
         planes = [(reference[..., i], image[..., i]) for i in range(image.shape[-1])]
     similarity = [ssim(true, made, data_range=255) for true, made in planes]
     return Score(
-        image=path.stem, method=method, scale=scale, seconds=seconds,
-        psnr=psnr(reference, image, data_range=255), ssim=float(np.mean(similarity)),
-    )  # fmt: skip
+        image=path.stem,
+        method=method,
+        scale=scale,
+        seconds=seconds,
+        psnr=psnr(reference, image, data_range=255),
+        ssim=float(np.mean(similarity)),
+    )

@@ -19,19 +19,20 @@ def mean_scores(scores: Sequence[Score]) -> list[Score]:
         grouped.setdefault((score.scale, score.method), []).append(score)
     return [
         Score(
-            image=f"mean of {len(group)}", method=method, scale=scale,
+            image=f"mean of {len(group)}",
+            method=method,
+            scale=scale,
             psnr=float(np.mean([s.psnr for s in group])),
             ssim=float(np.mean([s.ssim for s in group])),
             seconds=float(np.mean([s.seconds for s in group])),
         )
         for (scale, method), group in grouped.items()
-    ]  # fmt: skip
+    ]
 
 
 def table(scores: Sequence[Score], folder: str, protocol: Protocol) -> str:
     """Return means beside what is published for a folder of that name, as text."""
-    head = (f"{'':34s} {'scale':>5s} {'PSNR':>7s} {'SSIM':>7s} {'over bicubic':>13s} "
-            f"{'s/image':>8s}")  # fmt: skip
+    head = f"{'':34s} {'scale':>5s} {'PSNR':>7s} {'SSIM':>7s} {'over bicubic':>13s} {'s/image':>8s}"
     lines = [head]
     means = mean_scores(scores)
     for score in means:
@@ -85,9 +86,12 @@ def plot(results: Mapping[str, Sequence[Score]], path: Path, protocol: Protocol)
     means = {folder: mean_scores(scores) for folder, scores in results.items()}
     scales = sorted({score.scale for scores in means.values() for score in scores})
     figure, panels = pyplot.subplots(
-        len(means), len(scales), figsize=(4.4 * len(scales), 4.2 * len(means)), squeeze=False,
+        len(means),
+        len(scales),
+        figsize=(4.4 * len(scales), 4.2 * len(means)),
+        squeeze=False,
         layout="constrained",
-    )  # fmt: skip
+    )
     for row, (folder, scores) in zip(panels, means.items(), strict=True):
         for panel, scale in zip(row, scales, strict=True):
             for score in (s for s in scores if s.scale == scale):
@@ -99,9 +103,11 @@ def plot(results: Mapping[str, Sequence[Score]], path: Path, protocol: Protocol)
                 if (published_figure := figures[scale - 2]) is not None:
                     panel.axhline(published_figure[0], color="0.4", ls=dash, lw=1, label=method)
             panel.set(
-                title=f"{folder}, ×{scale}", xscale="log", xlabel="seconds an image",
+                title=f"{folder}, ×{scale}",
+                xscale="log",
+                xlabel="seconds an image",
                 ylabel=f"PSNR of {'Y' if protocol == 'y' else 'R, G and B'} (dB)",
-            )  # fmt: skip
+            )
             panel.margins(x=0.15, y=0.1)
             panel.grid(alpha=0.3)
             panel.legend(fontsize=7, loc="lower right")

@@ -19,7 +19,7 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     # What tifffile finds wrong in a file is said by us, in one sentence.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    # A job that a queue or a shutdown ends leaves no unfinished file either.
+    # A job that a queue or a shutdown ends leaves no half-written file either.
     with contextlib.suppress(ValueError, AttributeError):
         signal.signal(signal.SIGTERM, _terminate)
     app(prog_name="napari-srcnn")

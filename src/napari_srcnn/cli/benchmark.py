@@ -76,9 +76,13 @@ def benchmark(
 
 
 def _benchmark_folder(
-    folder: Path, chosen: list[str] | None, scale: int | None, protocol: Literal["y", "rgb"],
-    device: str, ensemble: bool,
-) -> list[Score]:  # fmt: skip
+    folder: Path,
+    chosen: list[str] | None,
+    scale: int | None,
+    protocol: Literal["y", "rgb"],
+    device: str,
+    ensemble: bool,
+) -> list[Score]:
     """Measure the chosen models, or all bundled ones of the protocol's channels."""
     from tqdm import tqdm
 
@@ -92,7 +96,11 @@ def _benchmark_folder(
         infos = [model_info(name) for name in list_models()]
         names = [i.name for i in infos if i.bundled and i.config.channels == channels]
     scores = evaluate(
-        find_images(folder), names, scale=scale, protocol=protocol, device=device,
+        find_images(folder),
+        names,
+        scale=scale,
+        protocol=protocol,
+        device=device,
         ensemble=ensemble,
-    )  # fmt: skip
+    )
     return list(tqdm(scores, desc=folder.name, unit=" measured", leave=False, disable=None))

@@ -93,9 +93,12 @@ def run_demo(folder: Path, *, device: str = "auto") -> Demo:
         picture
     )
     return Demo(
-        stack=target, picture=picture, report=report, gain=gain,
+        stack=target,
+        picture=picture,
+        report=report,
+        gain=gain,
         seconds=time.perf_counter() - began,
-    )  # fmt: skip
+    )
 
 
 def show_in_napari(path: Path, *, stay: bool | None = None) -> str:
@@ -173,9 +176,11 @@ def side_by_side(
     limit = max(float(np.percentile(np.abs(difference), 99.8)), 1e-9)
     # In letters that Pillow's own font has.
     titles = (
-        "Low-res, as recorded", f"Bicubic x{scale}", f"SRCNN x{scale}",
+        "Low-res, as recorded",
+        f"Bicubic x{scale}",
+        f"SRCNN x{scale}",
         f"SRCNN - bicubic (white 0, colours ±{limit:.3g})",
-    )  # fmt: skip
+    )
     grays = [_gray(image, low, high) for image in (low_res, bicubic, ours)]
     images = [*grays, _diverging(difference / limit)]
     factors = (scale, 1, 1, 1)
@@ -183,11 +188,9 @@ def side_by_side(
     # The middle half, shown twice as large, is as wide as the whole.
     detail = slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)
     details = [
-        image[
-            tuple(slice(s.start * scale // f, s.stop * scale // f) for s in detail)
-        ]
+        image[tuple(slice(s.start * scale // f, s.stop * scale // f) for s in detail)]
         for image, f in zip(images, factors, strict=True)
-    ]  # fmt: skip
+    ]
     rows = [
         [_enlarged(i, WHOLE * f // scale) for i, f in zip(images, factors, strict=True)],
         [_enlarged(i, DETAIL * f // scale) for i, f in zip(details, factors, strict=True)],

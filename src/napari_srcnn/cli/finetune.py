@@ -16,7 +16,7 @@ from napari_srcnn.cli.train import Loss, parse_numbers
 
 if TYPE_CHECKING:
     from napari_srcnn.microscope.degradation import Degradation
-    from napari_srcnn.training.finetune import Finetuning, Prepared, Wish
+    from napari_srcnn.training.finetune import FinetuneOptions, FinetuneRun, Prepared
     from napari_srcnn.training.loop import TrainMessage
 
 NOTHING_GAINED = 3
@@ -87,20 +87,20 @@ def finetune(
 ) -> None:
     """Fine-tune a network on your own images; afterwards `upscale --model NAME` finds it.
 
-    A part of the images is held apart and measured on: by bicubic, by the model it began from, by
+    A part of the images is held out and measured on: by bicubic, by the model it began from, by
     the new one. Ctrl-C ends it; --resume goes on. A network that is no better than those is not
     kept unless --force is given (exit code 3).
     """
     with boundary():
         from napari_srcnn.training.field import as_planes
-        from napari_srcnn.training.finetune import Finetuning, Wish
-        from napari_srcnn.training.runs import read_wish
+        from napari_srcnn.training.finetune import FinetuneOptions, FinetuneRun
+        from napari_srcnn.training.runs import read_options
         from napari_srcnn.training.sources import reopened, sources_from_paths
 
         _check_target(name, force=force)
         noise = {"gain": gain, "read": read_noise, "offset": offset}
         if resume:
-            value = read_wish(name)
+            value = read_options(name)
             if minutes is not None or steps is not None:
                 raise ValueError(
                     "A resumed run keeps its settings; leave --minutes and --steps out, or begin "
@@ -111,7 +111,7 @@ def finetune(
                 if high is None
                 else sources_from_paths(high, low, axes=value["axes"], boxes=value["boxes"])
             )
-            wish = Wish.from_dict(name, value, sources)
+            options = FinetuneOptions.from_dict(name, value, sources)
         else:
             if high is None:
                 raise ValueError("--high is missing; give a TIFF or a folder of them.")
@@ -124,20 +124,38 @@ def finetune(
             if estimate_noise and (gain or read_noise):
                 raise ValueError("--estimate-noise finds gain and read noise; leave those out.")
             config = _config(
-                minutes=minutes, steps=steps, loss=loss.value, rate=rate, batch=batch, crop=crop,
-                patience=patience, seed=seed, gain=(0.5, 1.1) if vary else None,
-            )  # fmt: skip
+                minutes=minutes,
+                steps=steps,
+                loss=loss.value,
+                rate=rate,
+                batch=batch,
+                crop=crop,
+                patience=patience,
+                seed=seed,
+                gain=(0.5, 1.1) if vary else None,
+            )
             sources = sources_from_paths(high, low)
-            wish = Wish(
-                sources=sources, scale=scale, name=name, start=start,
+            options = FinetuneOptions(
+                sources=sources,
+                scale=scale,
+                name=name,
+                start=start,
                 kernels=parse_numbers(preset, 3, "preset"),
                 degradation=_degradation(
-                    as_planes(sources[0].high, sources[0].axes), scale, like,
-                    estimate=estimate_noise, sigma=blur, sampling=sampling.value, noise=noise,
+                    as_planes(sources[0].high, sources[0].axes),
+                    scale,
+                    like,
+                    estimate=estimate_noise,
+                    sigma=blur,
+                    sampling=sampling.value,
+                    noise=noise,
                 ),
-                correct_shift=shift, turn=turn, config=config, device=device,
-            )  # fmt: skip
-        job = Finetuning(wish, resume=resume, anew=force and not resume)
+                correct_shift=shift,
+                turn=turn,
+                config=config,
+                device=device,
+            )
+        job = FinetuneRun(options, resume=resume, anew=force and not resume)
         code = _follow(job, force=force)
     raise typer.Exit(code)
 
@@ -166,9 +184,15 @@ def _config(*, minutes: float | None, steps: int | None, rate: float | None, **r
 
 
 def _degradation(
-    high: Any, scale: int, like: Path | None, *, estimate: bool, sigma: float, sampling: Any,
+    high: Any,
+    scale: int,
+    like: Path | None,
+    *,
+    estimate: bool,
+    sigma: float,
+    sampling: Any,
     noise: dict[str, float],
-) -> Degradation:  # fmt: skip
+) -> Degradation:
     """Return what was given, or what was estimated."""
     from napari_srcnn.io import read_stack
     from napari_srcnn.microscope.blur import estimate_degradation
@@ -191,14 +215,14 @@ def _degradation(
     return Degradation(sigma=sigma, sampling=sampling, noise=Noise(**noise))
 
 
-def _follow(job: Finetuning, *, force: bool) -> int:
+def _follow(job: FinetuneRun, *, force: bool) -> int:
     """Train until it is over or stopped, and return the exit code."""
     from tqdm import tqdm
 
     from napari_srcnn.training.finetune import Prepared, Trained
     from napari_srcnn.training.runs import forget, state_path
 
-    wish: Wish = job.wish
+    options: FinetuneOptions = job.options
     shown = ""
     try:
         with contextlib.closing(job.run()) as run:
@@ -221,23 +245,23 @@ def _follow(job: Finetuning, *, force: bool) -> int:
                     )
                     bar.update(0)
     except KeyboardInterrupt:
-        can = state_path(wish.name).is_file()
-        goes_on = f"`finetune --name {wish.name} --resume` goes on."
+        can = state_path(options.name).is_file()
+        goes_on = f"`finetune --name {options.name} --resume` goes on."
         say(f"Stopped. {goes_on if can else 'Nothing was measured yet, so nothing is kept.'}")
         return STOPPED
     outcome = job.outcome()
     typer.echo(outcome.sentence)
     if not outcome.is_better and not force:
         say("It was not kept; --force keeps it.")
-        forget(wish.name)
+        forget(options.name)
         return NOTHING_GAINED
-    typer.echo(f"{job.save(outcome, force=force)}: `upscale --model {wish.name}` uses it.")
+    typer.echo(f"{job.save(outcome, force=force)}: `upscale --model {options.name}` uses it.")
     return 0
 
 
-def _standing(job: Finetuning, prepared: Prepared) -> str:
+def _standing(job: FinetuneRun, prepared: Prepared) -> str:
     start = "" if job.start is None else f", {prepared.start_name} {prepared.start:.2f} dB"
-    return f"On {prepared.device}. Held apart: bicubic {prepared.bicubic:.2f} dB{start}."
+    return f"On {prepared.device}. Held out: bicubic {prepared.bicubic:.2f} dB{start}."
 
 
 def _line(message: TrainMessage) -> str:

@@ -101,9 +101,14 @@ def convert(
 
         path = target_file(target, force=force)
         published = read_published(
-            source, scale=scale, padding=None if padding is None else padding.value, a=a,
-            skip=skip, order=order.value, value_range=value_range,
-        )  # fmt: skip
+            source,
+            scale=scale,
+            padding=None if padding is None else padding.value,
+            a=a,
+            skip=skip,
+            order=order.value,
+            value_range=value_range,
+        )
         save_model(path, published.model(), published.card(source))
         typer.echo(f"{source} → {path}")
         typer.echo(published.sentence)

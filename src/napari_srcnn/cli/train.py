@@ -98,7 +98,7 @@ def train(
 ) -> None:
     """Train a network on photographs: low-res ones are made of them by MATLAB's bicubic.
 
-    Every tenth image is held apart to measure on, and the weights that were best there are kept.
+    Every tenth image is held out to measure on, and the weights that were best there are kept.
     Ctrl-C ends it and keeps them; the run can be resumed.
     """
     with boundary():
@@ -107,17 +107,25 @@ def train(
 
         path = target_file(name, force=force or resume)
         network = SRCNNConfig(
-            kernels=parse_numbers(preset, 3, "preset"), widths=parse_numbers(widths, 2, "widths"),
-            channels=3 if rgb else 1, scale=scale,
-        )  # fmt: skip
+            kernels=parse_numbers(preset, 3, "preset"),
+            widths=parse_numbers(widths, 2, "widths"),
+            channels=3 if rgb else 1,
+            scale=scale,
+        )
         if recipe is Recipe.paper:
             crop = 33 - 2 * network.halo
         config = TrainConfig(
-            steps=steps or (10**9 if minutes else 20_000), minutes=minutes, batch=batch, crop=crop,
-            learning_rate=rate, loss=loss.value, validate_every=every, seed=seed,
+            steps=steps or (10**9 if minutes else 20_000),
+            minutes=minutes,
+            batch=batch,
+            crop=crop,
+            learning_rate=rate,
+            loss=loss.value,
+            validate_every=every,
+            seed=seed,
             gain=None if recipe is Recipe.paper else (0.25, 1.1),
             stride=14 if recipe is Recipe.paper else None,
-        )  # fmt: skip
+        )
         code = _train(data, path, network, config, start, device, resume=resume)
     raise typer.Exit(code)
 
@@ -141,9 +149,15 @@ def parse_numbers(text: str, count: int, what: str) -> tuple[Any, ...]:
 
 
 def _train(
-    folders: list[Path], path: Path, network: Any, config: TrainConfig, start: str | None,
-    device: str, *, resume: bool,
-) -> int:  # fmt: skip
+    folders: list[Path],
+    path: Path,
+    network: Any,
+    config: TrainConfig,
+    start: str | None,
+    device: str,
+    *,
+    resume: bool,
+) -> int:
     """Train until it is over or stopped, and return the exit code."""
     from tqdm import tqdm
 
@@ -173,10 +187,12 @@ def _train(
     groups, held, summary = photograph_pairs(folders, network, plain=config.stride is not None)
     say(summary)
     card: dict[str, Any] = {
-        "description": "Trained by its owner", "license": "not stated", "data": summary,
+        "description": "Trained by its owner",
+        "license": "not stated",
+        "data": summary,
         "recipe": {**dataclasses.asdict(config), "started_from": start},
         "windows": {"photograph": [0.0, 1.0], "microscope": [0.2, 0.6]},
-    }  # fmt: skip
+    }
     best: TrainMessage | None = None
     bar = tqdm(total=1.0, leave=False, bar_format="{percentage:3.0f}%|{bar}| {postfix}")
     run = run_training(config, network, groups, held, device=chosen, start=begin, state_path=state)
@@ -190,9 +206,10 @@ def _train(
                 if message.best:
                     best = message
                     card["steps_done"], card["seconds"] = message.step, round(message.seconds)
-                    card["held_apart"] = {
-                        "psnr": round(message.psnr, 3), "bicubic": round(message.bicubic_psnr, 3)
-                    }  # fmt: skip
+                    card["holdout"] = {
+                        "psnr": round(message.psnr, 3),
+                        "bicubic": round(message.bicubic_psnr, 3),
+                    }
                     save_model(path, model, card)
     except KeyboardInterrupt:
         kept = f"the best weights are in {path}" if path.exists() else "nothing was measured yet"
@@ -214,6 +231,6 @@ def _line(message: TrainMessage) -> str:
     over = message.psnr - message.bicubic_psnr
     return (
         f"step {message.step}, loss {message.loss:.3g}, {message.psnr:.2f} dB, {over:+.2f} dB over "
-        f"bicubic on images held apart, {message.megapixels_per_second:.2f} Mpx/s, "
+        f"bicubic on images held out, {message.megapixels_per_second:.2f} Mpx/s, "
         f"{minutes}:{seconds:02d} left"
     )

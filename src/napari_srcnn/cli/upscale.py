@@ -124,7 +124,7 @@ def upscale(
 
     The result has the type, the intensities and the place of the original. Files that are there
     already and were made by the same job are skipped. Memory stays the same however many planes a
-    file has, and a stopped run leaves no unfinished file.
+    file has, and a stopped run leaves no half-written file.
 
     Exit codes: 0 all is there; 1 some files failed; 2 wrong input; 130 stopped by Ctrl-C.
     """
@@ -353,8 +353,8 @@ def models(
     One thing at a time: NAME, --rename, --delete, --export or --import.
     """
     with boundary():
-        wishes = (model, rename, delete, export, source)
-        if sum(wish is not None for wish in wishes) > 1:
+        asked = (model, rename, delete, export, source)
+        if sum(one is not None for one in asked) > 1:
             raise ValueError("One of NAME, --rename, --delete, --export and --import is possible.")
         if name is not None and source is None:
             raise ValueError("--name goes with --import; --rename OLD NEW renames a model.")
@@ -364,17 +364,22 @@ def models(
             raise ValueError("--json goes with the list or with a NAME only.")
         if model is not None:
             _show_model(model, as_json=as_json)
-        elif not any(wish is not None for wish in wishes):
+        elif not any(one is not None for one in asked):
             _list_models(as_json=as_json)
         else:
             typer.echo(_put_in_order(rename, delete, export, source, name, force=force))
 
 
 def _put_in_order(
-    rename: tuple[str, str] | None, delete: str | None, export: tuple[str, Path] | None,
-    source: Path | None, name: str | None, *, force: bool,
-) -> str:  # fmt: skip
-    """Do the one thing that is wished, and say what was done."""
+    rename: tuple[str, str] | None,
+    delete: str | None,
+    export: tuple[str, Path] | None,
+    source: Path | None,
+    name: str | None,
+    *,
+    force: bool,
+) -> str:
+    """Do the one thing that was asked for, and say what was done."""
     from napari_srcnn.models.manage import delete_model, export_model, import_model, rename_model
 
     if rename is not None:
@@ -500,8 +505,10 @@ def demo(
         made = run_demo(out, device=device)
         report = made.report
         shape = " × ".join(str(n) for n in report.result.shape)
-        typer.echo(f"Enlarged stack:  {made.stack} ({shape} {report.result.dtype}, "
-                   f"{format_bytes(report.result.nbytes)})")  # fmt: skip
+        typer.echo(
+            f"Enlarged stack:  {made.stack} ({shape} {report.result.dtype}, "
+            f"{format_bytes(report.result.nbytes)})"
+        )
         typer.echo(f"Side by side:    {made.picture}")
         screenshot = show_in_napari(out / "napari.png", stay=show)
         typer.echo(f"napari:          {screenshot}")

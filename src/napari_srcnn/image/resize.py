@@ -259,9 +259,14 @@ def imresize(
     # MATLAB starts with the axis that shrinks most (ties: the first axis).
     for axis in sorted((0, 1), key=lambda i: factors[i]):
         weights = axis_weights(
-            image.shape[axis], factors[axis], 0, shape[axis],
-            antialias=antialias, a=a, boundary=boundary,
-        )  # fmt: skip
+            image.shape[axis],
+            factors[axis],
+            0,
+            shape[axis],
+            antialias=antialias,
+            a=a,
+            boundary=boundary,
+        )
         result = _apply(result, weights, axis)
         if as_uint8:
             # MATLAB rounds half away from zero; values are not negative after the clip.

@@ -193,9 +193,12 @@ def _fit_blur(
         contrast2 = float(np.median(target[:5] - tables[round(start / step), :5]))
         fits.append(
             least_squares(
-                deviation, (start, contrast2, 0.0), loss="soft_l1", f_scale=0.2,
+                deviation,
+                (start, contrast2, 0.0),
+                loss="soft_l1",
+                f_scale=0.2,
                 bounds=([0, -np.inf, -6], [float(sigmas[-1]), np.inf, 1]),
             )
-        )  # fmt: skip
+        )
     best = min(fits, key=lambda fit: float(fit.cost))
     return round(float(best.x[0]), 3), math.exp(float(best.x[1])), math.exp(float(best.x[2]))

@@ -25,24 +25,36 @@ def card_lines(info: ModelInfo) -> list[str]:
     entries = (
         ("Model", f"{info.name} (bundled)" if info.bundled else info.name),
         ("Scale", f"×{config.scale}"),
-        ("Network", f"kernels {config.kernel_name}, filters {filters}, {channels}, "
-                    f"{config.parameters:,} parameters"),
+        (
+            "Network",
+            f"kernels {config.kernel_name}, filters {filters}, {channels}, "
+            f"{config.parameters:,} parameters",
+        ),
         ("Description", info.description),
         ("Data", plain(card.get("data"))),
         ("Degradation", plain(card.get("degradation"))),
-        ("Held apart", _held_apart(card.get("held_apart"))),
+        ("Held out", _holdout(card.get("holdout", card.get("held_apart")))),
         ("PSNR on Y", _figures(card.get("psnr"))),
         ("Started from", plain(begun or None)),
         ("Trained", _training(card)),
         ("Made of", plain(card.get("source"))),
-        ("Windows", ", ".join(
-            f"{plain(kind)} {low:g}..{high:g}" for kind, (low, high) in
-            sorted(card.get("windows", {}).items()))),
-        ("Made with", ", ".join(
-            f"{program} {text}" for program, key in (("napari-srcnn", "version"), ("torch",) * 2)
-            if (text := plain(card.get(key))))),
+        (
+            "Windows",
+            ", ".join(
+                f"{plain(kind)} {low:g}..{high:g}"
+                for kind, (low, high) in sorted(card.get("windows", {}).items())
+            ),
+        ),
+        (
+            "Made with",
+            ", ".join(
+                f"{program} {text}"
+                for program, key in (("napari-srcnn", "version"), ("torch",) * 2)
+                if (text := plain(card.get(key)))
+            ),
+        ),
         ("Licence", plain(card.get("license"))),
-    )  # fmt: skip
+    )
     return [f"{label}: {text}" for label, text in entries if text]
 
 
@@ -70,8 +82,8 @@ def _figures(values: Any) -> str:
     )
 
 
-def _held_apart(values: Any) -> str:
-    """Return the figures on what was held apart from training, beside what they compare with."""
+def _holdout(values: Any) -> str:
+    """Return the figures on what was held out from training, beside what they compare with."""
     if not isinstance(values, dict):
         return ""
     parts = []

@@ -178,9 +178,14 @@ def read_published(
     a = layout.a if a is None else a
     try:
         config = SRCNNConfig(
-            kernels=kernels, widths=widths, channels=channels, skip=skip, padding=padding, a=a,
+            kernels=kernels,
+            widths=widths,
+            channels=channels,
+            skip=skip,
+            padding=padding,
+            a=a,
             scale=found if scale is None else scale,
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise CheckpointError(f"{path.name} holds no network for this: {error}") from error
     if order == "bgr" and channels == 3:
@@ -195,9 +200,11 @@ def read_published(
         tensors[f"conv{number}.weight"] = np.ascontiguousarray(weight)
         tensors[f"conv{number}.bias"] = np.ascontiguousarray(bias)
     return Published(
-        config=config, tensors=tensors, layout=layout.name,
+        config=config,
+        tensors=tensors,
+        layout=layout.name,
         assumed=_assumed(config, order, value_range, in_name=scale is None),
-    )  # fmt: skip
+    )
 
 
 def _assumed(

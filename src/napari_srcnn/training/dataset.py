@@ -34,7 +34,7 @@ SATURATED = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Acquisition:
+class Dataset:
     """Training data, ready to be drawn from.
 
     Attributes
@@ -50,7 +50,7 @@ class Acquisition:
     matches : list of Match
         Of each pair of images.
     summary : str
-        What is used and what is held apart.
+        What is used and what is held out.
     what_held : str
         As "3 whole planes".
     notes : tuple of str
@@ -123,24 +123,20 @@ def _recorded(low: Array, noise: Noise, dtype: np.dtype[Any], rng: np.random.Gen
 
 def enlarge(low: Array, scale: int, a: float = -0.5) -> NDArray[np.float64]:
     """Enlarge a rectangle by bicubic, shape (y, x) to (y * scale, x * scale)."""
-    rows, columns = (
-        axis_weights(n, scale, 0, n * scale, a=a).dense(0, n) for n in low.shape
-    )  # fmt: skip
+    rows, columns = (axis_weights(n, scale, 0, n * scale, a=a).dense(0, n) for n in low.shape)
     return np.asarray(rows @ low @ columns.T)
 
 
 def noise_plane(low: Array, noise: Noise, scale: int) -> NDArray[np.float64]:
     """Return the noise's standard deviation on the high-res grid, (y, x) to (y, x) * scale."""
-    rows, columns = (
-        mean_weights(n, scale, 0, n * scale).dense(0, n) for n in low.shape
-    )  # fmt: skip
+    rows, columns = (mean_weights(n, scale, 0, n * scale).dense(0, n) for n in low.shape)
     return noise.sigma(rows @ low @ columns.T)
 
 
 # ---------------------------------------------------------------- making it
 
 
-def acquire(
+def make_dataset(
     sources: Sequence[Source],
     network: SRCNNConfig,
     *,
@@ -148,8 +144,8 @@ def acquire(
     window: tuple[float, float] = (0.0, 1.0),
     correct_shift: bool = True,
     limit: int | None = None,
-) -> Acquisition:
-    """Read what is needed of images and hold a part of it apart.
+) -> Dataset:
+    """Read what is needed of images and holds a part of it out.
 
     Parameters
     ----------
@@ -168,8 +164,8 @@ def acquire(
 
     Returns
     -------
-    Acquisition
-        Held apart are whole images where there are five or more (a run of them, with one more on
+    Dataset
+        Held out are whole images where there are five or more (a run of them, with one more on
         each side that is not used, where their names are numbered); else a run of whole planes from
         the middle of five or more along Z (or an axis without a name), at every place along the
         other axes, with one more between them and the rest; else the last quarter of the plane's
@@ -214,18 +210,23 @@ def acquire(
     names = ", ".join(source.name for source in sources[:3]) + (", …" if len(sources) > 3 else "")
     for one in fields:
         notes += one.notes
-        if not whole and one.apart is not None and one.apart.is_guess:
+        if not whole and one.held_planes is not None and one.held_planes.is_guess:
             notes.append(
                 f"{one.source.name} has an axis without a name, which is taken for depth (Z); if "
                 "it is time, name it T, or the same place is learned from and measured on."
             )
-    return Acquisition(
-        training=training, held=apart, ranges=ranges, dtypes=dtypes,
-        scale=network.scale, noise=noise,
+    return Dataset(
+        training=training,
+        held=apart,
+        ranges=ranges,
+        dtypes=dtypes,
+        scale=network.scale,
+        noise=noise,
         matches=[one.found for one in fields if one.found is not None],
-        summary=f"{names}: {pixels} megapixels to train on; held apart: {what_held}.",
-        what_held=what_held, notes=tuple(dict.fromkeys(notes)),
-    )  # fmt: skip
+        summary=f"{names}: {pixels} megapixels to train on; held out: {what_held}.",
+        what_held=what_held,
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
 def _megapixels(pixels: int) -> str:
@@ -233,9 +234,13 @@ def _megapixels(pixels: int) -> str:
 
 
 def _read(
-    regions: Sequence[tuple[Field, Region]], *, held: bool, limit: int, side: int,
+    regions: Sequence[tuple[Field, Region]],
+    *,
+    held: bool,
+    limit: int,
+    side: int,
     notes: list[str],
-) -> list[Block]:  # fmt: skip
+) -> list[Block]:
     """Read blocks of at most `side` pixels, evenly chosen where there is more than `limit`."""
     wanted = []
     for one, region in regions:
@@ -321,10 +326,10 @@ def _check_saturation(
 
 
 def _whole_sources(names: Sequence[str]) -> tuple[Sequence[int], Sequence[int]]:
-    """Return which of many sources are held apart, and which are not used.
+    """Return which of many sources are held out, and which are not used.
 
     Where the names differ in one number, as z000, z001, …, the files may be planes of one stack: a
-    run of them is held apart, with one more on each side that is not used.
+    run of them is held out, with one more on each side that is not used.
     """
     number = len(names)
     if len({re.sub(r"\d+(?=\D*$)", "#", name) for name in names}) > 1:
@@ -335,13 +340,13 @@ def _whole_sources(names: Sequence[str]) -> tuple[Sequence[int], Sequence[int]]:
 
 
 def _what_held(fields: Sequence[Field]) -> str:
-    apart = [field.apart for field in fields if field.apart is not None]
+    apart = [field.held_planes for field in fields if field.held_planes is not None]
     parts = []
     if apart:
         number, total = (sum(n) for n in zip(*((a.planes, a.of) for a in apart), strict=True))
         along = f" ({apart[0].where})" if len(apart) == 1 and apart[0].where else ""
         parts.append(f"{number} whole plane{'s' * (number > 1)} of {total}{along}")
-    cut = [field.high.positions for field in fields if field.apart is None]
+    cut = [field.high.positions for field in fields if field.held_planes is None]
     if cut:
         parts.append("the last quarter of the plane" + "s" * (sum(cut) > 1))
     return " and ".join(parts)

@@ -183,8 +183,8 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
-    """The whole planes of a stack that are held apart.
+class HeldPlanes:
+    """The whole planes of a stack that are held out.
 
     Attributes
     ----------
@@ -208,7 +208,7 @@ class Apart:
 
     @property
     def planes(self) -> int:
-        """How many are held apart."""
+        """How many are held out."""
         return len(self.held)
 
 
@@ -365,8 +365,8 @@ class Field:
         return rows, columns
 
     @property
-    def apart(self) -> Apart | None:
-        """The planes that are held apart; None where the stack cannot spare whole ones.
+    def held_planes(self) -> HeldPlanes | None:
+        """The planes that are held out; None where the stack cannot spare whole ones.
 
         All of a run along Z (or positions, or the last axis without a name), at every place along
         the others: a plane at another time is the same place, and would tell the network what it is
@@ -374,9 +374,10 @@ class Field:
         """
         shape, letters = self.high.rest, self.high.letters
         long = [
-            axis for axis, n in enumerate(shape)
+            axis
+            for axis, n in enumerate(shape)
             if n >= ENOUGH_PLANES and letters[axis] in OTHER_PLACES
-        ]  # fmt: skip
+        ]
         if not long:
             return None
         axis = max(long, key=lambda i: (OTHER_PLACES.index(letters[i]), i))
@@ -387,24 +388,27 @@ class Field:
         near = (along == first - 1) | (along == first + some)
         letter = "Z" if letters[axis] == "Q" else letters[axis]
         where = f"{some} of {shape[axis]} along {letter}" if len(shape) > 1 else ""
-        return Apart(
-            frozenset(np.flatnonzero(held).tolist()), frozenset(np.flatnonzero(near).tolist()),
-            self.high.positions, where, is_guess=letters[axis] == "Q",
-        )  # fmt: skip
+        return HeldPlanes(
+            frozenset(np.flatnonzero(held).tolist()),
+            frozenset(np.flatnonzero(near).tolist()),
+            self.high.positions,
+            where,
+            is_guess=letters[axis] == "Q",
+        )
 
     def regions(self, held: bool | None) -> list[Region]:
-        """Return rectangles on planes, whole or cut so that a part is held apart.
+        """Return rectangles on planes, whole or cut so that a part is held out.
 
         Parameters
         ----------
         held : bool or None
-            Whether all of the source is held apart, or none; None cuts it.
+            Whether all of the source is held out, or none; None cuts it.
         """
         boxes = self._boxes()
         number = self.high.positions
         if held is not None:
             return [Region(p, box, held) for p in range(number) for box in boxes]
-        if (apart := self.apart) is not None:
+        if (apart := self.held_planes) is not None:
             return [
                 Region(p, box, p in apart.held)
                 for p in range(number)
@@ -417,7 +421,7 @@ class Field:
         long, cut = next(((axis, cut) for axis, cut in cuts.items() if cut is not None), (0, None))
         if cut is None:
             raise ValueError(
-                f"{self.source.name} is too small to hold a part of it apart: "
+                f"{self.source.name} is too small to holds a part of it out: "
                 f"{2 * self.smallest + self._whole(self.margin)} pixels along one side, or "
                 f"{ENOUGH_PLANES} planes along Z, are needed."
             )
@@ -444,9 +448,11 @@ class Field:
         found = []
         for y0, y1, x0, x1 in self.source.boxes or ((0, height, 0, width),):
             box = (
-                max(self._whole(y0), limits[0]), min(y1 // self.scale * self.scale, limits[1]),
-                max(self._whole(x0), limits[2]), min(x1 // self.scale * self.scale, limits[3]),
-            )  # fmt: skip
+                max(self._whole(y0), limits[0]),
+                min(y1 // self.scale * self.scale, limits[1]),
+                max(self._whole(x0), limits[2]),
+                min(x1 // self.scale * self.scale, limits[3]),
+            )
             if min(box[1] - box[0], box[3] - box[2]) >= self.smallest:
                 found.append(box)
         if not found:
@@ -491,9 +497,11 @@ class Field:
             reach = 8 + math.ceil(max(abs(n) for n in self.shift))
             height, width = (n // scale for n in self.plane)
             wide = (
-                max(y0 // scale - reach, 0), min(y1 // scale + reach, height),
-                max(x0 // scale - reach, 0), min(x1 // scale + reach, width),
-            )  # fmt: skip
+                max(y0 // scale - reach, 0),
+                min(y1 // scale + reach, height),
+                max(x0 // scale - reach, 0),
+                min(x1 // scale + reach, width),
+            )
             low = self._moved(self.low.read(region.position, channel, wide))
             top, left = y0 // scale - wide[0], x0 // scale - wide[2]
             low = low[top : top + (y1 - y0) // scale, left : left + (x1 - x0) // scale]
@@ -503,9 +511,11 @@ class Field:
             reach = self._whole(math.ceil(4 * self.degradation.sigma) + 2 * scale)
             height, width = self.plane
             wide = (
-                max(y0 - reach, 0), min(y1 + reach, height),
-                max(x0 - reach, 0), min(x1 + reach, width),
-            )  # fmt: skip
+                max(y0 - reach, 0),
+                min(y1 + reach, height),
+                max(x0 - reach, 0),
+                min(x1 + reach, width),
+            )
             around = self.high.read(region.position, channel, wide)
             if not np.isfinite(around).all():
                 return None

@@ -31,17 +31,17 @@ from napari_srcnn.network.config import PRESETS, SRCNNConfig
 from napari_srcnn.network.device import choose_device, device_label, raise_malloc_thresholds
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
-from napari_srcnn.training.dataset import Acquisition, acquire
+from napari_srcnn.training.dataset import Dataset, make_dataset
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.loop import TrainMessage, train, validate, within
 from napari_srcnn.training.photographs import Pair
 from napari_srcnn.training.runs import (
     check_not_running,
     forget,
-    read_wish,
+    options_path,
+    read_options,
     running,
     state_path,
-    wish_path,
 )
 from napari_srcnn.training.sampler import BlockSampler
 from napari_srcnn.training.state import Stopped, TrainConfig, read_state
@@ -59,7 +59,7 @@ RECIPE = TrainConfig(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Wish:
+class FinetuneOptions:
     """What is to be fine-tuned, how, and what it shall be called.
 
     Attributes
@@ -107,14 +107,21 @@ class Wish:
             ],
             "boxes": [list(s.boxes) for s in self.sources],
             "axes": [s.axes for s in self.sources],
-            "scale": self.scale, "start": self.start, "kernels": list(self.kernels),
-            "degradation": self.degradation.to_dict(), "correct_shift": self.correct_shift,
-            "turn": self.turn, "config": asdict(self.config), "device": self.device,
-        }  # fmt: skip
+            "scale": self.scale,
+            "start": self.start,
+            "kernels": list(self.kernels),
+            "degradation": self.degradation.to_dict(),
+            "correct_shift": self.correct_shift,
+            "turn": self.turn,
+            "config": asdict(self.config),
+            "device": self.device,
+        }
 
     @classmethod
-    def from_dict(cls, name: str, value: dict[str, Any], sources: Sequence[Source]) -> Wish:
-        """Return the wish of a run that was stopped, over its images opened again.
+    def from_dict(
+        cls, name: str, value: dict[str, Any], sources: Sequence[Source]
+    ) -> FinetuneOptions:
+        """Return the options of a run that was stopped, over its images opened again.
 
         Raises
         ------
@@ -125,15 +132,20 @@ class Wish:
             config = dict(value["config"])
             config["gain"] = None if config["gain"] is None else tuple(config["gain"])
             return cls(
-                sources=tuple(sources), scale=value["scale"], name=name, start=value["start"],
+                sources=tuple(sources),
+                scale=value["scale"],
+                name=name,
+                start=value["start"],
                 kernels=tuple(value["kernels"]),
                 degradation=Degradation.from_dict(value["degradation"]),
-                correct_shift=value["correct_shift"], turn=value["turn"],
-                config=TrainConfig(**config), device=value["device"],
-            )  # fmt: skip
+                correct_shift=value["correct_shift"],
+                turn=value["turn"],
+                config=TrainConfig(**config),
+                device=value["device"],
+            )
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"{wish_path(name)} is damaged or of another version; remove it and begin anew."
+                f"{options_path(name)} is damaged or of another version; remove it and begin anew."
             ) from error
 
 
@@ -166,10 +178,10 @@ class Prepared:
     Attributes
     ----------
     summary : str
-        What is trained on and what is held apart.
+        What is trained on and what is held out.
     notes : tuple of str
     bicubic, start : float
-        PSNR on what is held apart, in dB; the start's is bicubic's for a network from scratch.
+        PSNR on what is held out, in dB; the start's is bicubic's for a network from scratch.
     start_name : str
     patch : Patch
     device : str
@@ -202,7 +214,7 @@ class Outcome:
         With the best weights.
     card : dict
     psnr, bicubic, start : float
-        On what was held apart, in dB.
+        On what was held out, in dB.
     sentence : str
         What to tell the user.
     is_better : bool
@@ -221,12 +233,12 @@ class Outcome:
 # ---------------------------------------------------------------- the job
 
 
-class Finetuning:
+class FinetuneRun:
     """One run; loop over :meth:`run`, stop whenever, then take :meth:`outcome` and :meth:`save` it.
 
     Parameters
     ----------
-    wish : Wish
+    options : FinetuneOptions
     resume : bool
         Go on with the run of that name that was stopped.
     anew : bool
@@ -238,43 +250,45 @@ class Finetuning:
         If it cannot be done; the message says why and what would work.
     """
 
-    def __init__(self, wish: Wish, *, resume: bool = False, anew: bool = False) -> None:
-        self.wish, self._run_name = wish, wish.name
-        check_not_running(wish.name)
-        state = state_path(wish.name)
+    def __init__(
+        self, options: FinetuneOptions, *, resume: bool = False, anew: bool = False
+    ) -> None:
+        self.options, self._run_name = options, options.name
+        check_not_running(options.name)
+        state = state_path(options.name)
         if resume and not state.is_file():
-            raise ValueError(f"There is no stopped run named {wish.name!r} to resume.")
-        if not anew and state.is_file() and not wish_path(wish.name).is_file():
+            raise ValueError(f"There is no stopped run named {options.name!r} to resume.")
+        if not anew and state.is_file() and not options_path(options.name).is_file():
             raise ValueError(
                 f"{state} is left from a run of `napari-srcnn train`; go on with that run, remove "
                 "the file, or choose another name."
             )
         if not (resume or anew) and state.is_file():
             raise ValueError(
-                f"A run named {wish.name!r} was stopped before it was over; resume it, or discard "
-                "it, or choose another name."
+                f"A run named {options.name!r} was stopped before it was over; resume it, "
+                "or discard it, or choose another name."
             )
-        self.device = choose_device(wish.device)
+        self.device = choose_device(options.device)
         self.start, self.network, self.windows = self._begin()
         self.curve: list[tuple[float, float]] = []
         self._best: tuple[float, dict[str, torch.Tensor]] | None = None
         self._done = (0, 0.0)
-        self._data: Acquisition | None = None
+        self._data: Dataset | None = None
         self._pairs: list[Pair] = []
         self._measured = (math.nan, math.nan)
         if anew:
-            forget(wish.name)
+            forget(options.name)
 
     def _begin(self) -> tuple[SRCNN | None, SRCNNConfig, dict[str, Any]]:
-        wish = self.wish
+        options = self.options
         windows: dict[str, Any] = {name: list(pair) for name, pair in FALLBACK_WINDOW.items()}
-        if wish.start == SCRATCH:
-            return None, SRCNNConfig(kernels=wish.kernels, scale=wish.scale), windows
+        if options.start == SCRATCH:
+            return None, SRCNNConfig(kernels=options.kernels, scale=options.scale), windows
         model = load_model(self.start_name)
-        if model.config.scale != wish.scale:
+        if model.config.scale != options.scale:
             raise ValueError(
-                f"{wish.start} enlarges ×{model.config.scale}, not ×{wish.scale}; choose a model "
-                f"for ×{wish.scale}, or another scale."
+                f"{options.start} enlarges ×{model.config.scale}, not ×{options.scale}; choose a "
+                f"model for ×{options.scale}, or another scale."
             )
         windows |= model_info(self.start_name).card.get("windows", {})
         return model, model.config, windows
@@ -282,22 +296,29 @@ class Finetuning:
     @property
     def start_name(self) -> str:
         """What it begins from, to be read."""
-        if self.wish.start == SCRATCH:
+        if self.options.start == SCRATCH:
             return "random weights"
-        scale = self.wish.scale
-        return self.wish.start or bundled_name(scale, MICROSCOPES) or default_model(scale)
+        scale = self.options.scale
+        return self.options.start or bundled_name(scale, MICROSCOPES) or default_model(scale)
 
     def prepare(self) -> Prepared:
         """Read the images and measure bicubic and the start model."""
         raise_malloc_thresholds()
-        wish, network = self.wish, self.network
+        options, network = self.options, self.network
         low, high = self.windows["microscope"]
-        data = acquire(
-            wish.sources, network, degradation=wish.degradation, window=(low, high),
-            correct_shift=wish.correct_shift,
-        )  # fmt: skip
+        data = make_dataset(
+            options.sources,
+            network,
+            degradation=options.degradation,
+            window=(low, high),
+            correct_shift=options.correct_shift,
+        )
         self._sampler = BlockSampler(
-            data, crop=wish.config.crop, network=network, gain=wish.config.gain, turn=wish.turn
+            data,
+            crop=options.config.crop,
+            network=network,
+            gain=options.config.gain,
+            turn=options.turn,
         )
         images = data.held_images(network.a)
         self._data, self._pairs = data, [pair for _, pair in images]
@@ -308,16 +329,21 @@ class Finetuning:
         self._measured = (start, bicubic)
         self._patch, self._patch_pair = _patch(images, network)
         notes = list(data.notes)
-        patches = sum(b.high.size for b in data.training) // wish.config.crop**2
-        if patches < wish.config.batch:
+        patches = sum(b.high.size for b in data.training) // options.config.crop**2
+        if patches < options.config.batch:
             notes.append(
                 f"There is room for {max(patches, 1)} separate patches only, fewer than a batch of "
-                f"{wish.config.batch}: the network may learn them by heart."
+                f"{options.config.batch}: the network may learn them by heart."
             )
         return Prepared(
-            summary=data.summary, notes=tuple(notes), bicubic=bicubic, start=start,
-            start_name=self.start_name, patch=self._patch, device=device_label(self.device),
-        )  # fmt: skip
+            summary=data.summary,
+            notes=tuple(notes),
+            bicubic=bicubic,
+            start=start,
+            start_name=self.start_name,
+            patch=self._patch,
+            device=device_label(self.device),
+        )
 
     def run(self) -> Generator[Prepared | Trained, None, None]:
         """Read the images and train; a message after every step, so that it can be paused.
@@ -341,20 +367,27 @@ class Finetuning:
             yield from self._train(before, seen)
 
     def _train(self, before: Stopped | None, seen: list[float]) -> Generator[Trained, None, None]:
-        path, wish = state_path(self._run_name), self.wish
+        path, options = state_path(self._run_name), self.options
         assert self._data is not None
         if before is not None:
             self.curve, self._done = list(before.curve), (before.step, before.seconds)
             if math.isfinite(before.best):
                 self._best = (before.best, before.best_weights)
         else:
-            written = json.dumps(wish.to_dict() | {"seen": seen}, indent=1).encode()
-            write_atomically(wish_path(self._run_name), written)
+            written = json.dumps(options.to_dict() | {"seen": seen}, indent=1).encode()
+            write_atomically(options_path(self._run_name), written)
         try:
             for message, model in train(
-                wish.config, self.network, self._sampler, self._pairs, device=self.device,
-                start=self.start, state_path=path, peak=self._data.peak, every_step=True,
-            ):  # fmt: skip
+                options.config,
+                self.network,
+                self._sampler,
+                self._pairs,
+                device=self.device,
+                start=self.start,
+                state_path=path,
+                peak=self._data.peak,
+                every_step=True,
+            ):
                 self._done = (message.step, message.seconds)
                 if not message.measured:
                     yield Trained(message=message)
@@ -408,22 +441,27 @@ class Finetuning:
                 "degradation is that of your microscope."
             )
         return Outcome(
-            model=model, card=self._card(model, psnr), psnr=psnr, bicubic=bicubic, start=start,
-            sentence=sentence, is_better=is_better,
-        )  # fmt: skip
+            model=model,
+            card=self._card(model, psnr),
+            psnr=psnr,
+            bicubic=bicubic,
+            start=start,
+            sentence=sentence,
+            is_better=is_better,
+        )
 
     def _card(self, model: SRCNN, psnr: float) -> dict[str, Any]:
         assert self._data is not None
-        wish, (start, bicubic) = self.wish, self._measured
+        options, (start, bicubic) = self.options, self._measured
         ours, plain = self._ssim(model)
-        names = ", ".join(source.name for source in wish.sources[:3])
-        names += ", …" if len(wish.sources) > 3 else ""
-        paired = wish.sources[0].low is not None
-        config = asdict(wish.config)
+        names = ", ".join(source.name for source in options.sources[:3])
+        names += ", …" if len(options.sources) > 3 else ""
+        paired = options.sources[0].low is not None
+        config = asdict(options.config)
         return {
             "description": f"Fine-tuned on {names}",
             "data": self._data.summary,
-            "degradation": "measured low-res images" if paired else str(wish.degradation),
+            "degradation": "measured low-res images" if paired else str(options.degradation),
             "license": "its owner's",
             "version": napari_srcnn.__version__,
             "torch": torch.__version__,
@@ -432,20 +470,26 @@ class Finetuning:
             "seconds": round(self._done[1]),
             "steps_done": self._done[0],
             "started_from": None if self.start is None else self.start_name,
-            "held_apart": {
-                "what": self._data.what_held, "psnr": round(psnr, 3),
+            "holdout": {
+                "what": self._data.what_held,
+                "psnr": round(psnr, 3),
                 "bicubic": round(bicubic, 3),
                 **({} if self.start is None else {"start": round(start, 3)}),
-                "ssim": round(ours, 4), "bicubic_ssim": round(plain, 4),
+                "ssim": round(ours, 4),
+                "bicubic_ssim": round(plain, 4),
             },
             "curve": [list(point) for point in self.curve],
-            "recipe": {**config, "turned": wish.turn, "shift_corrected": paired and
-                       wish.correct_shift, "started_from": wish.start or None},
+            "recipe": {
+                **config,
+                "turned": options.turn,
+                "shift_corrected": paired and options.correct_shift,
+                "started_from": options.start or None,
+            },
             "windows": self.windows,
-        }  # fmt: skip
+        }
 
     def _ssim(self, model: SRCNN) -> tuple[float, float]:
-        """Return the mean SSIM of the network and of bicubic on what is held apart."""
+        """Return the mean SSIM of the network and of bicubic on what is held out."""
         assert self._data is not None
         border, scores = max(self.network.halo, self.network.scale), []
         run, peak = fast_correction(model, torch.device("cpu")), self._data.peak
@@ -458,17 +502,17 @@ class Finetuning:
         return float(means[0]), float(means[1])
 
     def save(self, outcome: Outcome, *, force: bool = False) -> Path:
-        """Save a model under the wish's name and forget the run.
+        """Save a model under the options' name and forget the run.
 
         Raises
         ------
         ValueError
             If the name is taken and `force` is not set, or the folder cannot be written.
         """
-        path = user_model_dir() / f"{self.wish.name}{SUFFIX}"
+        path = user_model_dir() / f"{self.options.name}{SUFFIX}"
         if path.exists() and not force:
             raise ValueError(
-                f"There is a model named {self.wish.name!r} already; choose another name."
+                f"There is a model named {self.options.name!r} already; choose another name."
             )
         save_model(path, outcome.model, outcome.card)
         forget(self._run_name)
@@ -483,14 +527,14 @@ class Finetuning:
             If no model may have that name.
         """
         check_name(name)
-        self.wish = replace(self.wish, name=name)
+        self.options = replace(self.options, name=name)
 
 
 def _check_same_images(name: str, seen: list[float]) -> None:
     """Raise ValueError where a run began with other images: its measurements would not count."""
     try:
-        before = read_wish(name).get("seen", seen)
-    except ValueError:  # it is damaged, and the caller has brought the wish from elsewhere
+        before = read_options(name).get("seen", seen)
+    except ValueError:  # it is damaged, and the caller has brought the options from elsewhere
         return
     if not np.allclose(before, seen, rtol=0, atol=0.01):
         raise ValueError(
@@ -502,7 +546,7 @@ def _check_same_images(name: str, seen: list[float]) -> None:
 def _patch(
     images: list[tuple[NDArray[np.float32], Pair]], network: SRCNNConfig
 ) -> tuple[Patch, Pair]:
-    """Choose a place that shows much, of what is held apart."""
+    """Choose a place that shows much, of what is held out."""
     low, pair = max(images, key=lambda image: float(image[1].truth.std()))
     scale, halo = network.scale, network.halo
     step = math.lcm(scale, 4)  # the fast form computes blocks of four
@@ -524,8 +568,10 @@ def _patch(
     cut = Pair(enlarged=pair.enlarged[:, wide[0], wide[1]], truth=pair.truth[:, inner[0], inner[1]])
     return (
         Patch(
-            low=low.astype(np.float32), bicubic=pair.enlarged[0][inner], truth=shown,
+            low=low.astype(np.float32),
+            bicubic=pair.enlarged[0][inner],
+            truth=shown,
             limits=(black, white if white > black else black + 1),
         ),
         cut,
-    )  # fmt: skip
+    )

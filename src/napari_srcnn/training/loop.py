@@ -34,7 +34,7 @@ class TrainMessage:
     loss : float
         The mean since the last measurement.
     psnr, bicubic_psnr : float
-        On the images held apart, in dB; as last measured, NaN before the first time.
+        On the images held out, in dB; as last measured, NaN before the first time.
     best : bool
         Whether this is a measurement, and the best so far.
     measured : bool
@@ -116,7 +116,7 @@ def train(
     config: TrainConfig,
     network: SRCNNConfig,
     data: Sequence[Sequence[Pair]] | Sampler,
-    held_apart: Sequence[Pair],
+    holdout: Sequence[Pair],
     *,
     device: torch.device | str = "cpu",
     start: SRCNN | None = None,
@@ -132,7 +132,7 @@ def train(
     network : SRCNNConfig
     data : sequence of sequences of Pair, or Sampler
         Training images, of which groups are drawn equally; or what draws batches itself.
-    held_apart : sequence of Pair
+    holdout : sequence of Pair
         Images to measure on, none of which is trained on.
     device : torch.device or str
     start : SRCNN, optional
@@ -152,7 +152,7 @@ def train(
     model : SRCNN
         The averaged weights; the same object each time.
     """
-    _check_held_apart(held_apart, network)
+    _check_holdout(holdout, network)
     if isinstance(data, Sequence):
         data = CropSampler(
             data, crop=config.crop, halo=network.halo, gain=config.gain, stride=config.stride
@@ -192,7 +192,7 @@ def train(
             continue
         loss_mean = losses / (state.step - first)
         if is_measured:
-            psnr, bicubic = validate(state.averaged, held_apart, state.device, peak=peak)
+            psnr, bicubic = validate(state.averaged, holdout, state.device, peak=peak)
             is_best = state.keep(psnr)
             losses, first = 0.0, state.step
             is_over = is_over or state.is_out_of_patience
@@ -207,23 +207,29 @@ def train(
         pixels = state.step * config.batch * config.crop**2
         yield (
             TrainMessage(
-                step=state.step, steps=config.steps, loss=loss_mean, psnr=psnr,
-                bicubic_psnr=bicubic, best=is_best, seconds=state.seconds,
+                step=state.step,
+                steps=config.steps,
+                loss=loss_mean,
+                psnr=psnr,
+                bicubic_psnr=bicubic,
+                best=is_best,
+                seconds=state.seconds,
                 megapixels_per_second=pixels / 1e6 / state.seconds,
-                seconds_left=state.seconds * (1 - progress) / progress, note=" ".join(notes),
+                seconds_left=state.seconds * (1 - progress) / progress,
+                note=" ".join(notes),
                 measured=is_measured,
             ),
             state.averaged,
-        )  # fmt: skip
+        )
         notes.clear()
         clock = time.perf_counter()
 
 
-def _check_held_apart(pairs: Sequence[Pair], network: SRCNNConfig) -> None:
+def _check_holdout(pairs: Sequence[Pair], network: SRCNNConfig) -> None:
     """Raise ValueError where there is nothing to measure on."""
     side = 2 * max(network.halo, network.scale) + 1
     if not pairs or min(min(pair.truth.shape[1:]) for pair in pairs) < side:
         raise ValueError(
-            f"Images of at least {side} pixels a side have to be held apart to measure on; "
+            f"Images of at least {side} pixels a side have to be held out to measure on; "
             f"there are {[pair.truth.shape[1:] for pair in pairs]}."
         )

@@ -148,7 +148,7 @@ def photograph_pairs(
     Returns
     -------
     groups : list of lists of Pair
-    held_apart : list of Pair
+    holdout : list of Pair
     summary : str
         How many images there are, and which were left out.
 
@@ -187,7 +187,7 @@ def photograph_pairs(
             ]
         )
         held += [make_pair(image, network.scale, a=network.a) for image in apart]
-        texts.append(f"{folder.name}: {len(rest)} images, {len(apart)} held apart")
+        texts.append(f"{folder.name}: {len(rest)} images, {len(apart)} held out")
     summary = "; ".join(texts) + "."
     if left_out:
         summary += f" Left out: {len(left_out)}. {left_out[0]}"

@@ -17,32 +17,32 @@ def state_path(name: str) -> Path:
     return user_model_dir() / f"{name}.state"
 
 
-def wish_path(name: str) -> Path:
-    """Return where a run's wish is kept until it is over."""
+def options_path(name: str) -> Path:
+    """Return where a run's options is kept until it is over."""
     return user_model_dir() / f"{name}.run.json"
 
 
-def unfinished() -> list[str]:
+def stopped_runs() -> list[str]:
     """Return the names of runs that were stopped and can be resumed."""
     paths = sorted(user_model_dir().glob("*.run.json"))
     names = [path.name.removesuffix(".run.json") for path in paths]
     return [name for name in names if state_path(name).is_file() and not is_running(name)]
 
 
-def read_wish(name: str) -> dict[str, Any]:
-    """Return what a stopped run was asked for, as :meth:`Wish.to_dict` gives it.
+def read_options(name: str) -> dict[str, Any]:
+    """Return what a stopped run was asked for, as :meth:`FinetuneOptions.to_dict` gives it.
 
     Raises
     ------
     ValueError
         If there is no such run, or its file is damaged.
     """
-    path = wish_path(name)
+    path = options_path(name)
     try:
         value = json.loads(path.read_text())
         value["paths"], value["boxes"], value["axes"], value["config"]
     except FileNotFoundError:
-        known = ", ".join(unfinished()) or "none"
+        known = ", ".join(stopped_runs()) or "none"
         raise ValueError(
             f"There is no stopped run named {name!r} to resume; there are: {known}."
         ) from None
@@ -105,5 +105,5 @@ def running(name: str) -> Iterator[None]:
 
 def forget(name: str) -> None:
     """Remove what a run left to be resumed from."""
-    for path in (state_path(name), wish_path(name)):
+    for path in (state_path(name), options_path(name)):
         path.unlink(missing_ok=True)

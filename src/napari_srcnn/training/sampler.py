@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_srcnn.image.resize import axis_weights, mean_weights
 from napari_srcnn.network.config import SRCNNConfig
-from napari_srcnn.training.dataset import Acquisition
+from napari_srcnn.training.dataset import Dataset
 from napari_srcnn.training.field import context
 from napari_srcnn.training.photographs import varied
 
@@ -17,7 +17,7 @@ class BlockSampler:
 
     Parameters
     ----------
-    acquisition : Acquisition
+    acquisition : Dataset
     crop : int
         Pixels a side of the truth, a multiple of the scale.
     network : SRCNNConfig
@@ -33,9 +33,14 @@ class BlockSampler:
     """
 
     def __init__(
-        self, acquisition: Acquisition, *, crop: int, network: SRCNNConfig,
-        gain: tuple[float, float] | None = None, turn: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        acquisition: Dataset,
+        *,
+        crop: int,
+        network: SRCNNConfig,
+        gain: tuple[float, float] | None = None,
+        turn: bool = True,
+    ) -> None:
         scale = acquisition.scale
         if crop % scale:
             raise ValueError(f"A patch of {crop} pixels is no multiple of {scale}, the scale.")

@@ -74,17 +74,23 @@ def sources_from_paths(
                 partner, low_pixel = _ClosedFile(low_path, stack), _pixel(stack)
         found.append(
             Source(
-                name=stack_name(path), high=data, axes=found_axes, low=partner, pixel=pixel,
-                low_pixel=low_pixel, path=path.absolute(),
+                name=stack_name(path),
+                high=data,
+                axes=found_axes,
+                low=partner,
+                pixel=pixel,
+                low_pixel=low_pixel,
+                path=path.absolute(),
                 low_path=None if low_path is None else low_path.absolute(),
                 boxes=tuple((b[0], b[1], b[2], b[3]) for b in boxes[number])
-                if number < len(boxes) else (),
+                if number < len(boxes)
+                else (),
             )
-        )  # fmt: skip
+        )
     return tuple(found)
 
 
-def reopened(wish: dict[str, Any]) -> tuple[Source, ...]:
+def reopened(options: dict[str, Any]) -> tuple[Source, ...]:
     """Open the images of a stopped run again.
 
     Raises
@@ -93,8 +99,10 @@ def reopened(wish: dict[str, Any]) -> tuple[Source, ...]:
         If they were not in files, or are not there any more.
     """
     found: list[Source] = []
-    for (path, low), axes, boxes in zip(wish["paths"], wish["axes"], wish["boxes"], strict=True):
-        if path is None or (low is None and wish.get("paired")):
+    for (path, low), axes, boxes in zip(
+        options["paths"], options["axes"], options["boxes"], strict=True
+    ):
+        if path is None or (low is None and options.get("paired")):
             raise ValueError(
                 "The images of the stopped run were in no file; open them, choose them as they "
                 "were, and resume."

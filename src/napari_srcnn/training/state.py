@@ -39,8 +39,11 @@ def log_mse(out: Tensor, truth: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mse": F.mse_loss, "l1": F.l1_loss, "charbonnier": charbonnier, "log_mse": log_mse,
-}  # fmt: skip
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "charbonnier": charbonnier,
+    "log_mse": log_mse,
+}
 # How often in a row a run steps back to its best weights before it gives up.
 RETREATS = 3
 
@@ -73,7 +76,7 @@ class TrainConfig:
     stride : int, optional
         Draw crops from a grid of this stride, as they are: the paper's sub-images.
     validate_every : int
-        Steps between measurements on the images held apart, and between checkpoints.
+        Steps between measurements on the images held out, and between checkpoints.
     patience : int, optional
         Measurements in a row without a better one, after which the run ends early.
     precision : {"float32", "bfloat16"}
@@ -242,12 +245,15 @@ class State:
     def save(self, path: Path) -> None:
         """Write everything beside `path` and rename it into place."""
         state: dict[str, Any] = {
-            "identity": self._identity(), "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict(), "best_weights": self.best_weights,
+            "identity": self._identity(),
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "best_weights": self.best_weights,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "rng": self.rng.bit_generator.state, "curve": self.curve,
+            "rng": self.rng.bit_generator.state,
+            "curve": self.curve,
             **{name: getattr(self, name) for name in NUMBERS},
-        }  # fmt: skip
+        }
         temporary = path.with_name(f".{path.name}.writing")
         try:
             torch.save(state, temporary)

@@ -83,9 +83,19 @@ def plan_upscale(
     if isinstance(stack, list | tuple):
         stack = np.asarray(stack)
     request, network = resolve(
-        stack, scale, model=model, axes=axes, intensity=intensity, window=window, color=color,
-        dtype=dtype, tile=tile, tf32=tf32, half=half, ensemble=ensemble,
-    )  # fmt: skip
+        stack,
+        scale,
+        model=model,
+        axes=axes,
+        intensity=intensity,
+        window=window,
+        color=color,
+        dtype=dtype,
+        tile=tile,
+        tf32=tf32,
+        half=half,
+        ensemble=ensemble,
+    )
     chosen = choose_device(device)
     loaded = network if isinstance(network, SRCNN) else load_model(network)
     return UpscalePlan(stack, request, loaded, chosen)

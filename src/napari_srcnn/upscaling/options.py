@@ -18,9 +18,18 @@ if TYPE_CHECKING:
     from napari_srcnn.network.model import SRCNN
 
 DTYPES = (
-    "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
-    "float16", "float32", "float64",
-)  # fmt: skip
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+)
 MIN_TILE = 16
 # What networks of photographs may see of a microscope's range, where a model's card does not say.
 FALLBACK_WINDOW = {"photograph": (0.0, 1.0), "microscope": (0.2, 0.6)}
@@ -193,12 +202,21 @@ def resolve(
             raise ValueError("intensity='none' maps nothing, so it takes no window; leave it out.")
         chosen_window = _pair(window, "window")
     request = Request(
-        source_shape=shape, source_dtype=source_dtype, axes=axes, scale=config.scale,
-        color=chosen_color, alpha=alpha, intensity=chosen_intensity, window=chosen_window,
+        source_shape=shape,
+        source_dtype=source_dtype,
+        axes=axes,
+        scale=config.scale,
+        color=chosen_color,
+        alpha=alpha,
+        intensity=chosen_intensity,
+        window=chosen_window,
         dtype=_check_dtype(source_dtype if dtype is None else dtype, "result"),
         tile=_check_tile(tile),
-        tf32=bool(tf32), half=bool(half), ensemble=bool(ensemble), note=why,
-    )  # fmt: skip
+        tf32=bool(tf32),
+        half=bool(half),
+        ensemble=bool(ensemble),
+        note=why,
+    )
     return request, network
 
 
@@ -240,8 +258,9 @@ def _check_dtype(dtype: Any, what: str = "image") -> np.dtype[Any]:
         raise ValueError(
             f"The {what} is a mask of bool, which has no intensities to enlarge; "
             "convert it to uint8 first."
-            if what == "image" else f"The {what} cannot be bool; choose uint8."
-        )  # fmt: skip
+            if what == "image"
+            else f"The {what} cannot be bool; choose uint8."
+        )
     if dtype.kind == "c":
         raise ValueError(
             f"The {what} is {dtype}; enlarge its magnitude or its real and imaginary parts."

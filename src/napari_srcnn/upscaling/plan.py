@@ -143,9 +143,15 @@ class UpscalePlan:
         """Return the network, prepared for another device than the plan's."""
         request = self.request
         return Engine(
-            self.model, device, color=request.color, alpha=request.alpha,
-            dtype=self.dtype, tf32=request.tf32, half=request.half, ensemble=request.ensemble,
-        )  # fmt: skip
+            self.model,
+            device,
+            color=request.color,
+            alpha=request.alpha,
+            dtype=self.dtype,
+            tf32=request.tf32,
+            half=request.half,
+            ensemble=request.ensemble,
+        )
 
     @property
     def tile(self) -> int:
@@ -226,11 +232,13 @@ class UpscalePlan:
         tiles = tile_grid(wanted.height, wanted.width, self.tile)
         placed = [
             Tile(
-                y0=tile.y0 + wanted.y0, y1=tile.y1 + wanted.y0,
-                x0=tile.x0 + wanted.x0, x1=tile.x1 + wanted.x0,
+                y0=tile.y0 + wanted.y0,
+                y1=tile.y1 + wanted.y0,
+                x0=tile.x0 + wanted.x0,
+                x1=tile.x1 + wanted.x0,
             )
             for tile in tiles
-        ]  # fmt: skip
+        ]
         ends = [self._geometry(tile) for tile in (placed[0], placed[-1])]
         rows_read = slice(ends[0].rows.start, ends[1].rows.stop)
         columns_read = slice(ends[0].columns.start, ends[1].columns.stop)

@@ -64,9 +64,12 @@ def tile_geometry(tile: Tile, plane: tuple[int, int], scale: int, halo: int, a: 
     y_low, y_high, _ = window_matrix(*enlarge_y, a)
     x_low, x_high, _ = window_matrix(*enlarge_x, a)
     return Geometry(
-        rows=slice(row + y_low, row + y_high), columns=slice(column + x_low, column + x_high),
-        enlarge_y=(*enlarge_y, a), enlarge_x=(*enlarge_x, a), padding=padding,
-    )  # fmt: skip
+        rows=slice(row + y_low, row + y_high),
+        columns=slice(column + x_low, column + x_high),
+        enlarge_y=(*enlarge_y, a),
+        enlarge_x=(*enlarge_x, a),
+        padding=padding,
+    )
 
 
 @lru_cache(maxsize=32)
@@ -369,10 +372,19 @@ def _to_tensor(raw: NDArray[Any]) -> Tensor:
 _TORCH_DTYPES = {
     np.dtype(name): getattr(torch, name)
     for name in (
-        "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
-        "float16", "float32", "float64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "float16",
+        "float32",
+        "float64",
     )
-}  # fmt: skip
+}
 
 
 def _cast(values: Tensor, dtype: np.dtype[Any]) -> tuple[Tensor, Tensor]:

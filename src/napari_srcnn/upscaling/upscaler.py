@@ -186,12 +186,17 @@ class Run:
         self.unsaid.clear()
         for number, index in enumerate(slices.indices, start=1):
             yield Progress(
-                tiles_done=self.tiles_done - together + number, tiles_total=total,
+                tiles_done=self.tiles_done - together + number,
+                tiles_total=total,
                 slices_done=self.slices_done if slices.left else first_done + number,
-                slices_total=len(self.order), index=index,
-                region=(tile.y0, tile.y1, tile.x0, tile.x1), finished_slice=not slices.left,
-                seconds=seconds, seconds_left=seconds_left, message=message,
-            )  # fmt: skip
+                slices_total=len(self.order),
+                index=index,
+                region=(tile.y0, tile.y1, tile.x0, tile.x1),
+                finished_slice=not slices.left,
+                seconds=seconds,
+                seconds_left=seconds_left,
+                message=message,
+            )
             message = ""
 
     def _shrink(self, error: RuntimeError | MemoryError, failed: Tile) -> None:
@@ -222,10 +227,10 @@ class Run:
             self.say(
                 f"The image holds values that are not finite: {self.nonfinite} pixels "
                 "within their reach are NaN in the result."
-                if plan.dtype.kind == "f" else
-                f"The image holds values that are not finite: {self.nonfinite} pixels "
+                if plan.dtype.kind == "f"
+                else f"The image holds values that are not finite: {self.nonfinite} pixels "
                 "within their reach are at the lower limit of the result's dtype."
-            )  # fmt: skip
+            )
         if self.clipped:
             self.say(f"{self.clipped} values lay outside of {plan.dtype} and were clipped.")
         if self.engine.device == plan.device and seconds > 0.2 and not plan.request.ensemble:
@@ -233,9 +238,19 @@ class Run:
             config, half = plan.model.config, plan.request.half
             calibration.remember(plan.device, config, half, mpx_per_s=round(speed, 3))
         return Report(
-            ranges=plan.ranges, window=plan.request.window, clipped=self.clipped,
-            nonfinite=self.nonfinite, device=device_label(self.engine.device), tile=self.tile,
-            seconds=seconds, slices_done=self.slices_done, slices_total=len(self.order),
-            model=plan.model_name, model_sha256=plan.model_sha256, scale=plan.scale,
-            version=napari_srcnn.__version__, messages=tuple(self.said), result=self.out,
-        )  # fmt: skip
+            ranges=plan.ranges,
+            window=plan.request.window,
+            clipped=self.clipped,
+            nonfinite=self.nonfinite,
+            device=device_label(self.engine.device),
+            tile=self.tile,
+            seconds=seconds,
+            slices_done=self.slices_done,
+            slices_total=len(self.order),
+            model=plan.model_name,
+            model_sha256=plan.model_sha256,
+            scale=plan.scale,
+            version=napari_srcnn.__version__,
+            messages=tuple(self.said),
+            result=self.out,
+        )

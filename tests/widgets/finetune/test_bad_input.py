@@ -15,7 +15,7 @@ from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.models.library import own_models
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
-from napari_srcnn.training.runs import unfinished
+from napari_srcnn.training.runs import stopped_runs
 from napari_srcnn.widgets.shared import runner
 
 
@@ -37,7 +37,7 @@ def is_told(tuning: Tuning, *words: str) -> None:
     assert not tuning.widget.runner.job
     assert tuning.widget.train_button.isEnabled()
     assert tuning.widget.form.isEnabled()
-    assert unfinished() == []
+    assert stopped_runs() == []
 
 
 PAIRS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], tuple[str, ...]]] = {
@@ -49,9 +49,10 @@ PAIRS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], tuple[str, ...]]] = {
     "constant": (lambda stack: np.full((6, 48, 48), 7, np.uint16), ("constant",)),
     "nan": (lambda stack: np.full((6, 48, 48), np.nan, np.float32), ("not finite",)),
     "other place": (
-        lambda stack: np.random.default_rng(0).random((6, 48, 48)), ("the same place",),
+        lambda stack: np.random.default_rng(0).random((6, 48, 48)),
+        ("the same place",),
     ),
-}  # fmt: skip
+}
 
 
 def test_pairs_that_are_none(viewer: Any, tuning: Tuning, pollen: np.ndarray) -> None:
@@ -121,9 +122,13 @@ def test_names_that_cannot_be(viewer: Any, tuning: Tuning, pollen: np.ndarray) -
     viewer.add_image(pollen)
     widget = tuning.open()
     for name, words in {
-        "": "needs a name", "  ": "needs a name", "mine": "already", "a/b": "a/b", "..": "..",
+        "": "needs a name",
+        "  ": "needs a name",
+        "mine": "already",
+        "a/b": "a/b",
+        "..": "..",
         "srcnn-9-1-5-x2": "bundled",
-    }.items():  # fmt: skip
+    }.items():
         widget.form.name.setText(name)
         tuning.train()
         is_told(tuning, words)
@@ -216,7 +221,7 @@ def test_files_that_vanish_are_told_when_it_is_resumed(
     widget.resume_button.click()
     assert str(path) in tuning.notes[-1]
     assert not widget.runner.job
-    assert unfinished() == ["stack-x2"]
+    assert stopped_runs() == ["stack-x2"]
 
 
 def test_estimates_of_nothing(viewer: Any, tuning: Tuning) -> None:

@@ -19,7 +19,7 @@ from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import load_model, model_info, own_models
 from napari_srcnn.samples import load_sample
-from napari_srcnn.training.runs import state_path, unfinished, wish_path
+from napari_srcnn.training.runs import options_path, state_path, stopped_runs
 from napari_srcnn.widgets.shared import runner
 from napari_srcnn.widgets.shared.display import image_layers
 
@@ -51,10 +51,10 @@ def test_a_stack_becomes_a_model_that_the_others_find(
     widget.stop_button.click()
     tuning.finish()
 
-    assert unfinished() == []
+    assert stopped_runs() == []
     assert own_models() == ["my-pollen-x2"]
     card = model_info("my-pollen-x2").card
-    held = card["held_apart"]
+    held = card["holdout"]
     assert held["what"] == "1 whole plane of 6"
     assert held["psnr"] > max(held["bicubic"], held["start"])
     assert card["degradation"] == "blur of 1 px, camera pixels (area), no noise"
@@ -78,7 +78,7 @@ def test_a_stack_becomes_a_model_that_the_others_find(
 
     assert upscale.form.model.value != "my-pollen-x2"
     assert "my-pollen-x2" in upscale.form.model.values
-    assert widget.shelf.chosen == "my-pollen-x2"
+    assert widget.manager.chosen == "my-pollen-x2"
     assert "my-pollen-x2" in widget.form.start.values
     assert widget.form.name.text() == "my-pollen-x2-2"
     before, after = (load_model(name).state_dict() for name in (START, "my-pollen-x2"))
@@ -109,13 +109,13 @@ def test_what_is_no_better_is_asked_about(
     if is_saved:
         widget.save_button.click()
         assert own_models() == ["cells-x2"]
-        assert model_info("cells-x2").card["held_apart"]["psnr"] < widget.curves.lines["start"]
+        assert model_info("cells-x2").card["holdout"]["psnr"] < widget.curves.lines["start"]
     else:
         widget.drop_button.click()
         assert own_models() == []
         assert "not kept" in widget.message.text()
     assert not tuning.sees(widget.save_button)
-    assert unfinished() == []
+    assert stopped_runs() == []
 
 
 def test_random_weights_learn_until_the_time_is_over(
@@ -179,7 +179,7 @@ def test_cancel_leaves_nothing(viewer: Any, tuning: Tuning, pollen: np.ndarray) 
         tuning.train()
         if is_measured:
             tuning.measure()
-            assert state_path("pollen-x2").exists() or unfinished()
+            assert state_path("pollen-x2").exists() or stopped_runs()
         widget.cancel_button.click()
         assert not widget.cancel_button.isEnabled()
         tuning.finish()
@@ -215,10 +215,10 @@ def test_a_widget_closed_while_it_trains_can_resume(
     reached = tuning.steps[-1]
     viewer.window.remove_dock_widget(widget)
     assert runner.wait(20)
-    assert unfinished() == ["cells-x2"]
+    assert stopped_runs() == ["cells-x2"]
 
     widget = tuning.open()
-    assert "cells-x2" in widget.unfinished.text()
+    assert "cells-x2" in widget.stopped_note.text()
     assert widget.form.name.text() == "cells-x2-2", "another name is proposed"
     widget.form.blur.setValue(0.0)  # it keeps what it was asked for
     widget.resume_button.click()
@@ -232,7 +232,7 @@ def test_a_widget_closed_while_it_trains_can_resume(
     card = model_info("cells-x2").card
     assert card["degradation"] == "blur of 1 px, camera pixels (area), no noise"
     assert card["steps_done"] > reached
-    assert unfinished() == []
+    assert stopped_runs() == []
     assert not tuning.sees(widget.resume_button)
 
 
@@ -250,9 +250,9 @@ def test_a_stopped_training_can_be_discarded(
     tuning.train()
     assert "resume or discard it" in tuning.notes[-1]
     widget.discard_button.click()
-    assert unfinished() == []
+    assert stopped_runs() == []
     assert not tuning.sees(widget.discard_button)
-    assert not wish_path("cells-x2").exists()
+    assert not options_path("cells-x2").exists()
 
 
 def test_a_layer_may_be_removed_while_it_is_learned_from(
@@ -300,7 +300,7 @@ def test_one_job_at_a_time_in_all_windows(
     assert not widget.runner.job
     upscale.cancel()
     tuning.finish(upscale)
-    assert own_models() == unfinished() == []
+    assert own_models() == stopped_runs() == []
 
 
 @pytest.mark.parametrize("scale", [2, 3])
@@ -327,7 +327,7 @@ def test_a_pair_says_its_scale_and_is_learned_from(
         tuning.finish()
         card = model_info("sharp-x2").card
         assert card["degradation"] == "measured low-res images"
-        assert card["held_apart"]["psnr"] > card["held_apart"]["start"]
+        assert card["holdout"]["psnr"] > card["holdout"]["start"]
     widget.form.low.value = None
     assert widget.form.scale.isEnabled()
     assert tuning.sees(widget.form.degradation)
@@ -484,7 +484,7 @@ def test_a_folder_is_learned_from_and_resumed_without_a_layer(
     tuning.choose()
     tuning.train()
     tuning.measure()
-    assert "held apart: 1 of 6 images" in widget.message.text()
+    assert "held out: 1 of 6 images" in widget.message.text()
     viewer.window.remove_dock_widget(widget)
     assert runner.wait(20)
 
@@ -494,7 +494,7 @@ def test_a_folder_is_learned_from_and_resumed_without_a_layer(
     tuning.wait_for(tuning.is_better)
     widget.stop()
     tuning.finish()
-    assert model_info("sharp-x2").card["held_apart"]["what"] == "1 of 6 images"
+    assert model_info("sharp-x2").card["holdout"]["what"] == "1 of 6 images"
 
 
 def test_nothing_is_left_of_a_widget_closed_while_it_reads(
@@ -513,7 +513,7 @@ def test_nothing_is_left_of_a_widget_closed_while_it_reads(
     tuning.wait(300)
     viewer.window.remove_dock_widget(widget)
     assert runner.wait(5)
-    assert own_models() == unfinished() == []
+    assert own_models() == stopped_runs() == []
 
 
 def test_a_fine_tuned_network_is_better_at_what_it_was_made_for(
@@ -536,9 +536,11 @@ def test_a_fine_tuned_network_is_better_at_what_it_was_made_for(
 
 @pytest.mark.alone
 def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
-    make_napari_viewer: Callable[..., Any], tuning_of: Callable[[Any], Tuning],
-    pollen: np.ndarray, qtbot: Any,
-) -> None:  # fmt: skip
+    make_napari_viewer: Callable[..., Any],
+    tuning_of: Callable[[Any], Tuning],
+    pollen: np.ndarray,
+    qtbot: Any,
+) -> None:
     viewer = make_napari_viewer(show=True)
     stack = np.tile(pollen, (2, 3, 3))
     viewer.add_image(stack, name="cells")

@@ -1,4 +1,4 @@
-"""The shelf of the user's own models: what it shows, does, asks and refuses."""
+"""The manager of the user's own models: what it shows, does, asks and refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_srcnn.models.library import bundled_dir, own_models
 from napari_srcnn.models.manage import export_model
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
-from napari_srcnn.widgets.models.manager import NONE_YET, Shelf
+from napari_srcnn.widgets.models.manager import NONE_YET, ModelManager
 
 BUNDLED = sorted(path.stem for path in bundled_dir().glob("*.safetensors"))[0]
 
@@ -28,7 +28,7 @@ def own(name: str, seed: int = 0, **card: object) -> Path:
 
 @dataclass
 class Heard:
-    """What a shelf said."""
+    """What a manager said."""
 
     said: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -36,114 +36,121 @@ class Heard:
 
 
 @pytest.fixture
-def shelf(own_home: Path, qtbot: Any) -> Shelf:
-    own("a", 1, description="The first", held_apart={"psnr": 34.0, "bicubic": 32.0})
+def manager(own_home: Path, qtbot: Any) -> ModelManager:
+    own("a", 1, description="The first", holdout={"psnr": 34.0, "bicubic": 32.0})
     own("b", 2, description="The second")
-    shelf = Shelf()
-    qtbot.addWidget(shelf)
-    shelf.show()
-    return shelf
+    manager = ModelManager()
+    qtbot.addWidget(manager)
+    manager.show()
+    return manager
 
 
 @pytest.fixture
-def heard(shelf: Shelf) -> Heard:
+def heard(manager: ModelManager) -> Heard:
     heard = Heard()
-    shelf.said.connect(heard.said.append)
-    shelf.failed.connect(heard.failed.append)
-    shelf.changed.connect(lambda: heard.changes.append(None))
+    manager.said.connect(heard.said.append)
+    manager.failed.connect(heard.failed.append)
+    manager.changed.connect(lambda: heard.changes.append(None))
     return heard
 
 
-def buttons(shelf: Shelf) -> list[bool]:
+def buttons(manager: ModelManager) -> list[bool]:
     """Whether one can rename, delete, export, import."""
-    parts = (shelf.rename_button, shelf.delete_button, shelf.export_button, shelf.import_button)
+    parts = (
+        manager.rename_button,
+        manager.delete_button,
+        manager.export_button,
+        manager.import_button,
+    )
     return [button.isEnabled() for button in parts]
 
 
-def test_the_chosen_models_card_is_shown(shelf: Shelf) -> None:
-    assert shelf.model.values == ["a", "b"]
-    assert "Description: The first" in shelf.card.text()
-    assert "PSNR 34.00 dB (bicubic 32.00)" in shelf.card.text()
-    shelf.model.value = "b"
-    assert "Description: The second" in shelf.card.text()
-    assert all(buttons(shelf))
+def test_the_chosen_models_card_is_shown(manager: ModelManager) -> None:
+    assert manager.model.values == ["a", "b"]
+    assert "Description: The first" in manager.card.text()
+    assert "PSNR 34.00 dB (bicubic 32.00)" in manager.card.text()
+    manager.model.value = "b"
+    assert "Description: The second" in manager.card.text()
+    assert all(buttons(manager))
 
 
 def test_without_models_only_importing_is_possible(own_home: Path, qtbot: Any) -> None:
-    shelf = Shelf()
-    qtbot.addWidget(shelf)
-    shelf.show()
-    assert shelf.card.text() == NONE_YET
-    assert shelf.card.isVisible()
-    assert not shelf.model.isVisible()
-    assert buttons(shelf) == [False, False, False, True]
+    manager = ModelManager()
+    qtbot.addWidget(manager)
+    manager.show()
+    assert manager.card.text() == NONE_YET
+    assert manager.card.isVisible()
+    assert not manager.model.isVisible()
+    assert buttons(manager) == [False, False, False, True]
     # None of these opens a dialog without a model; one would stop the test.
-    shelf.ask_and_rename()
-    shelf.ask_and_delete()
-    shelf.ask_and_export()
+    manager.ask_and_rename()
+    manager.ask_and_delete()
+    manager.ask_and_export()
     own("new")
-    shelf.refresh()
-    assert shelf.chosen == "new"
-    assert shelf.model.isVisible()
-    assert all(buttons(shelf))
+    manager.refresh()
+    assert manager.chosen == "new"
+    assert manager.model.isVisible()
+    assert all(buttons(manager))
 
 
-def test_a_model_made_meanwhile_is_there_when_the_shelf_is_shown_again(shelf: Shelf) -> None:
-    shelf.model.value = "b"
-    shelf.hide()
+def test_a_model_made_meanwhile_is_there_when_the_list_is_shown_again(
+    manager: ModelManager,
+) -> None:
+    manager.model.value = "b"
+    manager.hide()
     own("aa")
-    shelf.show()
-    assert shelf.model.values == ["a", "aa", "b"]
-    assert shelf.chosen == "b"
+    manager.show()
+    assert manager.model.values == ["a", "aa", "b"]
+    assert manager.chosen == "b"
 
 
-def test_a_damaged_model_can_only_be_deleted(shelf: Shelf, heard: Heard) -> None:
+def test_a_damaged_model_can_only_be_deleted(manager: ModelManager, heard: Heard) -> None:
     own("a").write_bytes(b"cut")
-    shelf.refresh()
-    assert "a cannot be used: a.safetensors is not a model file" in shelf.card.text()
-    assert buttons(shelf) == [False, True, False, True]
-    assert shelf.delete("a")
-    assert shelf.chosen == "b"
+    manager.refresh()
+    assert "a cannot be used: a.safetensors is not a model file" in manager.card.text()
+    assert buttons(manager) == [False, True, False, True]
+    assert manager.delete("a")
+    assert manager.chosen == "b"
     assert not heard.failed
 
 
-def test_renaming_keeps_the_model_chosen(shelf: Shelf, heard: Heard) -> None:
-    shelf.model.value = "b"
-    assert shelf.rename("b", "new")
-    assert own_models() == shelf.model.values == ["a", "new"]
-    assert shelf.chosen == "new"
+def test_renaming_keeps_the_model_chosen(manager: ModelManager, heard: Heard) -> None:
+    manager.model.value = "b"
+    assert manager.rename("b", "new")
+    assert own_models() == manager.model.values == ["a", "new"]
+    assert manager.chosen == "new"
     assert (len(heard.changes), heard.said) == (1, ["“b” is called “new” now."])
 
 
 def test_exporting_changes_no_model_and_importing_adds_one(
-    shelf: Shelf, heard: Heard, tmp_path: Path
+    manager: ModelManager, heard: Heard, tmp_path: Path
 ) -> None:
-    assert shelf.export("a", tmp_path / "out")
+    assert manager.export("a", tmp_path / "out")
     assert heard.changes == []
     assert (tmp_path / "out.safetensors").is_file()
-    assert shelf.import_(tmp_path / "out.safetensors")
-    assert shelf.chosen == "out"
-    assert "Description: The first" in shelf.card.text()
+    assert manager.import_(tmp_path / "out.safetensors")
+    assert manager.chosen == "out"
+    assert "Description: The first" in manager.card.text()
     assert (len(heard.changes), len(heard.said), heard.failed) == (1, 2, [])
 
 
 def test_what_cannot_be_done_is_said_and_changes_nothing(
-    shelf: Shelf, heard: Heard, tmp_path: Path
+    manager: ModelManager, heard: Heard, tmp_path: Path
 ) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"Dear diary")
     (tmp_path / "y.pth").write_bytes(b"published")
-    assert not shelf.rename("a", "b")
-    assert not shelf.rename("a", BUNDLED)
-    assert not shelf.delete(BUNDLED)
-    assert not shelf.export("a", tmp_path / "x")
-    assert not shelf.import_(tmp_path / "x.safetensors")
-    assert not shelf.import_(tmp_path / "y.pth")
+    assert not manager.rename("a", "b")
+    assert not manager.rename("a", BUNDLED)
+    assert not manager.delete(BUNDLED)
+    assert not manager.export("a", tmp_path / "x")
+    assert not manager.import_(tmp_path / "x.safetensors")
+    assert not manager.import_(tmp_path / "y.pth")
     assert len(heard.failed) == 6
     assert "napari-srcnn convert" in heard.failed[-1]
     assert all(text.endswith(".") and "\n" not in text for text in heard.failed)
     assert (heard.said, heard.changes) == ([], [])
     assert own_models() == ["a", "b"]
-    assert shelf.chosen == "a"
+    assert manager.chosen == "a"
 
 
 # ---------------------------------------------------------------- the dialogs
@@ -161,18 +168,20 @@ def answer_text(monkeypatch: pytest.MonkeyPatch, text: str, given: bool = True) 
     return suggested
 
 
-def test_a_new_name_is_asked_for(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_name_is_asked_for(manager: ModelManager, monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer_text(monkeypatch, " new ", given=False) == []
-    shelf.rename_button.click()
+    manager.rename_button.click()
     assert own_models() == ["a", "b"]
     suggested = answer_text(monkeypatch, " new ")
-    shelf.rename_button.click()
+    manager.rename_button.click()
     assert suggested == ["a"]
     assert own_models() == ["b", "new"]
 
 
 @pytest.mark.parametrize("is_sure", [False, True])
-def test_deleting_asks_first(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, is_sure: bool) -> None:
+def test_deleting_asks_first(
+    manager: ModelManager, monkeypatch: pytest.MonkeyPatch, is_sure: bool
+) -> None:
     standard = QMessageBox.StandardButton
     asked: list[str] = []
 
@@ -182,50 +191,50 @@ def test_deleting_asks_first(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, is_s
         return standard.Yes if is_sure else standard.Cancel
 
     monkeypatch.setattr(QMessageBox, "question", ask)
-    shelf.delete_button.click()
+    manager.delete_button.click()
     assert "“a”" in asked[0]
     assert own_models() == (["b"] if is_sure else ["a", "b"])
 
 
 def test_exporting_replaces_only_what_the_dialog_asked_about(
-    shelf: Shelf, heard: Heard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    manager: ModelManager, heard: Heard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.safetensors"
     for text in ("", str(tmp_path / "x"), str(tmp_path / "x"), str(path)):
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, text=text: (text, ""))
-        shelf.export_button.click()
+        manager.export_button.click()
     # Nothing chosen; written; there already by another name than was asked about; replaced.
     assert (len(heard.said), len(heard.failed)) == (2, 1)
     assert "is there already" in heard.failed[0]
 
 
 def test_importing_asks_for_another_name_where_the_files_is_taken(
-    shelf: Shelf, heard: Heard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    manager: ModelManager, heard: Heard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     suggested = answer_text(monkeypatch, "mine")
     bundled, taken = export_model(BUNDLED, tmp_path), export_model("a", tmp_path)
     fresh = export_model("b", tmp_path / "fresh")
     for path in (fresh, bundled):
         monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, p=path: (str(p), ""))
-        shelf.import_button.click()
+        manager.import_button.click()
     assert own_models() == ["a", "b", "fresh", "mine"]
     suggested += answer_text(monkeypatch, "", given=False)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(taken), ""))
-    shelf.import_button.click()
+    manager.import_button.click()
     assert own_models() == ["a", "b", "fresh", "mine"]
     assert suggested == [f"{BUNDLED}-2"]
     assert (len(heard.changes), heard.failed) == (2, [])
 
 
-def test_the_shelf_needs_no_torch(shelf: Shelf) -> None:
+def test_the_list_needs_no_torch(manager: ModelManager) -> None:
     code = (
         "import sys\n"
         "from qtpy.QtWidgets import QApplication\n"
         "application = QApplication([])\n"
-        "from napari_srcnn.widgets.models.manager import Shelf\n"
-        "shelf = Shelf()\n"
-        "assert shelf.chosen == 'a'\n"
-        "assert shelf.rename('a', 'c')\n"
+        "from napari_srcnn.widgets.models.manager import ModelManager\n"
+        "manager = ModelManager()\n"
+        "assert manager.chosen == 'a'\n"
+        "assert manager.rename('a', 'c')\n"
         "assert not {'torch', 'skimage', 'napari'} & set(sys.modules), sys.modules.keys()"
     )
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}

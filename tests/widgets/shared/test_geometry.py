@@ -86,10 +86,18 @@ def test_the_matrix_is_what_napari_composes() -> None:
 
 def test_the_result_keeps_units_labels_and_looks() -> None:
     source = Image(
-        np.zeros((3, 8, 8), np.uint16), scale=(2, 0.5, 0.5), units=("um", "nm", "nm"),
-        axis_labels=("z", "y", "x"), colormap="magenta", contrast_limits=(5, 900), gamma=0.7,
-        blending="additive", opacity=0.4, interpolation2d="linear", rendering="average",
-    )  # fmt: skip
+        np.zeros((3, 8, 8), np.uint16),
+        scale=(2, 0.5, 0.5),
+        units=("um", "nm", "nm"),
+        axis_labels=("z", "y", "x"),
+        colormap="magenta",
+        contrast_limits=(5, 900),
+        gamma=0.7,
+        blending="additive",
+        opacity=0.4,
+        interpolation2d="linear",
+        rendering="average",
+    )
     result = Image(np.zeros((3, 16, 16), np.uint16), **result_arguments(source, 2))
     kept = "units axis_labels contrast_limits gamma blending opacity interpolation2d rendering"
     for name in kept.split():

@@ -84,8 +84,9 @@ def test_without_an_image_there_is_nothing_to_do(
         assert "no image" in notes[-1]
 
 
-def test_a_second_run_is_refused(running: Callable[[], Any], notes: list[str], viewer: Any,
-                                 finish: Callable[[Any], None]) -> None:  # fmt: skip
+def test_a_second_run_is_refused(
+    running: Callable[[], Any], notes: list[str], viewer: Any, finish: Callable[[Any], None]
+) -> None:
     widget = running()
     assert not widget.upscale_button.isEnabled()
     for action in (widget.upscale, widget.preview, lambda: widget.save("nowhere.ome.tif")):
@@ -98,9 +99,12 @@ def test_a_second_run_is_refused(running: Callable[[], Any], notes: list[str], v
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_removing_the_source_or_the_result_stops_the_run(
-    which: int, running: Callable[[], Any], viewer: Any, finish: Callable[[Any], None],
+    which: int,
+    running: Callable[[], Any],
+    viewer: Any,
+    finish: Callable[[Any], None],
     notes: list[str],
-) -> None:  # fmt: skip
+) -> None:
     widget = running()
     viewer.layers.pop(which)
     finish(widget)
@@ -152,9 +156,12 @@ def test_closing_the_widget_stops_the_run_and_lets_it_go(
 
 
 def test_cancelling_before_a_slice_is_done_leaves_no_layer(
-    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], qtbot: Any,
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    qtbot: Any,
     brain: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     viewer.add_image(np.tile(brain[0], (40, 40)))
     widget = dock()
     widget.form.tile.setValue(32)
@@ -167,9 +174,12 @@ def test_cancelling_before_a_slice_is_done_leaves_no_layer(
 
 
 def test_a_slow_source_can_be_cancelled_while_it_is_read(
-    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], qtbot: Any,
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    qtbot: Any,
     brain: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     import time
 
     def slow(block: np.ndarray) -> np.ndarray:
@@ -210,9 +220,12 @@ SHAPES = [((20, 31), False), ((1, 1), False), ((9, 8, 4), True), ((1, 3, 1, 5, 7
 
 @pytest.mark.parametrize(("shape", "rgb"), SHAPES)
 def test_every_shape_of_image_works(
-    shape: tuple[int, ...], rgb: bool, viewer: Any, dock: Callable[[], Any],
+    shape: tuple[int, ...],
+    rgb: bool,
+    viewer: Any,
+    dock: Callable[[], Any],
     finish: Callable[[Any], None],
-) -> None:  # fmt: skip
+) -> None:
     data = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
     viewer.add_image(data, rgb=rgb)
     widget = dock()
@@ -226,9 +239,13 @@ def test_every_shape_of_image_works(
 
 
 def test_a_full_disk_is_said_and_nothing_is_left(
-    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray,
-    notes: list[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    brain: np.ndarray,
+    notes: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     viewer.add_image(brain)
     widget = dock()
     widget.memory_limit = 0
@@ -241,9 +258,13 @@ def test_a_full_disk_is_said_and_nothing_is_left(
 
 
 def test_a_file_that_cannot_be_written_is_said(
-    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray,
-    notes: list[str], tmp_path: Path,
-) -> None:  # fmt: skip
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    brain: np.ndarray,
+    notes: list[str],
+    tmp_path: Path,
+) -> None:
     viewer.add_image(brain)
     widget = dock()
     widget.save(tmp_path / "x.ome.tif")

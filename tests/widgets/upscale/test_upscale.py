@@ -69,9 +69,12 @@ def test_the_line_before_the_run_says_what_will_happen(
 
 
 def test_the_current_slice_is_the_first(
-    viewer: Any, dock: Callable[[], Any], qtbot: Any, finish: Callable[[Any], None],
+    viewer: Any,
+    dock: Callable[[], Any],
+    qtbot: Any,
+    finish: Callable[[Any], None],
     brain: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     viewer.add_image(np.tile(brain, (20, 4, 4)), scale=(3, 1, 1))
     widget = dock()
     viewer.dims.set_current_step(0, 17)
@@ -86,9 +89,12 @@ def test_the_current_slice_is_the_first(
 
 
 def test_cancel_keeps_the_finished_slices_and_says_so(
-    viewer: Any, dock: Callable[[], Any], qtbot: Any, finish: Callable[[Any], None],
+    viewer: Any,
+    dock: Callable[[], Any],
+    qtbot: Any,
+    finish: Callable[[Any], None],
     brain: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     source = np.tile(brain, (20, 4, 4))
     viewer.add_image(source, name="cells")
     widget = dock()
@@ -122,9 +128,11 @@ def test_several_selected_layers_are_one_run(
     viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
 ) -> None:
     layers = viewer.add_image(
-        np.stack([brain, brain[::-1] // 2]), channel_axis=0, name=["a", "b"],
+        np.stack([brain, brain[::-1] // 2]),
+        channel_axis=0,
+        name=["a", "b"],
         colormap=["green", "magenta"],
-    )  # fmt: skip
+    )
     widget = dock()
     viewer.layers.selection = set(layers)
     widget._show_layers()
@@ -282,9 +290,13 @@ def test_channels_are_taken_from_the_labels_and_can_be_corrected(
     ("choice", "intensity"), [("layer", (3.0, 700.0)), ("dtype", "dtype"), ("custom", (5, 600))]
 )
 def test_every_intensity_range_reaches_the_library(
-    choice: str, intensity: Any, viewer: Any, dock: Callable[[], Any],
-    finish: Callable[[Any], None], brain: np.ndarray,
-) -> None:  # fmt: skip
+    choice: str,
+    intensity: Any,
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    brain: np.ndarray,
+) -> None:
     viewer.add_image(brain[0], contrast_limits=(3, 700))
     widget = dock()
     widget.form.intensity.value = choice

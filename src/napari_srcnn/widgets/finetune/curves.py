@@ -24,7 +24,7 @@ _SHARE = 0.64
 
 
 class Curves(QWidget):
-    """PSNR on what is held apart over the minutes, with bicubic's and the start's; the loss."""
+    """PSNR on what is held out over the minutes, with bicubic's and the start's; the loss."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,13 +71,17 @@ class Curves(QWidget):
         end = max(end, 10.0)
         values = [v for _, v in self.psnr] + list(self.lines.values())
         _Plot(painter, upper, end, values, self.palette().windowText().color()).draw(
-            "PSNR on held-apart images (dB)", self.psnr, ACCENT, self.lines, dots=True
+            "PSNR on held-out images (dB)", self.psnr, ACCENT, self.lines, dots=True
         )
         logs = [(t, math.log10(max(v, 1e-12))) for t, v in self.loss]
         _Plot(
-            painter, lower, end, [v for _, v in logs], self.palette().windowText().color(),
+            painter,
+            lower,
+            end,
+            [v for _, v in logs],
+            self.palette().windowText().color(),
             is_log=True,
-        ).draw("Training error (log)", logs, LOSS, {}, dots=False)  # fmt: skip
+        ).draw("Training error (log)", logs, LOSS, {}, dots=False)
         painter.end()
 
 
@@ -85,9 +89,15 @@ class _Plot:
     """One plot: its frame, its ticks, its lines."""
 
     def __init__(
-        self, painter: QPainter, frame: QRectF, end: float, values: list[float], color: QColor,
-        *, is_log: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        painter: QPainter,
+        frame: QRectF,
+        end: float,
+        values: list[float],
+        color: QColor,
+        *,
+        is_log: bool = False,
+    ) -> None:
         self.painter, self.frame, self.end, self.color = painter, frame, end, color
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         room = max((high - low) * 0.12, 0.02)
@@ -100,9 +110,14 @@ class _Plot:
         return QPointF(x, self.frame.bottom() - share * self.frame.height())
 
     def draw(
-        self, title: str, points: list[tuple[float, float]], color: QColor,
-        lines: dict[str, float], *, dots: bool,
-    ) -> None:  # fmt: skip
+        self,
+        title: str,
+        points: list[tuple[float, float]],
+        color: QColor,
+        lines: dict[str, float],
+        *,
+        dots: bool,
+    ) -> None:
         p, frame = self.painter, self.frame
         faint = QColor(self.color)
         faint.setAlpha(60)
@@ -120,8 +135,9 @@ class _Plot:
                 text = f"{10**value:.1e}" if self.is_log else f"{value:g}"
                 p.drawText(
                     QRectF(0, y - 8, _LEFT - 4, 16),
-                    int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text,
-                )  # fmt: skip
+                    int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter),
+                    text,
+                )
         p.setPen(self.color)
         box = QRectF(frame.left(), frame.bottom() + 2, frame.width(), 15)
         unit, factor = ("min", 60.0) if self.end >= 120 else ("s", 1.0)
@@ -199,8 +215,9 @@ class PatchView(QWidget):
         picture = self.pictures[name]
         # Pixels are shown as squares: smoothing would make all four look alike.
         shown = QPixmap.fromImage(data).scaled(
-            picture.size(), Qt.AspectRatioMode.KeepAspectRatio,
+            picture.size(),
+            Qt.AspectRatioMode.KeepAspectRatio,
             Qt.TransformationMode.FastTransformation,
-        )  # fmt: skip
+        )
         picture.setPixmap(shown)
         self._captions[name].setText(caption or name)

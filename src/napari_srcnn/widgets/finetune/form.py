@@ -1,4 +1,4 @@
-"""The fields of the fine-tuning widget: what is chosen, as a wish."""
+"""The fields of the fine-tuning widget: what is chosen, as a options."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from napari_srcnn.microscope.registration import pair_scale
 from napari_srcnn.models.library import MICROSCOPES, bundled_name, list_models, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.training.field import Source
-from napari_srcnn.training.runs import unfinished
+from napari_srcnn.training.runs import stopped_runs
 from napari_srcnn.training.sources import sources_from_paths
 from napari_srcnn.widgets.shared.fields import Choice, Note, Section, Whole
 from napari_srcnn.widgets.shared.layers import axes_of, pixel_size, pixels, rectangles
@@ -50,9 +50,15 @@ class Amount(QDoubleSpinBox):
     """A number with a unit that the mouse wheel does not change."""
 
     def __init__(
-        self, tooltip: str, value: float, *, maximum: float, decimals: int, suffix: str = "",
+        self,
+        tooltip: str,
+        value: float,
+        *,
+        maximum: float,
+        decimals: int,
+        suffix: str = "",
         minimum: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.setToolTip(tooltip)
         self.setDecimals(decimals)
@@ -172,9 +178,13 @@ class FinetuneForm(QWidget):
         self.scale = Choice("How many times as many pixels along Y and X.")
         self.start = Choice("The network to begin from. Its knowledge saves most of the time.")
         self.minutes = Amount(
-            "How long to train. It can be stopped and the best kept at any time.", 5.0,
-            minimum=0.1, maximum=100_000, decimals=1, suffix=" min",
-        )  # fmt: skip
+            "How long to train. It can be stopped and the best kept at any time.",
+            5.0,
+            minimum=0.1,
+            maximum=100_000,
+            decimals=1,
+            suffix=" min",
+        )
         self.name = QLineEdit()
         self.name.setToolTip("Under this name the network will be in the Upscale widget's menu.")
         self.pair_note = Note()
@@ -205,26 +215,37 @@ class FinetuneForm(QWidget):
 
     def _make_degradation(self) -> None:
         self.blur = Amount(
-            "Gaussian blur of the optics, as a standard deviation in high-res pixels.", 0.0,
-            maximum=20, decimals=2, suffix=" px",
-        )  # fmt: skip
+            "Gaussian blur of the optics, as a standard deviation in high-res pixels.",
+            0.0,
+            maximum=20,
+            decimals=2,
+            suffix=" px",
+        )
         self.sampling = Choice("How an instrument comes to fewer pixels.")
         self.sampling.fill(_FROM, "area")
-        self.gain = Amount("Intensities a photon. 0: no photon noise.", 0.0, maximum=1e9,
-                           decimals=9)  # fmt: skip
+        self.gain = Amount(
+            "Intensities a photon. 0: no photon noise.", 0.0, maximum=1e9, decimals=9
+        )
         self.read = Amount(
-            "Noise of the camera's electronics: standard deviation, in intensities.", 0.0,
-            maximum=1e9, decimals=9,
-        )  # fmt: skip
+            "Noise of the camera's electronics: standard deviation, in intensities.",
+            0.0,
+            maximum=1e9,
+            decimals=9,
+        )
         self.offset = Amount(
-            "The intensity that the camera gives without light.", 0.0, minimum=-1e9, maximum=1e9,
+            "The intensity that the camera gives without light.",
+            0.0,
+            minimum=-1e9,
+            maximum=1e9,
             decimals=6,
-        )  # fmt: skip
+        )
         self.example = Choice("A low-res image of the same kind; it need not show the same place.")
-        self.aperture = Amount("Numerical aperture of the objective.", 1.4, minimum=0.05,
-                               maximum=2.0, decimals=2)  # fmt: skip
-        self.wavelength = Amount("Wavelength of the light.", 520, minimum=100, maximum=2000,
-                                 decimals=0, suffix=" nm")  # fmt: skip
+        self.aperture = Amount(
+            "Numerical aperture of the objective.", 1.4, minimum=0.05, maximum=2.0, decimals=2
+        )
+        self.wavelength = Amount(
+            "Wavelength of the light.", 520, minimum=100, maximum=2000, decimals=0, suffix=" nm"
+        )
         self.from_optics = QPushButton("Blur from optics")
         self.from_optics.setToolTip(
             "0.21 λ / NA, of low-res images that were taken with this objective; needs the image's "
@@ -250,11 +271,17 @@ class FinetuneForm(QWidget):
         optics.addWidget(self.wavelength)
         # Each button below what it fills in or needs.
         for text, part in (
-            ("Pixels", self.sampling), ("Blur", self.blur), ("NA, light", optics),
-            ("", self.from_optics), ("Photon gain", self.gain), ("Read noise", self.read),
-            ("Offset", self.offset), ("", self.noise_button), ("Example", self.example),
+            ("Pixels", self.sampling),
+            ("Blur", self.blur),
+            ("NA, light", optics),
+            ("", self.from_optics),
+            ("Photon gain", self.gain),
+            ("Read noise", self.read),
+            ("Offset", self.offset),
+            ("", self.noise_button),
+            ("Example", self.example),
             ("", self.fit_button),
-        ):  # fmt: skip
+        ):
             rows.addRow(text, part)
         for button in (self.noise_button, self.from_optics, self.fit_button, self.preview_button):
             button.setStyleSheet("QPushButton { padding: 3px 4px; }")
@@ -276,8 +303,13 @@ class FinetuneForm(QWidget):
         self.batch.setRange(1, 1024)
         self.batch.setSpecialValueText("")
         self.batch.setValue(16)
-        self.rate = Amount("The highest learning rate; smaller is more careful.", 0.0005,
-                           minimum=0.000001, maximum=0.1, decimals=6)  # fmt: skip
+        self.rate = Amount(
+            "The highest learning rate; smaller is more careful.",
+            0.0005,
+            minimum=0.000001,
+            maximum=0.1,
+            decimals=6,
+        )
         self.rate.setSingleStep(0.0001)
         self.loss = Choice("What is made small.")
         self.loss.fill(
@@ -309,10 +341,16 @@ class FinetuneForm(QWidget):
         set_up(rows)
         rows.setContentsMargins(12, 0, 0, 0)
         for text, part in (
-            ("Device", self.device), ("Patch", self.patch), ("Batch", self.batch),
-            ("Rate", self.rate), ("Loss", self.loss), ("Crops", self.turn),
-            ("Brightness", self.vary), ("End early", self.patience), ("Shift", self.shift),
-        ):  # fmt: skip
+            ("Device", self.device),
+            ("Patch", self.patch),
+            ("Batch", self.batch),
+            ("Rate", self.rate),
+            ("Loss", self.loss),
+            ("Crops", self.turn),
+            ("Brightness", self.vary),
+            ("End early", self.patience),
+            ("Shift", self.shift),
+        ):
             rows.addRow(text, part)
         self._advanced_rows = rows
         self.advanced = Section("Advanced", content, "Device, patch, batch, rate, loss, variation")
@@ -344,12 +382,17 @@ class FinetuneForm(QWidget):
             raise ValueError(f"{shapes[0].name} has no rectangle on {high.name}; draw one.")
         return (
             Source(
-                name=high.name, high=pixels(high), axes=axes_of(high),
-                low=None if low is None else pixels(low), boxes=boxes, pixel=pixel_size(high),
+                name=high.name,
+                high=pixels(high),
+                axes=axes_of(high),
+                low=None if low is None else pixels(low),
+                boxes=boxes,
+                pixel=pixel_size(high),
                 low_pixel=None if low is None else pixel_size(low),
-                path=_path(high), low_path=None if low is None else _path(low),
+                path=_path(high),
+                low_path=None if low is None else _path(low),
             ),
-        )  # fmt: skip
+        )
 
     @property
     def folders(self) -> tuple[Path, Path | None] | None:
@@ -362,11 +405,10 @@ class FinetuneForm(QWidget):
     def degradation_value(self) -> Degradation:
         """Return how low-res images are made."""
         return Degradation(
-            sigma=self.blur.value(), sampling=self.sampling.value,
-            noise=Noise(
-                gain=self.gain.value(), read=self.read.value(), offset=self.offset.value()
-            ),
-        )  # fmt: skip
+            sigma=self.blur.value(),
+            sampling=self.sampling.value,
+            noise=Noise(gain=self.gain.value(), read=self.read.value(), offset=self.offset.value()),
+        )
 
     def show_degradation(self, found: Degradation) -> None:
         """Fill in what was estimated."""
@@ -374,12 +416,13 @@ class FinetuneForm(QWidget):
         self.sampling.value = found.sampling
         for field, value in zip(
             (self.gain, self.read, self.offset),
-            (found.noise.gain, found.noise.read, found.noise.offset), strict=True,
-        ):  # fmt: skip
+            (found.noise.gain, found.noise.read, found.noise.offset),
+            strict=True,
+        ):
             field.setValue(float(f"{value:.4g}"))
 
-    def wish(self, recipe: Any, make: Any) -> Any:
-        """Return the wish; `recipe` and `make` are the library's, which needs torch.
+    def options(self, recipe: Any, make: Any) -> Any:
+        """Return the options; `recipe` and `make` are the library's, which needs torch.
 
         Raises
         ------
@@ -390,16 +433,26 @@ class FinetuneForm(QWidget):
         if not self.name.text().strip():
             raise ValueError("The network needs a name; type one.")
         config = replace(
-            recipe, minutes=self.minutes.value(), crop=self.patch.value,
-            batch=self.batch.value(), learning_rate=self.rate.value(), loss=self.loss.value,
-            patience=self.patience.value() or None, gain=(0.5, 1.1) if self.vary.value else None,
-        )  # fmt: skip
+            recipe,
+            minutes=self.minutes.value(),
+            crop=self.patch.value,
+            batch=self.batch.value(),
+            learning_rate=self.rate.value(),
+            loss=self.loss.value,
+            patience=self.patience.value() or None,
+            gain=(0.5, 1.1) if self.vary.value else None,
+        )
         return make(
-            sources=sources, scale=self.scale.value, name=self.name.text().strip(),
-            start=self.start.value, degradation=self.degradation_value(),
-            correct_shift=self.shift.value, turn=self.turn.value, config=config,
+            sources=sources,
+            scale=self.scale.value,
+            name=self.name.text().strip(),
+            start=self.start.value,
+            degradation=self.degradation_value(),
+            correct_shift=self.shift.value,
+            turn=self.turn.value,
+            config=config,
             device=self.device.value,
-        )  # fmt: skip
+        )
 
     # ------------------------------------------------------------ what there is to choose
 
@@ -471,7 +524,7 @@ class FinetuneForm(QWidget):
         while "--" in plain:
             plain = plain.replace("--", "-")
         base = f"{plain[:30] or 'my-model'}-x{self.scale.value}"
-        taken, number, name = {*list_models(), *unfinished()}, 2, base
+        taken, number, name = {*list_models(), *stopped_runs()}, 2, base
         while name in taken:
             name, number = f"{base}-{number}", number + 1
         self.name.setText(name)

@@ -14,14 +14,14 @@ from qtpy.QtWidgets import (
 
 from napari_srcnn.widgets.finetune.curves import Curves, PatchView
 from napari_srcnn.widgets.finetune.form import FinetuneForm
-from napari_srcnn.widgets.models.manager import Shelf
+from napari_srcnn.widgets.models.manager import ModelManager
+from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note, Section
-from napari_srcnn.widgets.shared.speaker import Speaker, scrolled
 
 _STEPS = 1000
 
 
-class FinetunePanel(Speaker):
+class FinetunePanel(DockPanel):
     """The widget's parts from top to bottom; see the names of its attributes."""
 
     def __init__(self) -> None:
@@ -30,9 +30,9 @@ class FinetunePanel(Speaker):
         self.summary = Note()
         self.train_button = QPushButton("Train")
         self.train_button.setToolTip(
-            "Learn from these images; a part of them is held apart to measure on."
+            "Learn from these images; a part of them is held out to measure on."
         )
-        self.unfinished = Note()
+        self.stopped_note = Note()
         self.resume_button = QPushButton("Resume")
         self.resume_button.setToolTip("Go on with the training that was stopped.")
         self.discard_button = QPushButton("Discard it")
@@ -53,7 +53,7 @@ class FinetunePanel(Speaker):
         self.save_button.setToolTip("Keep the network although it is no better.")
         self.drop_button = QPushButton("Discard it")
         self.drop_button.setToolTip("Keep nothing.")
-        self.shelf = Shelf()
+        self.manager = ModelManager()
         self.sample_button = QPushButton("Open a sample stack")
         self.sample_button.setToolTip("A confocal stack of 16 bits that comes with the plugin.")
         self.folder_button = QPushButton("Choose a folder of TIFFs …")
@@ -61,13 +61,17 @@ class FinetunePanel(Speaker):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        self._unfinished = _row(self.resume_button, self.discard_button)
+        self._stopped_buttons = _row(self.resume_button, self.discard_button)
         self._running = _row(self.pause_button, self.stop_button, self.cancel_button)
         self._asking = _row(self.save_button, self.drop_button)
         self.live = _column(self.curves, self.patches)
         self._work = _column(
-            self.form, self.summary, self.train_button, self.unfinished, self._unfinished,
-        )  # fmt: skip
+            self.form,
+            self.summary,
+            self.train_button,
+            self.stopped_note,
+            self._stopped_buttons,
+        )
         self._empty = QWidget()
         empty = QVBoxLayout(self._empty)
         empty.setContentsMargins(0, 0, 0, 0)
@@ -86,11 +90,19 @@ class FinetunePanel(Speaker):
         content = QWidget()
         inner = QVBoxLayout(content)
         inner.setContentsMargins(6, 6, 6, 6)
-        models = Section("My models", self.shelf, "Rename, delete, export, import")
+        models = Section("My models", self.manager, "Rename, delete, export, import")
         for part in (
-            self._empty, self._work, self.bar, self.left, self._running, self.verdict, self.message,
-            self._asking, self.live, models,
-        ):  # fmt: skip
+            self._empty,
+            self._work,
+            self.bar,
+            self.left,
+            self._running,
+            self.verdict,
+            self.message,
+            self._asking,
+            self.live,
+            models,
+        ):
             inner.addWidget(part)
         inner.addStretch()
         outer = QVBoxLayout(self)
@@ -101,7 +113,7 @@ class FinetunePanel(Speaker):
         self.live.setVisible(False)
         self._asking.setVisible(False)
         self.show_busy(False)
-        self.show_unfinished("")
+        self.show_stopped("")
 
     def show_empty(self, is_empty: bool) -> None:
         """Explain what to do where no image is open and no folder is chosen."""
@@ -109,17 +121,19 @@ class FinetunePanel(Speaker):
         self.form.setVisible(not is_empty)
         self.train_button.setVisible(not is_empty)
 
-    def show_unfinished(self, name: str) -> None:
+    def show_stopped(self, name: str) -> None:
         """Offer to resume a training that was stopped."""
-        self.unfinished.say(f"The training of {name} was stopped before it was over." * bool(name))
-        self._unfinished.setVisible(bool(name))
+        self.stopped_note.say(
+            f"The training of {name} was stopped before it was over." * bool(name)
+        )
+        self._stopped_buttons.setVisible(bool(name))
 
     def show_busy(self, is_busy: bool, *, is_training: bool = False) -> None:
         """Show what can be pressed now."""
         self._work.setVisible(not is_training)
         self.form.setEnabled(not is_busy)
         self.train_button.setEnabled(not is_busy)
-        self._unfinished.setEnabled(not is_busy)
+        self._stopped_buttons.setEnabled(not is_busy)
         for part in (self.bar, self.left):
             part.setVisible(is_busy)
         self._running.setVisible(is_training)

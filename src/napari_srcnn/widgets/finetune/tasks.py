@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
     from napari_srcnn.microscope.degradation import Degradation
     from napari_srcnn.training.field import Source
-    from napari_srcnn.training.finetune import Finetuning, Outcome, Prepared, Trained, Wish
+    from napari_srcnn.training.finetune import (
+        FinetuneOptions,
+        FinetuneRun,
+        Outcome,
+        Prepared,
+        Trained,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Control:
 class Ended:
     """A training is over, or was stopped; its best network is there."""
 
-    job: Finetuning
+    job: FinetuneRun
     outcome: Outcome
 
 
@@ -74,15 +80,15 @@ class Degraded:
 
 
 def finetune_network(
-    wish: Wish,
+    options: FinetuneOptions,
     resume: bool,
     folders: tuple[Path, Path | None] | None,
     control: Control,
     cancel: threading.Event,
 ) -> Iterator[Prepared | Trained | Ended | Discarded | Failed]:
     """Train until the time is over or something else is asked for."""
-    from napari_srcnn.training.finetune import Finetuning, Prepared
-    from napari_srcnn.training.runs import forget, is_running, state_path, wish_path
+    from napari_srcnn.training.finetune import FinetuneRun, Prepared
+    from napari_srcnn.training.runs import forget, is_running, options_path, state_path
     from napari_srcnn.training.sources import sources_from_paths
 
     def is_over() -> bool:
@@ -90,8 +96,10 @@ def finetune_network(
 
     try:
         if folders is not None:
-            wish = replace(wish, sources=sources_from_paths(*folders))
-        job = Finetuning(replace(wish, sources=_guarded(wish.sources, cancel)), resume=resume)
+            options = replace(options, sources=sources_from_paths(*folders))
+        job = FinetuneRun(
+            replace(options, sources=_guarded(options.sources, cancel)), resume=resume
+        )
     except ERRORS as error:
         yield Failed(sentence(error))
         return
@@ -108,33 +116,34 @@ def finetune_network(
                 if is_over():
                     break
         if control.discard.is_set():
-            forget(wish.name)
+            forget(options.name)
             yield Discarded()
         elif not cancel.is_set():
             yield Ended(job, job.outcome())
     except Cancelled:
         if control.discard.is_set():
-            forget(wish.name)
+            forget(options.name)
             yield Discarded()
     except ERRORS as error:
         yield Failed(sentence(error))
     finally:
         # Before the first measurement there is nothing to resume from.
-        is_left = wish_path(wish.name).exists() and not state_path(wish.name).exists()
-        if is_left and not is_running(wish.name):
+        is_left = options_path(options.name).exists() and not state_path(options.name).exists()
+        if is_left and not is_running(options.name):
             with contextlib.suppress(OSError):
-                forget(wish.name)
+                forget(options.name)
 
 
 def _guarded(sources: tuple[Source, ...], cancel: threading.Event) -> tuple[Source, ...]:
     """Return sources that refuse to be read on after a cancel."""
     return tuple(
         replace(
-            source, high=Guarded(source.high, cancel),
+            source,
+            high=Guarded(source.high, cancel),
             low=None if source.low is None else Guarded(source.low, cancel),
         )
         for source in sources
-    )  # fmt: skip
+    )
 
 
 def estimate(
@@ -160,9 +169,13 @@ def estimate(
 
 
 def degrade_plane(
-    source: Any, index: tuple[int, ...], box: tuple[int, int, int, int], scale: int,
-    degradation: Degradation, cancel: threading.Event,
-) -> Iterator[Degraded | Failed]:  # fmt: skip
+    source: Any,
+    index: tuple[int, ...],
+    box: tuple[int, int, int, int],
+    scale: int,
+    degradation: Degradation,
+    cancel: threading.Event,
+) -> Iterator[Degraded | Failed]:
     """Make the low-res image of a part of a plane."""
     try:
         y0, y1, x0, x1 = box

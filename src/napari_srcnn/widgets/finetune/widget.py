@@ -14,9 +14,9 @@ from napari_srcnn.training.field import as_planes
 from napari_srcnn.training.runs import (
     check_not_running,
     forget,
-    read_wish,
+    read_options,
     state_path,
-    unfinished,
+    stopped_runs,
 )
 from napari_srcnn.training.sources import reopened
 from napari_srcnn.widgets.finetune import tasks as training
@@ -24,6 +24,7 @@ from napari_srcnn.widgets.finetune.form import Files
 from napari_srcnn.widgets.finetune.panel import FinetunePanel
 from napari_srcnn.widgets.shared import messages, settings
 from napari_srcnn.widgets.shared.display import image_layers, kept_selection, selected_images
+from napari_srcnn.widgets.shared.events import window_events
 from napari_srcnn.widgets.shared.layers import (
     LOW_RES,
     METADATA_KEY,
@@ -32,7 +33,6 @@ from napari_srcnn.widgets.shared.layers import (
     preview_kind,
     visible_box,
 )
-from napari_srcnn.widgets.shared.news import news
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import tasks
 from napari_srcnn.words import duration
@@ -88,7 +88,7 @@ class FinetuneWidget(FinetunePanel):
         self.form.failed.connect(self.fail)
         self.train_button.clicked.connect(self.train)
         self.resume_button.clicked.connect(self.resume)
-        self.discard_button.clicked.connect(self.discard_unfinished)
+        self.discard_button.clicked.connect(self.discard_stopped)
         self.pause_button.clicked.connect(self.pause)
         self.stop_button.clicked.connect(self.stop)
         self.cancel_button.clicked.connect(self.cancel)
@@ -96,10 +96,10 @@ class FinetuneWidget(FinetunePanel):
         self.drop_button.clicked.connect(self.drop)
         self.sample_button.clicked.connect(self.open_sample)
         self.folder_button.clicked.connect(self.form.high.ask)
-        self.shelf.changed.connect(news().models_changed)
-        self.shelf.said.connect(self.status)
-        self.shelf.failed.connect(self.fail)
-        news().models_changed.connect(self._on_models)
+        self.manager.changed.connect(window_events().models_changed)
+        self.manager.said.connect(self.status)
+        self.manager.failed.connect(self.fail)
+        window_events().models_changed.connect(self._on_models)
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
         events = self.viewer.layers.events
@@ -121,7 +121,7 @@ class FinetuneWidget(FinetunePanel):
 
     def _on_models(self) -> None:
         self.form.show_models()
-        self.shelf.refresh()
+        self.manager.refresh()
 
     def _show_layers(self) -> None:
         # What was made of an image is no image to learn from.
@@ -130,7 +130,7 @@ class FinetuneWidget(FinetunePanel):
         selected = [one for one in selected_images(self.viewer) if one in images]
         active = selected[0] if selected else (images[0] if images else None)
         self.form.show_layers(images, shapes, active)
-        self._show_unfinished()
+        self._show_stopped()
         self._on_edited()
 
     def _on_edited(self) -> None:
@@ -155,11 +155,11 @@ class FinetuneWidget(FinetunePanel):
                 "it is taken back."
             )
 
-    def _show_unfinished(self) -> None:
-        asked = self._ended.job.wish.name if self._ended is not None else ""
-        names = [name for name in unfinished() if name != asked] if not self.runner.job else []
-        self._unfinished_name = names[0] if names else ""
-        self.show_unfinished(self._unfinished_name)
+    def _show_stopped(self) -> None:
+        asked = self._ended.job.options.name if self._ended is not None else ""
+        names = [name for name in stopped_runs() if name != asked] if not self.runner.job else []
+        self._stopped_name = names[0] if names else ""
+        self.show_stopped(self._stopped_name)
 
     def _describe(self) -> None:
         """Say what will happen, or why it cannot."""
@@ -168,9 +168,10 @@ class FinetuneWidget(FinetunePanel):
             return
         low = self.form.low.value
         how = (
-            "low-res images as you took them" if low is not None
+            "low-res images as you took them"
+            if low is not None
             else f"low-res images with {self.form.degradation_value()}"
-        )  # fmt: skip
+        )
         text = f"×{self.form.scale.value}, {how}; {self.form.minutes.value():g} min."
         try:
             if self.form.pair_problem:
@@ -192,43 +193,43 @@ class FinetuneWidget(FinetunePanel):
         if not self.is_ready:
             self.notify("PyTorch is being loaded; try again in a moment.")
             return
-        from napari_srcnn.training.finetune import RECIPE, Wish
+        from napari_srcnn.training.finetune import RECIPE, FinetuneOptions
 
         try:
-            wish = self.form.wish(RECIPE, Wish)
+            options = self.form.options(RECIPE, FinetuneOptions)
             self._check_answered()
-            if wish.name in list_models():
-                raise ValueError(f"There is a model named {wish.name!r} already; type another.")
-            if state_path(wish.name).exists():
+            if options.name in list_models():
+                raise ValueError(f"There is a model named {options.name!r} already; type another.")
+            if state_path(options.name).exists():
                 raise ValueError(
-                    f"The training of {wish.name!r} was stopped before it was over; resume or "
+                    f"The training of {options.name!r} was stopped before it was over; resume or "
                     "discard it, or type another name."
                 )
         except ValueError as error:
             self.fail(str(error))
             return
-        self._begin(wish, resume=False, folders=self.form.folders)
+        self._begin(options, resume=False, folders=self.form.folders)
 
     def resume(self) -> None:
         """Go on with the training that was stopped."""
-        if self._is_refused() or not self._unfinished_name:
+        if self._is_refused() or not self._stopped_name:
             return
         if not self.is_ready:
             self.notify("PyTorch is being loaded; try again in a moment.")
             return
-        from napari_srcnn.training.finetune import Wish
+        from napari_srcnn.training.finetune import FinetuneOptions
 
         try:
             self._check_answered()
-            value = read_wish(self._unfinished_name)
+            value = read_options(self._stopped_name)
             paired = value.get("paired", False)
             known = all(high and (low or not paired) for high, low in value["paths"])
             sources = reopened(value) if known else self._sources_as(value)
-            wish = Wish.from_dict(self._unfinished_name, value, sources)
+            options = FinetuneOptions.from_dict(self._stopped_name, value, sources)
         except (ValueError, OSError) as error:
             self.fail(str(error))
             return
-        self._begin(wish, resume=True)
+        self._begin(options, resume=True)
 
     def _sources_as(self, value: dict[str, Any]) -> tuple[Source, ...]:
         """Return the layers that are chosen, limited as those of a stopped run were."""
@@ -245,7 +246,7 @@ class FinetuneWidget(FinetunePanel):
             )
 
     def _begin(
-        self, wish: Any, *, resume: bool, folders: tuple[Path, Path | None] | None = None
+        self, options: Any, *, resume: bool, folders: tuple[Path, Path | None] | None = None
     ) -> None:
         if self._remove_preview():
             self.viewer.reset_view()
@@ -255,23 +256,23 @@ class FinetuneWidget(FinetunePanel):
         self.status("")
         self.live.setVisible(False)
         self.runner.begin(
-            "The training", training.finetune_network, wish, resume, folders, self._control
-        )  # fmt: skip
+            "The training", training.finetune_network, options, resume, folders, self._control
+        )
         self.show_busy(True, is_training=True)
-        self.show_unfinished("")
+        self.show_stopped("")
         self.progress("Reading the images …", None)
 
-    def discard_unfinished(self) -> None:
+    def discard_stopped(self) -> None:
         """Forget the training that was stopped."""
         try:
-            check_not_running(self._unfinished_name)
+            check_not_running(self._stopped_name)
         except ValueError as error:
             self.fail(str(error))
-            self._show_unfinished()
+            self._show_stopped()
             return
-        forget(self._unfinished_name)
-        self.status(f"The training of {self._unfinished_name} is forgotten.")
-        self._show_unfinished()
+        forget(self._stopped_name)
+        self.status(f"The training of {self._stopped_name} is forgotten.")
+        self._show_stopped()
 
     def pause(self) -> None:
         """Let the training wait, or go on."""
@@ -305,7 +306,7 @@ class FinetuneWidget(FinetunePanel):
         if self._ended is None:
             return
         # Where another model has its name by now, the one in the field, which is free.
-        if self._ended.job.wish.name in list_models():
+        if self._ended.job.options.name in list_models():
             try:
                 self._ended.job.rename(self.form.name.text().strip())
             except ValueError as error:
@@ -318,19 +319,23 @@ class FinetuneWidget(FinetunePanel):
         """Forget a network that is no better."""
         self.ask_to_keep(False)
         if self._ended is not None:
-            forget(self._ended.job.wish.name)
+            forget(self._ended.job.options.name)
             self._ended = None
         self.status("It was not kept.")
-        self._show_unfinished()
+        self._show_stopped()
 
     def estimate_noise(self) -> None:
         """Measure gain, read noise and offset in the high-res image."""
         high = self._high_array()
         if high is not None and not self._is_refused():
             self._run(
-                "The estimate", training.estimate, high, None, self.form.scale.value,
+                "The estimate",
+                training.estimate,
+                high,
+                None,
+                self.form.scale.value,
                 self.form.degradation_value(),
-            )  # fmt: skip
+            )
 
     def fit_example(self) -> None:
         """Estimate blur and noise that make images like the example."""
@@ -344,10 +349,13 @@ class FinetuneWidget(FinetunePanel):
         high, low = self._high_array(), pixels(example[0])
         if high is not None and not self._is_refused():
             self._run(
-                "The estimate", training.estimate, high,
+                "The estimate",
+                training.estimate,
+                high,
                 as_planes(low, "YXS" if example[0].rgb else "YX"),
-                self.form.scale.value, self.form.degradation_value(),
-            )  # fmt: skip
+                self.form.scale.value,
+                self.form.degradation_value(),
+            )
 
     def preview(self) -> None:
         """Make the low-res image of what is on screen, and put it right of the image."""
@@ -363,10 +371,14 @@ class FinetuneWidget(FinetunePanel):
             return
         self._high = high
         self._run(
-            "The preview", training.degrade_plane, pixels(high),
-            current_index(high, self.viewer.dims), box, self.form.scale.value,
+            "The preview",
+            training.degrade_plane,
+            pixels(high),
+            current_index(high, self.viewer.dims),
+            box,
+            self.form.scale.value,
             self.form.degradation_value(),
-        )  # fmt: skip
+        )
 
     def _run(self, job: str, generator: Any, *arguments: Any) -> None:
         self.status("")
@@ -448,15 +460,16 @@ class FinetuneWidget(FinetunePanel):
             fraction = told.seconds / (told.seconds + told.seconds_left)
             self.progress(
                 f"{duration(told.seconds_left).capitalize()} left · step {told.step:,} · "
-                f"{told.megapixels_per_second:.2g} Mpx/s", fraction,
-            )  # fmt: skip
+                f"{told.megapixels_per_second:.2g} Mpx/s",
+                fraction,
+            )
         self.curves.add_loss(told.seconds, told.loss)
         if told.note:
             self.notify(told.note)
         if told.measured:
             self.curves.add_psnr(told.seconds, told.psnr)
             over = told.psnr - told.bicubic_psnr
-            words = f"{over:+.2f} dB over bicubic on what is held apart"
+            words = f"{over:+.2f} dB over bicubic on what is held out"
             if "start" in self._lines:
                 words += f", {told.psnr - self._lines['start']:+.2f} dB over the start"
             self.verdict.say(words + ".")
@@ -472,11 +485,13 @@ class FinetuneWidget(FinetunePanel):
             self._save(message)
         else:
             self.ask_to_keep(True)
-            self.notify("The network is no better than what there was; see the words below.",
-                        is_status=False)  # fmt: skip
+            self.notify(
+                "The network is no better than what there was; see the words below.",
+                is_status=False,
+            )
 
     def _save(self, ended: training.Ended) -> None:
-        name = ended.job.wish.name
+        name = ended.job.options.name
         try:
             path = ended.job.save(ended.outcome)
         except (ValueError, OSError) as error:
@@ -485,8 +500,8 @@ class FinetuneWidget(FinetunePanel):
             self.ask_to_keep(True)
             return
         self._ended = None
-        self.shelf.refresh(name)
-        news().models_changed.emit()
+        self.manager.refresh(name)
+        window_events().models_changed.emit()
         self.status(f"Saved as {name}; it is in the Upscale widget's menu now.")
         self.message.setToolTip(str(path))
 
@@ -505,15 +520,25 @@ class FinetuneWidget(FinetunePanel):
             start[0] + (message.origin[0] + (scale - 1) / 2) * sizes[0],
             start[1] + (message.origin[1] + (scale - 1) / 2 + width * 1.03) * sizes[1],
         ]
-        arguments: dict[str, Any] = {} if high.rgb else {
-            "colormap": high.colormap.name, "contrast_limits": high.contrast_limits,
-        }  # fmt: skip
+        arguments: dict[str, Any] = (
+            {}
+            if high.rgb
+            else {
+                "colormap": high.colormap.name,
+                "contrast_limits": high.contrast_limits,
+            }
+        )
         with kept_selection(self.viewer):
             self._preview = self.viewer.add_image(
-                message.image, name=f"Low-res of {high.name}", rgb=high.rgb,
-                scale=[n * scale for n in sizes], translate=origin, units=high.units[-2:],
-                metadata={METADATA_KEY: {"preview": LOW_RES, "scale": scale}}, **arguments,
-            )  # fmt: skip
+                message.image,
+                name=f"Low-res of {high.name}",
+                rgb=high.rgb,
+                scale=[n * scale for n in sizes],
+                translate=origin,
+                units=high.units[-2:],
+                metadata={METADATA_KEY: {"preview": LOW_RES, "scale": scale}},
+                **arguments,
+            )
         self.viewer.reset_view()
         self.status(
             f"Right of the image: what is on screen with {self.form.degradation_value()}, as the "

@@ -37,7 +37,7 @@ NONE_YET = "You have no models of your own yet."
 _FILTER = f"Models (*{SUFFIX})"
 
 
-class Shelf(QWidget):
+class ModelManager(QWidget):
     """A menu of the user's own models, the chosen one's card, and what can be done with it.
 
     The files are small, so all is done at once; torch is never loaded.

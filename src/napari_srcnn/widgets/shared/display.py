@@ -43,9 +43,14 @@ class ResultLayer(QObject):
     """A layer that shows a result while it is made."""
 
     def __init__(
-        self, parent: QObject, viewer: ViewerModel, source: Image, storage: Storage, scale: int,
+        self,
+        parent: QObject,
+        viewer: ViewerModel,
+        source: Image,
+        storage: Storage,
+        scale: int,
         spread: Storage | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(parent)
         self._viewer, self._source = viewer, source
         self._scale = scale
@@ -61,9 +66,12 @@ class ResultLayer(QObject):
         with kept_selection(viewer):
             # Contrast limits are given, so that napari does not search the whole array for them.
             self.layer: Image = viewer.add_image(
-                storage.array, name=f"{self._title} (running)", multiscale=False,
-                metadata={METADATA_KEY: {"partial": True}}, **arguments,
-            )  # fmt: skip
+                storage.array,
+                name=f"{self._title} (running)",
+                multiscale=False,
+                metadata={METADATA_KEY: {"partial": True}},
+                **arguments,
+            )
         self._name = self.layer.name
         if not source.rgb:
             self.layer.contrast_limits_range = source.contrast_limits_range
@@ -98,15 +106,21 @@ class ResultLayer(QObject):
         seen = self._spread.array[(0,) * (self._spread.array.ndim - 2)]
         limit = float(np.nanmax(seen, initial=0)) or 1.0
         arguments |= {
-            "colormap": "magma", "contrast_limits": (0, limit), "blending": "translucent",
-            "gamma": 1.0, "visible": False,
-        }  # fmt: skip
+            "colormap": "magma",
+            "contrast_limits": (0, limit),
+            "blending": "translucent",
+            "gamma": 1.0,
+            "visible": False,
+        }
         made = {**self.layer.metadata[METADATA_KEY], "spread_of": self.layer.name}
         with kept_selection(self._viewer):
             layer: Image = self._viewer.add_image(
-                self._spread.array, name=f"{self.layer.name} spread", multiscale=False,
-                metadata={METADATA_KEY: made}, **arguments,
-            )  # fmt: skip
+                self._spread.array,
+                name=f"{self.layer.name} spread",
+                multiscale=False,
+                metadata={METADATA_KEY: made},
+                **arguments,
+            )
         self._spread.keep_with(layer, self._viewer.layers)
         return layer
 
@@ -158,12 +172,14 @@ def add_filters(viewer: ViewerModel, message: Filters, *, beside: Sequence[Image
             "scale": [height / message.picture.shape[0] or 1.0] * 2,
             "translate": (low[0], high[1] + width / 20),
             "units": beside[0].units[-2:],
-        }  # fmt: skip
+        }
     with kept_selection(viewer):
         viewer.add_image(
-            message.picture, name=f"{message.model} filters", rgb=message.picture.ndim == 3,
+            message.picture,
+            name=f"{message.model} filters",
+            rgb=message.picture.ndim == 3,
             **arguments,
-        )  # fmt: skip
+        )
     viewer.reset_view()
 
 

@@ -20,16 +20,40 @@ Index = tuple[int, ...]
 Box = tuple[int, int, int, int]
 
 _AXIS_WORDS = {
-    "t": "T", "time": "T", "frame": "T", "c": "C", "ch": "C", "channel": "C", "channels": "C",
-    "z": "Z", "depth": "Z", "plane": "Z", "slice": "Z", "y": "Y", "row": "Y", "x": "X", "col": "X",
+    "t": "T",
+    "time": "T",
+    "frame": "T",
+    "c": "C",
+    "ch": "C",
+    "channel": "C",
+    "channels": "C",
+    "z": "Z",
+    "depth": "Z",
+    "plane": "Z",
+    "slice": "Z",
+    "y": "Y",
+    "row": "Y",
+    "x": "X",
+    "col": "X",
     "column": "X",
-}  # fmt: skip
+}
 # What of a layer's looks its enlargement takes over.
 _LOOKS = (
-    "attenuation", "blending", "colormap", "contrast_limits", "depiction", "gamma",
-    "interpolation2d", "interpolation3d", "iso_threshold", "opacity", "projection_mode",
-    "rendering", "rgb", "visible",
-)  # fmt: skip
+    "attenuation",
+    "blending",
+    "colormap",
+    "contrast_limits",
+    "depiction",
+    "gamma",
+    "interpolation2d",
+    "interpolation3d",
+    "iso_threshold",
+    "opacity",
+    "projection_mode",
+    "rendering",
+    "rgb",
+    "visible",
+)
 
 
 def is_image(layer: Layer | None) -> bool:

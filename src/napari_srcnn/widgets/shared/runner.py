@@ -123,9 +123,13 @@ class _Job(threading.Thread):
     """A generator at work; lives until it ends, whatever becomes of the window."""
 
     def __init__(
-        self, name: str, generator: Generator, arguments: tuple[Any, ...],
-        cancel: threading.Event, runner: Runner,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        generator: Generator,
+        arguments: tuple[Any, ...],
+        cancel: threading.Event,
+        runner: Runner,
+    ) -> None:
         # Python waits for threads that are no daemons, and only then does what is left to do at
         # exit: too late to stop a long job, but right for an import that must be whole by then.
         super().__init__(name=f"napari-srcnn {generator.__name__}", daemon=bool(name))

@@ -123,8 +123,9 @@ class Form(QWidget):
         self.tile = Whole(
             "The image is worked on in square tiles of so many pixels. Automatic measures the "
             "fastest size once; choose a smaller one only if memory runs out.",
-            maximum=8192, step=32,
-        )  # fmt: skip
+            maximum=8192,
+            step=32,
+        )
         self.filters = QPushButton("Show its filters")
         self.filters.setToolTip(
             "Open the first layer's filters as an image: what the network looks for, the strongest "

@@ -13,8 +13,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
-from napari_srcnn.widgets.shared.speaker import Speaker, scrolled
 from napari_srcnn.widgets.upscale.form import Form
 
 _STEPS = 1000
@@ -65,7 +65,7 @@ class Switch(QWidget):
         self.changed.emit(self.sender().objectName())
 
 
-class Panel(Speaker):
+class Panel(DockPanel):
     """The widget's parts from top to bottom; see the names of its attributes."""
 
     def __init__(self) -> None:

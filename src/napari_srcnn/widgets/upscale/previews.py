@@ -22,9 +22,14 @@ PREVIEWS = ("SRCNN", "bicubic", "difference")
 # Black where nothing differs, so that several channels add up and a dark window stays dark.
 DIVERGING = {
     "name": "SRCNN difference",
-    "colors": [[0.35, 0.75, 1.0, 1], [0, 0.3, 0.6, 1], [0, 0, 0, 1], [0.7, 0.3, 0, 1],
-               [1, 0.75, 0.35, 1]],
-}  # fmt: skip
+    "colors": [
+        [0.35, 0.75, 1.0, 1],
+        [0, 0.3, 0.6, 1],
+        [0, 0, 0, 1],
+        [0.7, 0.3, 0, 1],
+        [1, 0.75, 0.35, 1],
+    ],
+}
 
 
 class Previews(QObject):
@@ -66,9 +71,10 @@ class Previews(QObject):
         arguments = result_arguments(source, scale, (*part.index, *part.origin))
         looks = {**arguments, "visible": False, "blending": blending}
         plain = {
-            key: value for key, value in looks.items()
+            key: value
+            for key, value in looks.items()
             if key not in ("colormap", "contrast_limits", "gamma", "rgb", "iso_threshold")
-        }  # fmt: skip
+        }
         difference = part.srcnn.astype(np.float32) - part.bicubic.astype(np.float32)
         if source.rgb:
             difference = difference[..., :3].mean(axis=-1)
@@ -84,9 +90,12 @@ class Previews(QObject):
             # The slice's own place along the leading axes: no other slice shows it.
             data = data.reshape((1,) * leading + data.shape)
             layer = self._viewer.add_image(
-                data, name=f"Preview: {kind}{suffix}", multiscale=False,
-                metadata={METADATA_KEY: {"preview": kind, "scale": scale}}, **keywords,
-            )  # fmt: skip
+                data,
+                name=f"Preview: {kind}{suffix}",
+                multiscale=False,
+                metadata={METADATA_KEY: {"preview": kind, "scale": scale}},
+                **keywords,
+            )
             self._layers[kind].append(layer)
 
     def show(self, kind: str) -> None:

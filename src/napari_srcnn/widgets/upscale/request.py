@@ -55,6 +55,9 @@ def task_of(layer: Image, options: dict[str, Any], dims: Dims, *, is_preview: bo
                 "below the layer list."
             )
     return Task(
-        name=layer.name, source=pixels(layer), options=options,
-        first=current_index(layer, dims), box=box,
-    )  # fmt: skip
+        name=layer.name,
+        source=pixels(layer),
+        options=options,
+        first=current_index(layer, dims),
+        box=box,
+    )

@@ -57,9 +57,13 @@ class Results(QObject):
             source = self._sources[message.task]
             if source in self._viewer.layers:
                 self._views[message.task] = ResultLayer(
-                    self, self._viewer, source, message.storage, self._scale,
+                    self,
+                    self._viewer,
+                    source,
+                    message.storage,
+                    self._scale,
                     message.spread,
-                )  # fmt: skip
+                )
             return ""
         view = self._views.get(message.task)
         if view is None:

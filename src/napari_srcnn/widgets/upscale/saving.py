@@ -26,7 +26,7 @@ class Saved:
     paths: tuple[Path, ...]
 
 
-class Saving:
+class SaveJob:
     """A save: what goes where, and how far it has come.
 
     Parameters
@@ -60,7 +60,7 @@ class Saving:
         self.planes_done += 1
 
 
-def save(saving: Saving, cancel: threading.Event) -> Iterator[Saved | Failed]:
+def save(saving: SaveJob, cancel: threading.Event) -> Iterator[Saved | Failed]:
     """Write the files; a cancelled one leaves nothing behind."""
     from napari_srcnn.io.napari_hooks import write_image
 

@@ -118,9 +118,12 @@ def upscale_layers(
         yield Opened(number, storage, spread)
         try:
             yield from _run(
-                track, storage.array, None if spread is None else spread.array,
-                tasks[number].first, cancel,
-            )  # fmt: skip
+                track,
+                storage.array,
+                None if spread is None else spread.array,
+                tasks[number].first,
+                cancel,
+            )
         except ERRORS as error:
             yield track.stopped(storage.array)
             yield Failed(sentence(error))
@@ -165,10 +168,13 @@ class _Track:
             text = f"{self.tasks[self.number].name}: {text}".rstrip(": ")
         touched, self.touched = frozenset(self.touched), set()
         return Step(
-            task=self.number, fraction=fraction,
+            task=self.number,
+            fraction=fraction,
             seconds_left=left,
-            text=text, touched=touched, message=progress.message,
-        )  # fmt: skip
+            text=text,
+            touched=touched,
+            message=progress.message,
+        )
 
     def stopped(self, out: NDArray[Any]) -> Stopped:
         """Say what is there of a run that did not reach its end.
@@ -183,10 +189,15 @@ class _Track:
         for index in itertools.islice(itertools.chain([first], rest), done, done + plan.batch):
             out[index] = 0
         metadata = {
-            "model": plan.model_name, "model_sha256": plan.model_sha256, "scale": plan.scale,
-            "window": list(plan.request.window), "device": plan.device_label, "partial": True,
-            "slices_done": done, "slices_total": total,
-        }  # fmt: skip
+            "model": plan.model_name,
+            "model_sha256": plan.model_sha256,
+            "scale": plan.scale,
+            "window": list(plan.request.window),
+            "device": plan.device_label,
+            "partial": True,
+            "slices_done": done,
+            "slices_total": total,
+        }
         if last is not None:
             import napari_srcnn
 
@@ -197,9 +208,12 @@ class _Track:
 
 
 def _run(
-    track: _Track, out: NDArray[Any], spread: NDArray[Any] | None, first: Index,
+    track: _Track,
+    out: NDArray[Any],
+    spread: NDArray[Any] | None,
+    first: Index,
     cancel: threading.Event,
-) -> Iterator[Step | Finished | Stopped]:  # fmt: skip
+) -> Iterator[Step | Finished | Stopped]:
     messages = track.plan.run(out, spread=spread, first=first)
     shown = 0.0
     for message in messages:

@@ -10,11 +10,10 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_srcnn.widgets.shared import messages, settings
 from napari_srcnn.widgets.shared.display import add_filters, image_layers, selected_images
+from napari_srcnn.widgets.shared.events import window_events
 from napari_srcnn.widgets.shared.layers import axes_of, pixels
-from napari_srcnn.widgets.shared.news import news
 from napari_srcnn.widgets.shared.runner import Runner
-from napari_srcnn.widgets.upscale import request as asking
-from napari_srcnn.widgets.upscale import saving, tasks
+from napari_srcnn.widgets.upscale import request, saving, tasks
 from napari_srcnn.widgets.upscale.form import SCALES
 from napari_srcnn.widgets.upscale.panel import Panel
 from napari_srcnn.widgets.upscale.previews import Previews
@@ -66,7 +65,7 @@ class UpscaleWidget(Panel):
         self._edits: dict[str, Any] | None = {}  # until the settings are known
         self._sources: tuple[Image, ...] = ()
         self._parts: list[messages.Previewed] = []
-        self._saving: saving.Saving | None = None
+        self._saving: saving.SaveJob | None = None
         self._last_words = ""
         self._watched: tuple[Image, ...] = ()
         self._looked_at: Any = None
@@ -90,7 +89,7 @@ class UpscaleWidget(Panel):
         self.form.filters.clicked.connect(self.show_filters)
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
-        news().models_changed.connect(self.form.show_models)
+        window_events().models_changed.connect(self.form.show_models)
         self._connect()
         self._show_layers()
         # What takes seconds goes on beside the window, but the widget is drawn first: an import
@@ -182,10 +181,10 @@ class UpscaleWidget(Panel):
             self.describe("", "")
             return
         try:
-            wishes = [(layer, self.form.options(layer)) for layer in self.form.layers]
-            requests = [asking.request_of(*wish) for wish in wishes]
+            asked = [(layer, self.form.options(layer)) for layer in self.form.layers]
+            requests = [request.request_of(*one) for one in asked]
             # Without torch there is no device to know the speed of.
-            times = [asking.estimate(*wish) if self.loaded else None for wish in wishes]
+            times = [request.estimate(*one) if self.loaded else None for one in asked]
         except ValueError as error:
             self.describe(str(error), "", is_wrong=True)
             return
@@ -237,7 +236,7 @@ class UpscaleWidget(Panel):
         if not self.results.layers:
             self.notify("There is no result to save yet; press Upscale first.")
             return
-        self._saving = saving.Saving(self.results.layers, Path(path))
+        self._saving = saving.SaveJob(self.results.layers, Path(path))
         self.runner.begin("The saving", saving.save, self._saving)
         self._poll.start()
         self._on_begin()
@@ -276,7 +275,7 @@ class UpscaleWidget(Panel):
     def _tasks(self, *, is_preview: bool = False) -> list[messages.Task]:
         form, dims = self.form, self.viewer.dims
         return [
-            asking.task_of(layer, form.options(layer), dims, is_preview=is_preview)
+            request.task_of(layer, form.options(layer), dims, is_preview=is_preview)
             for layer in form.layers
         ]
 
@@ -341,8 +340,11 @@ class UpscaleWidget(Panel):
         self.ended.emit()
 
     def _show_preview(self) -> None:
-        there = [(source, part) for source, part in zip(self._sources, self._parts, strict=False)
-                 if source in self.viewer.layers]  # fmt: skip
+        there = [
+            (source, part)
+            for source, part in zip(self._sources, self._parts, strict=False)
+            if source in self.viewer.layers
+        ]
         if not there:
             return
         self.previews.add([source for source, _ in there], [part for _, part in there], self._scale)
@@ -350,8 +352,9 @@ class UpscaleWidget(Panel):
         cut = any(part.cut for _, part in there)
         self.status(
             "Preview of the middle of what is on screen; all of it would take long."
-            if cut else "Preview of what is on screen, in this slice only."
-        )  # fmt: skip
+            if cut
+            else "Preview of what is on screen, in this slice only."
+        )
 
     def _on_shown(self, kind: str) -> None:
         if kind == "remove":
@@ -366,9 +369,11 @@ class UpscaleWidget(Panel):
             return
         if len(self.results.layers) == 1:
             chosen, _ = QFileDialog.getSaveFileName(
-                self, "Save the result", saving.file_name(self.results.layers[0].name),
+                self,
+                "Save the result",
+                saving.file_name(self.results.layers[0].name),
                 "OME-TIFF (*.ome.tif *.ome.tiff)",
-            )  # fmt: skip
+            )
         else:
             chosen = QFileDialog.getExistingDirectory(
                 self, "Save the results, a file for each layer, in this folder"

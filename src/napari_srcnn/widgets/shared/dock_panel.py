@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 from napari_srcnn.widgets.shared.fields import Note
 
 
-class Speaker(QWidget):
+class DockPanel(QWidget):
     """A window with a line, `message`, in which it says how things went."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from qtpy.QtCore import QObject, Signal
 
 
-class News(QObject):
+class WindowEvents(QObject):
     """Signals for all windows.
 
     Signals
@@ -20,6 +20,6 @@ class News(QObject):
 
 
 @lru_cache(maxsize=1)
-def news() -> News:
+def window_events() -> WindowEvents:
     """Return the one there is."""
-    return News()
+    return WindowEvents()
