@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from napari_srcnn._moved import install as _install
+
 # What type checkers take for true; importing typing would be most of the import's time.
 TYPE_CHECKING = False
 
 __version__ = "0.1.0"
+
+_install()
 
 _HOME_OF = {
     "IntensityRange": "image.intensity",
