@@ -456,7 +456,8 @@ def test_a_card_of_any_kind_is_told_in_plain_lines(own_home: Path, value: object
 def test_models_are_moved_about_without_torch(own_home: Path, tmp_path: Path) -> None:
     own("mine")
     code = (
-        "import sys; from napari_srcnn.models.library import *\n"
+        "import sys; from napari_srcnn.models.card import *\n"
+        "from napari_srcnn.models.manage import *\n"
         f"import_model(export_model('mine', {str(tmp_path / 'x')!r}))\n"
         "card_lines(rename_model('x', 'y')); delete_model('y')\n"
         "assert not {'torch', 'skimage', 'qtpy', 'napari'} & set(sys.modules), sys.modules.keys()"
