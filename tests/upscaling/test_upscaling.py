@@ -853,7 +853,7 @@ def test_a_tile_larger_than_the_image_is_halved_from_the_images_size() -> None:
 def test_a_region_recovers_from_a_lack_of_memory_as_a_run_does() -> None:
     stack = texture(3, 50, 45) // 2 + 10_000
     expected = upscale(stack, model=NETWORK, intensity="dtype", device="cpu", tile=512)
-    plan = plan_with_little_memory(stack, 60, tile=96)
+    plan = plan_with_little_memory(stack, 72, tile=96)
     part = (1, slice(3, 99), slice(7, 90))
     assert np.abs(plan.region(part).astype(int) - expected[part]).max() <= 1
     assert plan.engine.failures == 1  # type: ignore[attr-defined]
