@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +35,7 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
-
-Color = Literal["gray", "channels", "luma", "rgb"]
+from napari_srcnn.upscaling.options import Color
 
 # The largest values that the network is shown, in its own units (of about 0..1).
 LIMIT, HALF_LIMIT = 1e30, 64.0
@@ -121,12 +122,38 @@ def _mean_matrix(device: torch.device, length: int, scale: int, start: int, stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A tile that was computed."""
+    """A tile that was computed.
+
+    `span` is when the device was at work on it, in seconds by any clock that all tiles share.
+    """
 
     values: Tensor
     clipped: Tensor
     nonfinite: Tensor
     spread: Tensor | None = None
+    span: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A tile's pixels, as they are stored.
+
+    Attributes
+    ----------
+    values : ndarray, shape (B, S, H, W)
+    clipped, nonfinite : int
+        How many were set to the dtype's limit, and how many are not finite.
+    spread : ndarray of float32 or None
+        Of the same shape: a self-ensemble's standard deviation.
+    span : tuple of two floats
+        From when to when the device was at work on it.
+    """
+
+    values: NDArray[Any]
+    clipped: int
+    nonfinite: int
+    spread: NDArray[np.float32] | None
+    span: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +162,8 @@ class Pending:
 
     wait: Callable[[], Done]
 
-    def result(self) -> tuple[NDArray[Any], int, int, NDArray[np.float32] | None]:
-        """Return the pixels (B, S, H, W), how many were clipped, and how many are not finite.
-
-        The last is a self-ensemble's spread, of the pixels' shape; None without one.
+    def result(self) -> Result:
+        """Return what was computed.
 
         Raises
         ------
@@ -146,8 +171,13 @@ class Pending:
             If the device ran out of memory (:func:`~napari_srcnn.network.device.is_out_of_memory`).
         """
         done = self.wait()
-        spread = None if done.spread is None else done.spread.cpu().numpy()
-        return done.values.numpy(), int(done.clipped), int(done.nonfinite), spread
+        return Result(
+            values=done.values.numpy(),
+            clipped=int(done.clipped),
+            nonfinite=int(done.nonfinite),
+            spread=None if done.spread is None else done.spread.cpu().numpy(),
+            span=done.span,
+        )
 
 
 class Engine:
@@ -199,6 +229,9 @@ class Engine:
             # arranged on another stream, which these would not wait for.
             torch.cuda.synchronize(device)
             self._streams = [torch.cuda.Stream(device) for _ in range(2)]  # type: ignore[no-untyped-call]
+            # What the spans of tiles are measured from.
+            self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            self._start.record(torch.cuda.current_stream(device))
         self._turn = 0
         self._on_cpu = device.type == "cpu"
         # A CPU is slower with several planes in one convolution, since they leave its cache.
@@ -244,9 +277,11 @@ class Engine:
         if not self._streams:
 
             def compute() -> Done:
-                # Both are settings of a thread.
-                with torch.inference_mode(), self._precision():
-                    return self._compute(_to_tensor(raw), geometry, ranges, noises, enhance)
+                began = time.perf_counter()
+                # A setting of a thread.
+                with torch.inference_mode():
+                    done = self._compute(_to_tensor(raw), geometry, ranges, noises, enhance)
+                return replace(done, span=(began, time.perf_counter()))
 
             if self._on_cpu and workers is not None and workers.count:
                 return Pending(workers.submit(compute).result)
@@ -254,29 +289,22 @@ class Engine:
             return Pending(lambda: done)
         stream = self._streams[self._turn]
         self._turn = (self._turn + 1) % len(self._streams)
-        with torch.inference_mode(), self._precision(), torch.cuda.stream(stream):
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        with torch.inference_mode(), _tf32(self.tf32), torch.cuda.stream(stream):
+            begun.record(stream)
             # The image's own dtype crosses the bus, from pinned memory, while others compute.
             source = _to_tensor(raw).pin_memory().to(self.device, non_blocking=True)
             done = self._compute(source, geometry, ranges, noises, enhance)
             values = torch.empty(done.values.shape, dtype=done.values.dtype, pin_memory=True)
             values.copy_(done.values, non_blocking=True)
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            event.record(stream)
+            ended.record(stream)
 
             def wait() -> Done:
-                event.synchronize()
-                return replace(done, values=values)
+                ended.synchronize()
+                span = [self._start.elapsed_time(event) / 1000 for event in (begun, ended)]
+                return replace(done, values=values, span=(span[0], span[1]))
 
             return Pending(wait)
-
-    @contextlib.contextmanager
-    def _precision(self) -> Iterator[None]:
-        """Allow TF32 in the convolutions only where it was asked for (torch allows it always)."""
-        if self.device.type != "cuda":
-            yield
-            return
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=self.tf32):
-            yield
 
     def _compute(
         self,
@@ -434,6 +462,32 @@ class Engine:
         sides = (padding.left, padding.right, padding.top, padding.bottom)
         touched = F.pad(touched, sides, mode="replicate")
         return F.max_pool2d(touched.float(), 2 * self.config.halo + 1, stride=1) > 0
+
+
+# Held while a tile's work is handed to a GPU, which is when torch looks at its switch.
+_SWITCH = threading.Lock()
+
+
+@contextlib.contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Allow TF32 in convolutions, or forbid it, while a tile's work is handed to a GPU.
+
+    torch has one switch for the whole process. An application sets it once, by
+    :func:`~napari_srcnn.network.device.set_tf32`, and then nothing is switched here. In somebody
+    else's process it is put back after each tile, and no two of our tiles can take it from each
+    other. No other switch of cuDNN is touched.
+    """
+    cudnn = torch.backends.cudnn
+    with _SWITCH:
+        before = cudnn.allow_tf32
+        if before == allowed:
+            yield
+            return
+        cudnn.allow_tf32 = allowed
+        try:
+            yield
+        finally:
+            cudnn.allow_tf32 = before
 
 
 def _to_tensor(raw: NDArray[Any]) -> Tensor:
