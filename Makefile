@@ -3,7 +3,7 @@
 #   PYTHON       the Python to build the environment with (3.11 or newer; found by itself)
 #   VENV         where the environment stands
 #   TORCH_INDEX  a package index to take PyTorch from (see CONTRIBUTING.md)
-#   ARGS         handed to pytest: make test ARGS="tests/test_resize.py -k window"
+#   ARGS         handed to pytest: make test ARGS="tests/image/test_resize.py -k window"
 
 VENV ?= .venv
 ARGS ?=
@@ -20,8 +20,7 @@ help:
 test:
 	@tools/setup.sh test
 ifeq ($(ARGS),)
-	tools/with-display.sh virtual $(VENV)/bin/python -m pytest -m "not alone" -n logical --maxprocesses 4
-	tools/with-display.sh virtual $(VENV)/bin/python -m pytest -m alone
+	tools/with-display.sh virtual $(VENV)/bin/python -m pytest -n logical --maxprocesses 4
 else
 	tools/with-display.sh virtual $(VENV)/bin/python -m pytest $(ARGS)
 endif
