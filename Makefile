@@ -14,7 +14,7 @@ export VENV PYTHON TORCH_INDEX
 help:
 	@echo "make demo   upscale a bundled 16-bit stack and show it in napari (pictures in demo/)"
 	@echo "make test   run the whole suite, the real viewer included"
-	@echo "make lint   ruff and mypy"
+	@echo "make lint   ruff, mypy and import-linter"
 	@echo "make clean  remove the environment and everything that was made"
 
 test:
@@ -34,6 +34,7 @@ lint:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

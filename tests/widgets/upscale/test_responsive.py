@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from heartbeat import ALLOWED, TRIES, Heartbeat, slide, times_bare
 
 from napari_srcnn.widgets.shared.layers import result_arguments
