@@ -210,7 +210,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
+            # A part of the name: with all of a long one, the temporary name would be too long.
+            dir=path.parent,
+            prefix=f".{path.name[:40]}.",
+            delete=False,
         ) as file:
             temporary = Path(file.name)
             file.write(data)
