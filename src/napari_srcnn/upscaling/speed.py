@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from napari_srcnn.image.rect import Padding
+from napari_srcnn.io.atomic import write_bytes
 from napari_srcnn.models.paths import cache_dir
-from napari_srcnn.network.checkpoint import CheckpointError, write_atomically
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.device import free_memory, measurement_key
 from napari_srcnn.network.threads import Workers
@@ -73,8 +73,8 @@ def remember(device: torch.device, config: SRCNNConfig, half: bool, **numbers: f
     entry = values.get(key)
     values[key] = {**(entry if isinstance(entry, dict) else {}), **numbers}
     try:
-        write_atomically(_file(), json.dumps(values, indent=1).encode())
-    except CheckpointError as error:
+        write_bytes(_file(), json.dumps(values, indent=1).encode())
+    except OSError as error:
         _logger.info("The measured speed is not remembered: %s", error)
 
 
