@@ -152,7 +152,7 @@ def test_closing_the_widget_stops_the_run_and_lets_it_go(
         gc.collect()
         return gone() is None
 
-    qtbot.waitUntil(is_gone, timeout=10_000)
+    qtbot.waitUntil(is_gone, timeout=60_000)
 
 
 def test_cancelling_before_a_slice_is_done_leaves_no_layer(
