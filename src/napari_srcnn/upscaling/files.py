@@ -317,7 +317,7 @@ class FileRun:
         What is read.
     plan : UpscalePlan
     notes : tuple of str
-        What its user should know of how it is stored.
+        What its user should know of how it was read and is stored.
 
     Raises
     ------
@@ -355,7 +355,7 @@ class FileRun:
                 compression=options.compression,
                 overwrite=True,
             )
-            self.notes = self._writer.notes
+            self.notes = self.stack.notes + self._writer.notes
             files.enter_context(self._writer)
             self._files = files.pop_all()
         return self
