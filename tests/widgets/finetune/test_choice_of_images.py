@@ -62,7 +62,9 @@ def test_a_rectangle_in_nanometers_lies_where_it_is_drawn(viewer: Any, pollen: n
     third = viewer.add_shapes(
         [deep], ndim=3, units=("micrometer", "nanometer", "nanometer"), name="3-D"
     )
-    for shapes in (here, there, third):
+    # Pixels are no length: napari draws them number for number.
+    pixel = viewer.add_shapes([corners], name="pixel")
+    for shapes in (here, there, third, pixel):
         assert rectangles(shapes, image) == ((10, 40, 10, 40),), shapes.name
 
 

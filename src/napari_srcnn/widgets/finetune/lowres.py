@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn.image.transform import Transform, shear_matrix
 from napari_srcnn.widgets.shared.display import kept_selection
-from napari_srcnn.widgets.shared.geometry import Geometry, geometry_of, shear_matrix
+from napari_srcnn.widgets.shared.geometry import geometry_of
 from napari_srcnn.widgets.shared.layers import LOW_RES, METADATA_KEY
 
 if TYPE_CHECKING:
@@ -58,23 +59,23 @@ class LowResPreview:
         return is_there
 
 
-def in_plane(geometry: Geometry) -> Geometry:
+def in_plane(transform: Transform) -> Transform:
     """Return where the planes of a stack lie, by their Y and X alone."""
-    return Geometry(
-        scale=geometry.scale[-2:],
-        translate=geometry.translate[-2:],
-        rotate=geometry.rotate[-2:, -2:],
-        shear=shear_matrix(geometry.shear, len(geometry.scale))[-2:, -2:],
-        affine=geometry.affine[-3:, -3:],
-        units=geometry.units[-2:],
-        axis_labels=geometry.axis_labels[-2:],
+    return Transform(
+        scale=transform.scale[-2:],
+        translate=transform.translate[-2:],
+        rotate=transform.rotate[-2:, -2:],
+        shear=shear_matrix(transform.shear, len(transform.scale))[-2:, -2:],
+        affine=transform.affine[-3:, -3:],
+        units=transform.units[-2:],
+        axis_labels=transform.axis_labels[-2:],
     )
 
 
-def _placed(geometry: Geometry, first: Any, scale: int) -> Geometry:
+def _placed(transform: Transform, first: Any, scale: int) -> Transform:
     """Return where an image of larger pixels lies whose first one's centre is at `first`."""
     return replace(
-        geometry,
-        scale=geometry.scale * scale,
-        translate=geometry.translate + geometry.linear @ first,
+        transform,
+        scale=transform.scale * scale,
+        translate=transform.translate + transform.linear @ first,
     )

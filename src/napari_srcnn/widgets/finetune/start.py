@@ -80,7 +80,7 @@ class Start:
             noise_of,
             control,
         )
-        widget.closing.begin(
+        widget.closing.say(
             f"{options.name} is being trained; it can be resumed after its first measurement."
         )
         widget.show_busy(True, is_training=True)

@@ -17,7 +17,7 @@ from napari_srcnn.widgets.finetune.start import Start
 from napari_srcnn.widgets.finetune.steering import Steering
 from napari_srcnn.widgets.finetune.stopped import StoppedRun
 from napari_srcnn.widgets.shared import messages, settings
-from napari_srcnn.widgets.shared.closing import ClosingQuestion
+from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.display import image_layers, selected_images
 from napari_srcnn.widgets.shared.events import window_events
 from napari_srcnn.widgets.shared.layers import is_made_by_us
@@ -66,7 +66,7 @@ class FinetuneWidget(FinetunePanel):
         self.stopped = StoppedRun(self)
         self.looks = Looks(self)
         self.start = Start(self)
-        self.closing = ClosingQuestion(self.viewer, self.shut)
+        self.closing = UnderWay(self.viewer, self._on_napari_closed)
         self._is_prepared = False
         self._is_connected = False
         self._update = QTimer(self)
@@ -270,7 +270,7 @@ class FinetuneWidget(FinetunePanel):
 
     def _on_end(self) -> None:
         self.steering.end()
-        self.closing.end()
+        self.closing.say("")
         self.show_busy(False)
         self._show_layers()
         self.ended.emit()
@@ -283,11 +283,16 @@ class FinetuneWidget(FinetunePanel):
             self.shut()
         return bool(super().event(event))
 
+    def _on_napari_closed(self) -> None:
+        """Stop a training; napari calls this of jobs that have ended, too."""
+        if self.steering.control is not None:
+            self.shut()
+
     def shut(self) -> None:
         """Stop all work, so that it can be resumed, and let go of the viewer."""
         self.noise.stop()
         self.runner.shut()
-        self.closing.end()
+        self.closing.say("")
         self._update.stop()
         if self._is_connected:
             self._is_connected = False

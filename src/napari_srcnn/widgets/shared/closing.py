@@ -1,66 +1,45 @@
-"""Napari asks before it is closed while something of ours runs, and stops it then."""
+"""What napari asks before it closes while something is under way."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.task_status import Status
 
-from napari_srcnn.widgets.shared.settings import PLUGIN
-
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
+    from napari.viewer import Viewer
+
+PROVIDER = "SRCNN"
 
 
-class ClosingQuestion:
-    """What napari is told of a job, so that its window asks before it is closed.
+class UnderWay:
+    """A job that napari's own question names where its window is to be closed.
 
     Parameters
     ----------
-    viewer : ViewerModel
-        With a window, or there is nobody to ask.
-    stop : callable
-        A bound method that stops the job; its object is not kept alive.
+    napari_viewer : napari.Viewer
+    cancel : callable
+        Called where the user closes all the same.
     """
 
-    def __init__(self, viewer: ViewerModel, stop: Callable[[], Any]) -> None:
-        window = getattr(viewer, "window", None)
-        # napari's own workers are known to it by this; plugins' have no public way yet.
-        self._tasks = getattr(window, "_task_status_manager", None)
-        self._stop = weakref.WeakMethod(stop)
-        self._job: _Job | None = None
-        self._number: Any = None
+    def __init__(self, napari_viewer: Viewer, cancel: Callable[[], Any]) -> None:
+        self._window = getattr(napari_viewer, "window", None)
+        self._cancel = cancel
+        self._id: Any = None
 
-    def begin(self, text: str) -> None:
-        """Have napari say a text and ask, until the job ends."""
-        self.end()
-        if self._tasks is not None:
-            self._job = _Job(self._stop)
-            self._number = self._tasks.register_task_status(
-                PLUGIN, Status.BUSY, text, self._job.stop
-            )
-
-    def end(self) -> None:
-        """Let napari close without a question."""
-        if self._tasks is not None and self._job is not None:
-            self._job.is_over = True
-            self._tasks.update_task_status(self._number, Status.COMPLETED)
-            self._job = None
-
-
-class _Job:
-    """A job that can be stopped, if it is not over and its widget is there still."""
-
-    def __init__(self, stop: weakref.WeakMethod[Callable[[], Any]]) -> None:
-        self._stop = stop
-        self.is_over = False
-
-    def stop(self) -> bool:
-        """Stop it, and tell whether there was something to stop."""
-        # napari stops all jobs that it was ever told of.
-        stop = None if self.is_over else self._stop()
-        if stop is not None:
-            stop()
-        return stop is not None
+    def say(self, what_is_lost: str) -> None:
+        """Name what would be lost; nothing for an empty text."""
+        # napari has no public name for it yet; without it, it closes as it always did.
+        register = getattr(self._window, "_register_task_status", None)
+        update = getattr(self._window, "_update_task_status", None)
+        if register is None or update is None:
+            return
+        if not what_is_lost:
+            if self._id is not None:
+                update(self._id, Status.COMPLETED)
+                self._id = None
+        elif self._id is None:
+            self._id = register(PROVIDER, Status.BUSY, what_is_lost, self._cancel)
+        else:
+            update(self._id, Status.BUSY, what_is_lost)
