@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_srcnn.image.stack import Stack, StackError
+from napari_srcnn.io.image_files import count_images, image_files
 from napari_srcnn.io.ome_tiff import COMPRESSIONS, SUFFIX, OmeTiffWriter, write_stack
 from napari_srcnn.io.tiff import SUFFIXES, read_stack, stack_name
 
@@ -13,6 +14,8 @@ __all__ = [
     "OmeTiffWriter",
     "Stack",
     "StackError",
+    "count_images",
+    "image_files",
     "read_stack",
     "stack_name",
     "write_stack",

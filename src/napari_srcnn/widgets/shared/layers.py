@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn.image.axes import axis_letter
 from napari_srcnn.image.units import to_micrometers, unit_name
 from napari_srcnn.widgets.shared.geometry import geometry_of
 
@@ -19,24 +20,6 @@ LOW_RES = "low-res"
 Index = tuple[int, ...]
 Box = tuple[int, int, int, int]
 
-_AXIS_WORDS = {
-    "t": "T",
-    "time": "T",
-    "frame": "T",
-    "c": "C",
-    "ch": "C",
-    "channel": "C",
-    "channels": "C",
-    "z": "Z",
-    "depth": "Z",
-    "plane": "Z",
-    "slice": "Z",
-    "y": "Y",
-    "row": "Y",
-    "x": "X",
-    "col": "X",
-    "column": "X",
-}
 # What of a layer's looks its enlargement takes over.
 _LOOKS = (
     "attenuation",
@@ -88,7 +71,7 @@ def axes_of(layer: Image, channel_axis: int | None = None) -> str:
     str
         Q for a leading axis that its label says nothing of, or that repeats another.
     """
-    labels = [_AXIS_WORDS.get(str(label).strip().lower(), "") for label in layer.axis_labels]
+    labels = [axis_letter(label) or "" for label in layer.axis_labels]
     letters = ""
     for position, letter in enumerate(labels[:-2]):
         if channel_axis is not None and letter == "C":

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Signal
@@ -52,6 +53,9 @@ class Form(QWidget):
         self._settings = Settings()
         # By scale, of the layers that are chosen.
         self._proposals: dict[int, Proposal] = {}
+        # The axis that the user chose for a layer, and the labels it had then.
+        self._channel_axes: WeakKeyDictionary[Image, tuple[tuple[str, ...], int]]
+        self._channel_axes = WeakKeyDictionary()
         self._is_proposed = True  # else the user chose the model
         self.layer = Choice(
             "The image to enlarge. Follows the layer list; select several layers there "
@@ -164,6 +168,10 @@ class Form(QWidget):
 
     # ------------------------------------------------------------ what is chosen
 
+    def axes(self, layer: Image) -> str:
+        """Return a letter for each axis of one of the layers, channels as they were chosen."""
+        return axes_of(layer, self.channels.value if self.channels.isEnabled() else None)
+
     def options(self, layer: Image) -> dict[str, Any]:
         """Return the arguments of `plan_upscale` for one of the layers, but for its data."""
         intensity: Any = self.intensity.value
@@ -171,11 +179,10 @@ class Form(QWidget):
             intensity = (self.low.value(), self.high.value())
         elif intensity == "layer":
             intensity = tuple(float(limit) for limit in layer.contrast_limits)
-        axes = axes_of(layer, self.channels.value if self.channels.isEnabled() else None)
         return {
             "scale": self.scale.value,
             "model": self.model.value,
-            "axes": axes,
+            "axes": self.axes(layer),
             "device": self.device.value,
             "intensity": intensity,
             "color": self.color.value if layer.rgb else None,
@@ -272,9 +279,15 @@ class Form(QWidget):
         if self.layers and len(leading) == 1:
             layer = self.layers[0]
             entries += [(axis_name(layer, axis), axis, "") for axis in range(layer.ndim - 2)]
-            chosen = labelled_channel_axis(layer)
+            chosen = self._channel_axis(layer)
         self.channels.fill(entries, chosen)
         self.channels.setEnabled(len(entries) > 1)
+
+    def _channel_axis(self, layer: Image) -> int:
+        """Return the axis that was chosen, or else the labelled one; -1 for none."""
+        labels, chosen = self._channel_axes.get(layer, ((), -1))
+        # Labels that were written since then are the newer word.
+        return chosen if labels == layer.axis_labels else labelled_channel_axis(layer)
 
     def show_models(self, wanted: str = "") -> None:
         """Offer the models that fit the scale and the channels; keep the one that was chosen."""
@@ -317,6 +330,9 @@ class Form(QWidget):
             self._show_model()
         elif name == "intensity":
             self._show_row(self._range, self.intensity.value == "custom")
+        elif name == "channels":
+            for layer in self.layers:
+                self._channel_axes[layer] = (layer.axis_labels, self.channels.value)
         self.edited.emit(name)
 
     def _show_row(self, field: QWidget, is_shown: bool) -> None:

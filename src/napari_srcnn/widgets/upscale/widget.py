@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QTimer, Signal
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_srcnn.widgets.shared import messages, settings
 from napari_srcnn.widgets.shared.display import add_filters, image_layers, selected_images
 from napari_srcnn.widgets.shared.events import window_events
-from napari_srcnn.widgets.shared.layers import axes_of, pixels
+from napari_srcnn.widgets.shared.layers import pixels
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import request, saving, tasks
 from napari_srcnn.widgets.upscale.form import SCALES
@@ -147,7 +147,7 @@ class UpscaleWidget(Panel):
         if not self._is_prepared:
             return
         if layer is not None and source is not self._looked_at:
-            self.runner.prepare(tasks.propose, source, SCALES, axes_of(layer))
+            self.runner.prepare(tasks.propose, source, SCALES, self.form.axes(layer))
         self._looked_at = source
 
     def _watch(self, layers: tuple[Image, ...]) -> None:
@@ -229,12 +229,15 @@ class UpscaleWidget(Panel):
         Parameters
         ----------
         path : str or Path
-            The file; where there are several results, the folder.
+            The file; where there are several results, the folder. The user is asked before a file
+            is replaced that has this name only with the suffix added.
         """
         if self._is_refused():
             return
         if not self.results.layers:
             self.notify("There is no result to save yet; press Upscale first.")
+            return
+        if not self._may_write(Path(path)):
             return
         self._saving = saving.SaveJob(self.results.layers, Path(path))
         self.runner.begin("The saving", saving.save, self._saving)
@@ -380,6 +383,21 @@ class UpscaleWidget(Panel):
             )
         if chosen:
             self.save(chosen)
+
+    def _may_write(self, path: Path) -> bool:
+        """Ask before a file is replaced that the dialog could not ask about."""
+        target = saving.with_suffix(path)
+        if len(self.results.layers) > 1 or target == path or not target.exists():
+            return True
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self,
+            "Save the result",
+            f"{target.name} is there already. Replace it?",
+            buttons.Yes | buttons.Cancel,
+            buttons.Cancel,
+        )
+        return bool(answer == buttons.Yes)
 
     def _show_saving(self) -> None:
         if self._saving is not None and not self.runner.is_cancelled:
