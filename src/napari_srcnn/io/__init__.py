@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from napari_srcnn.image.stack import Stack, StackError
-from napari_srcnn.io.image_files import count_images, image_files
 from napari_srcnn.io.ome_tiff import COMPRESSIONS, SUFFIX, OmeTiffWriter, write_stack
-from napari_srcnn.io.tiff import SUFFIXES, read_stack, stack_name
+from napari_srcnn.io.tiff import (
+    SUFFIXES,
+    count_images,
+    image_files,
+    image_names,
+    read_stack,
+    stack_name,
+)
 
 __all__ = [
     "COMPRESSIONS",
@@ -16,6 +22,7 @@ __all__ = [
     "StackError",
     "count_images",
     "image_files",
+    "image_names",
     "read_stack",
     "stack_name",
     "write_stack",

@@ -14,6 +14,7 @@ from napari_srcnn.io import (
     SUFFIXES,
     OmeTiffWriter,
     Stack,
+    StackError,
     count_images,
     image_files,
     read_stack,
@@ -51,7 +52,10 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that hold the image: the source, and others where it is spread over several."""
-        return image_files(self.source, self.image)
+        try:
+            return image_files(self.source, self.image)
+        except StackError:  # said when the file is opened
+            return (self.source,)
 
 
 def find_jobs(
@@ -121,7 +125,10 @@ def split_job(job: Job, image: int | None = None) -> list[Job]:
     ValueError
         If there is no such image.
     """
-    total = count_images(job.source)
+    try:
+        total = count_images(job.source)
+    except StackError:  # said when the file is opened
+        total = 1
     if image is not None:
         if not 1 <= image <= total:
             held = "one image" if total == 1 else f"{total} images"
@@ -278,7 +285,7 @@ class FileRun:
     request : Plan
         What will be done, known without torch.
     notes : tuple of str
-        What its user should know of how it is stored, once the work has begun.
+        What its user should know of how it was read and is stored, once the work has begun.
 
     Raises
     ------
@@ -331,7 +338,7 @@ class FileRun:
             compression=self.compression,
             overwrite=True,
         )
-        self.notes = writer.notes
+        self.notes = self.stack.notes + writer.notes
         return self.plan.run(self._files.enter_context(writer))
 
     def _open(self) -> Stack:

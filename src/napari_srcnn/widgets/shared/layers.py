@@ -13,6 +13,7 @@ from napari_srcnn.widgets.shared.geometry import geometry_of
 if TYPE_CHECKING:
     from napari.components import Dims
     from napari.layers import Image, Layer, Shapes
+    from numpy.typing import NDArray
 
 METADATA_KEY = "napari_srcnn"
 # A look at what is learned from, which one may enlarge, to see what was learned.
@@ -50,6 +51,11 @@ def preview_kind(layer: Layer) -> str:
     """Return what kind of preview of ours a layer is; empty for none."""
     made = layer.metadata.get(METADATA_KEY)
     return str(made.get("preview", "")) if isinstance(made, dict) else ""
+
+
+def is_made_by_us(layer: Layer) -> bool:
+    """Tell whether a layer is a result or a preview of ours, also one that was read from a file."""
+    return METADATA_KEY in layer.metadata
 
 
 def pixels(layer: Image) -> Any:
@@ -154,13 +160,14 @@ def rectangles(shapes: Shapes, image: Image) -> tuple[Box, ...]:
     What reaches beyond the image is cut off, and what lies beside it is left out.
     """
     height, width = pixels(image).shape[image.ndim - 2 : image.ndim]
+    factors = _unit_factors(shapes, image)
     found = []
     for corners in shapes.data:
         # Through the world: the layers may have other pixel sizes.
         points = []
         for corner in np.asarray(corners, np.float64):
             world = np.zeros(max(image.ndim, len(corner)))
-            place = np.asarray(shapes.data_to_world(corner))
+            place = np.asarray(shapes.data_to_world(corner)) * factors
             world[-len(place) :] = place
             points.append(np.asarray(image.world_to_data(world[-image.ndim :]))[-2:])
         low, high = np.min(points, axis=0) + 0.5, np.max(points, axis=0) + 0.5
@@ -169,6 +176,20 @@ def rectangles(shapes: Shapes, image: Image) -> tuple[Box, ...]:
         if y0 < y1 and x0 < x1:
             found.append((y0, y1, x0, x1))
     return tuple(found)
+
+
+def _unit_factors(layer: Layer, other: Layer) -> NDArray[np.float64]:
+    """Return what a layer's world coordinates are multiplied by to be in another's units.
+
+    One factor an axis of `layer`; 1 where the two are no units of one kind, as pixels and lengths
+    are: napari draws those over each other, number for number.
+    """
+    theirs = dict(enumerate(reversed(other.units)))
+    factors = np.ones(layer.ndim)
+    for position, unit in enumerate(reversed(layer.units)):
+        if position in theirs and unit.is_compatible_with(theirs[position]):
+            factors[-1 - position] = (1 * unit).m_as(theirs[position])
+    return factors
 
 
 def result_arguments(

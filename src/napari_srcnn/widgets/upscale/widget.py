@@ -90,6 +90,7 @@ class UpscaleWidget(Panel):
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
         window_events().models_changed.connect(self.form.show_models)
+        window_events().model_wanted.connect(self.use_model)
         self._connect()
         self._show_layers()
         # What takes seconds goes on beside the window, but the widget is drawn first: an import
@@ -253,6 +254,14 @@ class UpscaleWidget(Panel):
         else:
             self.runner.begin("The drawing", tasks.show_filters, self.form.model.value)
             self._on_begin()
+
+    def use_model(self, name: str, scale: int) -> None:
+        """Choose a model and its scale."""
+        if self._edits is not None:  # what was chosen in an earlier session comes still
+            self._edits |= {"scale": scale, "model": name}
+        self.form.scale.value = scale
+        self.form.show_models(name)
+        self._on_edited("model")
 
     def cancel(self) -> None:
         """Stop what is under way; finished slices are kept."""
