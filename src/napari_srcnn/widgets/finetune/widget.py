@@ -162,7 +162,7 @@ class FinetuneWidget(FinetunePanel):
         how = (
             "low-res images as you took them"
             if form.data.is_paired
-            else f"low-res images with {form.degradation_value()}"
+            else f"low-res images with {self.noise.describe(form.degradation_value())}"
         )
         text = f"×{form.scale.value}, {how}; {form.minutes.value():g} min."
         self.describe(f"{text} {self.noise.words}".strip())
@@ -206,7 +206,8 @@ class FinetuneWidget(FinetunePanel):
         if self.outcome.saved is not None:
             window = getattr(self.viewer, "window", None)
             if window is not None:
-                window.add_plugin_dock_widget(settings.PLUGIN, "Upscale")
+                # Beside each other, both would have half of the height.
+                window.add_plugin_dock_widget(settings.PLUGIN, "Upscale", tabify=True)
             window_events().model_wanted.emit(*self.outcome.saved)
 
     def estimate_noise(self) -> None:
