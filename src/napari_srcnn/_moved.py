@@ -33,7 +33,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "config": ("network.config",),
     "dataset": ("training.photographs",),
     "degrade": ("microscope.degradation", "microscope.noise"),
-    "demo": ("cli.demo",),
+    "demo": ("cli.showcase",),
     "device": ("network.device",),
     "engine": ("upscaling.tiles",),
     "estimate": ("microscope.noise_estimate", "microscope.registration", "microscope.blur"),
