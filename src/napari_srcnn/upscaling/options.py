@@ -250,6 +250,11 @@ def _check_dtype(dtype: Any, what: str = "image") -> np.dtype[Any]:
     try:
         checked: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
+        if what == "image":  # as of torch or tensorstore
+            raise ValueError(
+                f"The image's pixels are {dtype!r}, which is no dtype of numpy; "
+                "convert it with numpy.asarray first."
+            ) from None
         raise ValueError(f"{dtype!r} is no dtype; choose one of {', '.join(DTYPES)}.") from None
     dtype = checked
     if dtype.newbyteorder("=").name in DTYPES:

@@ -257,7 +257,7 @@ class UpscalePlan:
     # ------------------------------------------------------------ the run
 
     def run(
-        self, out: Any = None, *, spread: Any = None, first: Index | None = None
+        self, out: Any = None, *, spread: Any = None, first: Index | None = None, skip: int = 0
     ) -> Iterator[Progress | Report]:
         """Upscale into `out`, slice by slice.
 
@@ -270,6 +270,8 @@ class UpscalePlan:
             Of the result's shape: gets a self-ensemble's standard deviation.
         first : tuple of int, optional
             Leading index of the slice to do first.
+        skip : int
+            How many slices, in that order, an earlier run has written to `out` and `spread`.
 
         Yields
         ------
@@ -285,7 +287,7 @@ class UpscalePlan:
         """
         from napari_srcnn.upscaling.upscaler import Run
 
-        return Run(self, self.check_out(out), self._check_spread(spread), first).messages()
+        return Run(self, self.check_out(out), self._check_spread(spread), first, skip).messages()
 
     def _check_spread(self, spread: Any) -> Any:
         if spread is None:

@@ -44,7 +44,12 @@ class Run:
     """The state of one run."""
 
     def __init__(
-        self, plan: UpscalePlan, out: Any, spread: NDArray[np.float32] | None, first: Index | None
+        self,
+        plan: UpscalePlan,
+        out: Any,
+        spread: NDArray[np.float32] | None,
+        first: Index | None,
+        skip: int = 0,
     ) -> None:
         self.plan, self.out, self.spread = plan, out, spread
         leading = plan.request.leading
@@ -55,13 +60,15 @@ class Run:
                 raise ValueError(f"There is no slice {first} in a stack of {leading}.")
             self.order.remove(first)
             self.order.insert(0, first)
+        self.skip, self.order = skip, self.order[skip:]
         self.direct = isinstance(out, np.ndarray)
         self.engine, self.tile = plan.engine, plan.tile
         self.batch = plan.batch
         height, width = (n * plan.scale for n in plan.request.plane)
         self.height, self.width = height, width
         self.began = time.perf_counter()
-        self.begun = self.slices_done = self.tiles_done = 0
+        self.begun = self.tiles_done = 0
+        self.slices_done = skip
         self.pixels_done = self.clipped = self.nonfinite = 0
         self.said: list[str] = []
         self.unsaid: list[str] = []
@@ -189,7 +196,7 @@ class Run:
                 tiles_done=self.tiles_done - together + number,
                 tiles_total=total,
                 slices_done=self.slices_done if slices.left else first_done + number,
-                slices_total=len(self.order),
+                slices_total=self.skip + len(self.order),
                 index=index,
                 region=(tile.y0, tile.y1, tile.x0, tile.x1),
                 finished_slice=not slices.left,
@@ -233,7 +240,8 @@ class Run:
             )
         if self.clipped:
             self.say(f"{self.clipped} values lay outside of {plan.dtype} and were clipped.")
-        if self.engine.device == plan.device and seconds > 0.2 and not plan.request.ensemble:
+        is_plain = not plan.request.ensemble and not self.skip
+        if self.engine.device == plan.device and seconds > 0.2 and is_plain:
             speed = plan.network_pixels / 1e6 / seconds
             config, half = plan.model.config, plan.request.half
             calibration.remember(plan.device, config, half, mpx_per_s=round(speed, 3))
@@ -246,7 +254,7 @@ class Run:
             tile=self.tile,
             seconds=seconds,
             slices_done=self.slices_done,
-            slices_total=len(self.order),
+            slices_total=self.skip + len(self.order),
             model=plan.model_name,
             model_sha256=plan.model_sha256,
             scale=plan.scale,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 from napari_srcnn.widgets.shared.fields import Note
@@ -14,6 +14,15 @@ class DockPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.message = Note()
+
+    def event(self, event: QEvent) -> bool:
+        """Stop when the dock is closed: napari takes the widget out and lets it go."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shut()
+        return bool(super().event(event))
+
+    def shut(self) -> None:
+        """Stop all work and let go of the viewer; for windows that do some."""
 
     def status(self, text: str) -> None:
         """Say how something ended."""

@@ -16,7 +16,14 @@ from napari_srcnn.models.choose import guess_model
 from napari_srcnn.models.library import ModelInfo, list_models, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.widgets.shared.fields import Choice, Note, Number, Section, Whole
-from napari_srcnn.widgets.shared.layers import axes_of, axis_name, labelled_channel_axis, pixels
+from napari_srcnn.widgets.shared.layers import (
+    axes_of,
+    axis_name,
+    dtype_of,
+    is_float,
+    labelled_channel_axis,
+    pixels,
+)
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
 
 if TYPE_CHECKING:
@@ -261,12 +268,12 @@ class Form(QWidget):
         colored = [layer for layer in self.layers if layer.rgb]
         self._show_row(self.color, bool(colored))
         if colored:
-            eight = pixels(colored[0]).dtype == "uint8"
+            eight = dtype_of(colored[0]) == np.uint8
             luma = ("Brightness", "luma", "Brightness by the network, colour by bicubic.")
             each = ("Each of red, green, blue", "channels", "Three times as much work.")
             entries = [luma, each] if eight else [each, luma]
             self.color.fill(entries, self.color.value)
-        floats = bool(self.layers) and all(pixels(one).dtype.kind == "f" for one in self.layers)
+        floats = bool(self.layers) and all(is_float(one) for one in self.layers)
         self.intensity.fill(
             (*_INTENSITIES, _AS_IT_IS) if floats else _INTENSITIES, self.intensity.value
         )
@@ -299,8 +306,9 @@ class Form(QWidget):
         ]
         proposal = self._proposals.get(scale)
         try:
-            dtype = np.dtype(pixels(self.layers[0]).dtype if self.layers else np.uint8)
-            best = guess_model(dtype, scale) if proposal is None else proposal.model
+            dtype = dtype_of(self.layers[0]) if self.layers else None
+            guess = guess_model(dtype or np.dtype(np.uint8), scale)
+            best = guess if proposal is None else proposal.model
         except CheckpointError:
             best = ""
         fitting.sort(key=lambda info: info.name != best)
