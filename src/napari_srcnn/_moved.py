@@ -70,7 +70,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "widgets.finetune_form": ("widgets.finetune.form",),
     "widgets.finetune_panel": ("widgets.finetune.panel",),
     "widgets.form": ("widgets.upscale.form",),
-    "widgets.geometry": ("widgets.shared.geometry",),
+    "widgets.geometry": ("widgets.shared.geometry", "image.transform"),
     "widgets.layers": ("widgets.shared.layers",),
     "widgets.messages": ("widgets.shared.messages",),
     "widgets.news": ("widgets.shared.events",),
@@ -94,6 +94,7 @@ MOVED: dict[str, tuple[str, ...]] = {
 RENAMED = {
     "Acquisition": "Dataset",
     "Finetuning": "FinetuneRun",
+    "Geometry": "Transform",
     "News": "WindowEvents",
     "Saving": "SaveJob",
     "Shelf": "ModelManager",

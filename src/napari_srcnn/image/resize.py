@@ -136,7 +136,7 @@ def mean_weights(length: int, scale: int, start: int, stop: int) -> AxisWeights:
 
 
 def canonical_window(
-    length: int, scale: int, start: int, stop: int
+    length: int, scale: int, start: int, stop: int, reach: int = _REACH
 ) -> tuple[int, tuple[int, int, int, int]]:
     """Return the window of a shorter axis that has the same weights.
 
@@ -147,6 +147,8 @@ def canonical_window(
     ----------
     length, scale, start, stop : int
         As in :func:`window_matrix`.
+    reach : int
+        Source samples that the weights reach from where they stand, and one to spare.
 
     Returns
     -------
@@ -155,8 +157,8 @@ def canonical_window(
     window : tuple of int
         `length`, `scale`, `start` and `stop` of the canonical one.
     """
-    moved = start // scale - _REACH
-    end = -(-stop // scale) + _REACH
+    moved = start // scale - reach
+    end = -(-stop // scale) + reach
     if moved <= 0 or end > length:
         return 0, (length, scale, start, stop)
     return moved, (end - moved, scale, start - moved * scale, stop - moved * scale)
@@ -187,6 +189,31 @@ def window_matrix(
         ``matrix @ source[low:high]`` is the window. Read-only, since it is shared.
     """
     weights = axis_weights(length, scale, start, stop, a=a)
+    low, high = int(weights.indices.min()), int(weights.indices.max()) + 1
+    matrix = weights.dense(low, high)
+    matrix.flags.writeable = False
+    return low, high, matrix
+
+
+@lru_cache(maxsize=32)
+def mean_matrix(
+    length: int, scale: int, start: int, stop: int
+) -> tuple[int, int, NDArray[np.float64]]:
+    """Local means of a window along one axis, on the high-res grid.
+
+    Parameters
+    ----------
+    length, scale, start, stop : int
+        As in :func:`window_matrix`.
+
+    Returns
+    -------
+    low, high : int
+        The source samples [low, high) that are needed.
+    matrix : ndarray of float64, shape (stop - start, high - low)
+        The weights of :func:`mean_weights`. Read-only, since it is shared.
+    """
+    weights = mean_weights(length, scale, start, stop)
     low, high = int(weights.indices.min()), int(weights.indices.max()) + 1
     matrix = weights.dense(low, high)
     matrix.flags.writeable = False

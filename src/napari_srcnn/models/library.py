@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_srcnn.models.card import plain
+from napari_srcnn.models.card import Card, plain
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError, load_checkpoint, read_header
-from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.network.config import SCALES, WINDOWS, SRCNNConfig
 from napari_srcnn.network.published import read_published
 
 if TYPE_CHECKING:
@@ -38,18 +38,18 @@ class ModelInfo:
     name: str
     path: Path
     config: SRCNNConfig
-    card: dict[str, Any]
+    card: Card
     sha256: str
     bundled: bool
 
     @property
     def description(self) -> str:
         """One line for a menu."""
-        return plain(self.card.get("description"))
+        return plain(self.card.description)
 
     def window(self, kind: str) -> tuple[float, float]:
-        """Return the window for ``"photograph"`` or ``"microscope"`` images (0..1 by default)."""
-        low, high = self.card.get("windows", {}).get(kind, (0.0, 1.0))
+        """Return the window for ``"photograph"`` or ``"microscope"`` images."""
+        low, high = self.card.windows.get(kind, WINDOWS[kind])
         return float(low), float(high)
 
 
@@ -129,7 +129,12 @@ def _info(path: Path, modified_ns: int, size: int) -> ModelInfo:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     bundled = path.parent == bundled_dir()
     return ModelInfo(
-        name=path.stem, path=path, config=config, card=card, sha256=digest, bundled=bundled
+        name=path.stem,
+        path=path,
+        config=config,
+        card=Card.from_dict(card),
+        sha256=digest,
+        bundled=bundled,
     )
 
 
@@ -194,7 +199,9 @@ def default_model(scale: int, channels: int = 1) -> str:
     name = bundled_name(scale, RGB if channels == 3 else "")
     if name is not None:
         return name
+    *first, last = map(str, SCALES)
+    listed = f"{', '.join(first)} and {last}"
     raise CheckpointError(
         f"No bundled model enlarges ×{scale} with {channels} channel(s); "
-        "scales of 2, 3 and 4 are bundled."
+        f"scales of {listed} are bundled."
     )

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +25,17 @@ from torch.nn import functional as F
 from napari_srcnn.image.intensity import IntensityRange, integer_limits
 from napari_srcnn.image.metrics import LUMA, LUMA_OFFSET, LUMA_TO_RGB
 from napari_srcnn.image.rect import Padding, Tile
-from napari_srcnn.image.resize import canonical_window, window_matrix
+from napari_srcnn.image.resize import (
+    MEAN_REACH,
+    canonical_window,
+    mean_matrix,
+    window_matrix,
+)
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
-
-Color = Literal["gray", "channels", "luma", "rgb"]
+from napari_srcnn.upscaling.options import Color
 
 # The largest values that the network is shown, in its own units (of about 0..1).
 LIMIT, HALF_LIMIT = 1e30, 64.0
@@ -44,6 +51,11 @@ class Geometry:
         Of the source plane.
     enlarge_y, enlarge_x : tuple
         Arguments of :func:`_matrix`: bicubic along each axis.
+    inner : tuple of two slices
+        Where in those rows and columns the pixels lie that bicubic reads; all of them for a network
+        that is not told the noise.
+    mean_y, mean_x : tuple or None
+        Arguments of :func:`_mean_matrix`, for a network that is told the noise.
     padding : Padding
         The part of the halo that lies beyond the true border.
     """
@@ -53,21 +65,43 @@ class Geometry:
     enlarge_y: tuple[int, int, int, int, float]
     enlarge_x: tuple[int, int, int, int, float]
     padding: Padding
+    inner: tuple[slice, slice] = (slice(None), slice(None))
+    mean_y: tuple[int, int, int, int] | None = None
+    mean_x: tuple[int, int, int, int] | None = None
 
 
-def tile_geometry(tile: Tile, plane: tuple[int, int], scale: int, halo: int, a: float) -> Geometry:
-    """Return what `tile` needs of a source plane of shape `plane` (Y, X)."""
+def tile_geometry(
+    tile: Tile, plane: tuple[int, int], scale: int, halo: int, a: float, *, noise: bool = False
+) -> Geometry:
+    """Return what `tile` needs of a source plane of shape `plane` (Y, X).
+
+    With `noise` that is more than bicubic reads: the local mean, which the noise is told by,
+    reaches further.
+    """
     height, width = (n * scale for n in plane)
     computed, padding = tile.with_halo(halo, height, width)
-    row, enlarge_y = canonical_window(plane[0], scale, computed.y0, computed.y1)
-    column, enlarge_x = canonical_window(plane[1], scale, computed.x0, computed.x1)
-    y_low, y_high, _ = window_matrix(*enlarge_y, a)
-    x_low, x_high, _ = window_matrix(*enlarge_x, a)
+    ends = (computed.y0, computed.y1), (computed.x0, computed.x1)
+    reads, inner, enlarge, means = [], [], [], []
+    for length, (start, stop) in zip(plane, ends, strict=True):
+        moved, window = canonical_window(length, scale, start, stop)
+        low, high, _ = window_matrix(*window, a)
+        read = own = slice(moved + low, moved + high)
+        if noise:
+            moved, mean = canonical_window(length, scale, start, stop, MEAN_REACH + 1)
+            low, high, _ = mean_matrix(*mean)
+            read = slice(moved + low, moved + high)
+            means.append(mean)
+        reads.append(read)
+        inner.append(slice(own.start - read.start, own.stop - read.start))
+        enlarge.append((*window, a))
     return Geometry(
-        rows=slice(row + y_low, row + y_high),
-        columns=slice(column + x_low, column + x_high),
-        enlarge_y=(*enlarge_y, a),
-        enlarge_x=(*enlarge_x, a),
+        rows=reads[0],
+        columns=reads[1],
+        enlarge_y=enlarge[0],
+        enlarge_x=enlarge[1],
+        inner=(inner[0], inner[1]),
+        mean_y=means[0] if noise else None,
+        mean_x=means[1] if noise else None,
         padding=padding,
     )
 
@@ -80,14 +114,46 @@ def _matrix(
     return torch.tensor(window_matrix(length, scale, start, stop, a)[2], device=device)
 
 
+@lru_cache(maxsize=32)
+def _mean_matrix(device: torch.device, length: int, scale: int, start: int, stop: int) -> Tensor:
+    """Return a window's matrix of local means on a device."""
+    return torch.tensor(mean_matrix(length, scale, start, stop)[2], device=device)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A tile that was computed."""
+    """A tile that was computed.
+
+    `span` is when the device was at work on it, in seconds by any clock that all tiles share.
+    """
 
     values: Tensor
     clipped: Tensor
     nonfinite: Tensor
     spread: Tensor | None = None
+    span: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A tile's pixels, as they are stored.
+
+    Attributes
+    ----------
+    values : ndarray, shape (B, S, H, W)
+    clipped, nonfinite : int
+        How many were set to the dtype's limit, and how many are not finite.
+    spread : ndarray of float32 or None
+        Of the same shape: a self-ensemble's standard deviation.
+    span : tuple of two floats
+        From when to when the device was at work on it.
+    """
+
+    values: NDArray[Any]
+    clipped: int
+    nonfinite: int
+    spread: NDArray[np.float32] | None
+    span: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +162,8 @@ class Pending:
 
     wait: Callable[[], Done]
 
-    def result(self) -> tuple[NDArray[Any], int, int, NDArray[np.float32] | None]:
-        """Return the pixels (B, S, H, W), how many were clipped, and how many are not finite.
-
-        The last is a self-ensemble's spread, of the pixels' shape; None without one.
+    def result(self) -> Result:
+        """Return what was computed.
 
         Raises
         ------
@@ -107,8 +171,13 @@ class Pending:
             If the device ran out of memory (:func:`~napari_srcnn.network.device.is_out_of_memory`).
         """
         done = self.wait()
-        spread = None if done.spread is None else done.spread.cpu().numpy()
-        return done.values.numpy(), int(done.clipped), int(done.nonfinite), spread
+        return Result(
+            values=done.values.numpy(),
+            clipped=int(done.clipped),
+            nonfinite=int(done.nonfinite),
+            spread=None if done.spread is None else done.spread.cpu().numpy(),
+            span=done.span,
+        )
 
 
 class Engine:
@@ -160,6 +229,9 @@ class Engine:
             # arranged on another stream, which these would not wait for.
             torch.cuda.synchronize(device)
             self._streams = [torch.cuda.Stream(device) for _ in range(2)]  # type: ignore[no-untyped-call]
+            # What the spans of tiles are measured from.
+            self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            self._start.record(torch.cuda.current_stream(device))
         self._turn = 0
         self._on_cpu = device.type == "cpu"
         # A CPU is slower with several planes in one convolution, since they leave its cache.
@@ -178,6 +250,7 @@ class Engine:
         geometry: Geometry,
         ranges: Sequence[Sequence[IntensityRange]],
         *,
+        noises: Sequence[Sequence[Noise]] = (),
         enhance: bool = True,
         workers: Workers | None = None,
     ) -> Pending:
@@ -190,6 +263,8 @@ class Engine:
         geometry : Geometry
         ranges : sequence of B sequences of IntensityRange
             One range for each sample but alpha ("luma" and "rgb": one).
+        noises : sequence of B sequences of Noise
+            As many as ranges, for a network that is told the noise; none is needed for others.
         enhance : bool
             False leaves the network out: bicubic alone.
         workers : Workers, optional
@@ -202,9 +277,11 @@ class Engine:
         if not self._streams:
 
             def compute() -> Done:
-                # Both are settings of a thread.
-                with torch.inference_mode(), self._precision():
-                    return self._compute(_to_tensor(raw), geometry, ranges, enhance)
+                began = time.perf_counter()
+                # A setting of a thread.
+                with torch.inference_mode():
+                    done = self._compute(_to_tensor(raw), geometry, ranges, noises, enhance)
+                return replace(done, span=(began, time.perf_counter()))
 
             if self._on_cpu and workers is not None and workers.count:
                 return Pending(workers.submit(compute).result)
@@ -212,39 +289,34 @@ class Engine:
             return Pending(lambda: done)
         stream = self._streams[self._turn]
         self._turn = (self._turn + 1) % len(self._streams)
-        with torch.inference_mode(), self._precision(), torch.cuda.stream(stream):
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        with torch.inference_mode(), _tf32(self.tf32), torch.cuda.stream(stream):
+            begun.record(stream)
             # The image's own dtype crosses the bus, from pinned memory, while others compute.
             source = _to_tensor(raw).pin_memory().to(self.device, non_blocking=True)
-            done = self._compute(source, geometry, ranges, enhance)
+            done = self._compute(source, geometry, ranges, noises, enhance)
             values = torch.empty(done.values.shape, dtype=done.values.dtype, pin_memory=True)
             values.copy_(done.values, non_blocking=True)
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            event.record(stream)
+            ended.record(stream)
 
             def wait() -> Done:
-                event.synchronize()
-                return replace(done, values=values)
+                ended.synchronize()
+                span = [self._start.elapsed_time(event) / 1000 for event in (begun, ended)]
+                return replace(done, values=values, span=(span[0], span[1]))
 
             return Pending(wait)
-
-    @contextlib.contextmanager
-    def _precision(self) -> Iterator[None]:
-        """Allow TF32 in the convolutions only where it was asked for (torch allows it always)."""
-        if self.device.type != "cuda":
-            yield
-            return
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=self.tf32):
-            yield
 
     def _compute(
         self,
         raw: Tensor,
         geometry: Geometry,
         ranges: Sequence[Sequence[IntensityRange]],
+        noises: Sequence[Sequence[Noise]],
         enhance: bool,
     ) -> Done:
         exact = self._exact
-        x = raw.to(exact, torch.float64)
+        whole = raw.to(exact, torch.float64)
+        x = whole[(..., *geometry.inner)]
         bad = None
         if raw.dtype.is_floating_point:
             finite = x.isfinite()
@@ -262,7 +334,8 @@ class Engine:
         out = enlarged[..., top : top + height, left : left + width]
         spread = None
         if enhance:
-            out, spread = self._enhance(out, enlarged, padding, ranges)
+            mean = self._local_mean(whole, geometry) if self.config.noise else None
+            out, spread = self._enhance(out, enlarged, mean, padding, ranges, noises)
         nonfinite = torch.zeros((), dtype=torch.int64)
         if bad is not None:
             reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
@@ -274,12 +347,26 @@ class Engine:
         values, clipped = _cast(out, self.dtype)
         return Done(values=values, clipped=clipped, nonfinite=nonfinite, spread=spread)
 
+    def _local_mean(self, x: Tensor, geometry: Geometry) -> Tensor:
+        """Return the local mean of source pixels on the high-res grid, of the finite ones."""
+        if geometry.mean_y is None or geometry.mean_x is None:
+            raise ValueError("A network that is told the noise needs a geometry made with noise.")
+        rows = _mean_matrix(x.device, *geometry.mean_y)
+        columns = _mean_matrix(x.device, *geometry.mean_x)
+        finite = x.isfinite()
+        if bool(finite.all()):
+            return rows @ x @ columns.T
+        total = rows @ torch.where(finite, x, 0.0) @ columns.T
+        return total / (rows @ finite.double() @ columns.T).clamp_min(1e-300)
+
     def _enhance(
         self,
         out: Tensor,
         enlarged: Tensor,
+        mean: Tensor | None,
         padding: Padding,
         ranges: Sequence[Sequence[IntensityRange]],
+        noises: Sequence[Sequence[Noise]],
     ) -> tuple[Tensor, Tensor | None]:
         """Add the network's correction to bicubic, in the image's own units.
 
@@ -294,6 +381,15 @@ class Engine:
         gain = numbers([[r.gain for r in row] for row in ranges])
         start = numbers([[r.window[0] for r in row] for row in ranges])
         inverse = numbers([[r.inverse_gain for r in row] for row in ranges])
+        sigma: Tensor | None = None
+        if mean is not None:
+            # In network units, like the image beside it.
+            shot, read, offset = (
+                numbers([[getattr(one, name) for one in row] for row in noises])
+                for name in ("gain", "read", "offset")
+            )
+            light = (mean[:, :colors] - offset).clamp_min(0)
+            sigma = (shot * light + read.square()).sqrt() * gain.abs()
         if self.color == "luma":
             luma = torch.tensor(LUMA / 255, dtype=torch.float64, device=out.device)
             # The range is that of R, G and B; their luma (16/255..235/255) is what is windowed.
@@ -301,6 +397,8 @@ class Engine:
             seen = ((enlarged[:, :3] - low) * (gain / span)).movedim(1, -1) @ luma
             seen = (seen[:, None] + LUMA_OFFSET / 255) * span + start
             inverse = inverse * LUMA_TO_RGB
+            if sigma is not None:
+                sigma = (sigma[:, :3].square().movedim(1, -1) @ luma.square()).sqrt()[:, None]
         else:
             seen = (enlarged[:, :colors] - low) * gain + start
         # Beyond these a layer's sums could overflow, and infinity times zero is NaN: a marker as
@@ -309,6 +407,9 @@ class Engine:
         seen = seen.to(torch.float32).clamp_(-limit, limit)
         if self.color != "rgb":
             seen = seen.flatten(0, 1)[:, None]
+        if sigma is not None:
+            sigma = sigma.to(torch.float32).clamp_(-limit, limit).flatten(0, 1)[:, None]
+            seen = torch.cat([seen, sigma], 1)
         if padding:
             sides = (padding.left, padding.right, padding.top, padding.bottom)
             seen = F.pad(seen, sides, mode="replicate")
@@ -361,6 +462,32 @@ class Engine:
         sides = (padding.left, padding.right, padding.top, padding.bottom)
         touched = F.pad(touched, sides, mode="replicate")
         return F.max_pool2d(touched.float(), 2 * self.config.halo + 1, stride=1) > 0
+
+
+# Held while a tile's work is handed to a GPU, which is when torch looks at its switch.
+_SWITCH = threading.Lock()
+
+
+@contextlib.contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Allow TF32 in convolutions, or forbid it, while a tile's work is handed to a GPU.
+
+    torch has one switch for the whole process. An application sets it once, by
+    :func:`~napari_srcnn.network.device.set_tf32`, and then nothing is switched here. In somebody
+    else's process it is put back after each tile, and no two of our tiles can take it from each
+    other. No other switch of cuDNN is touched.
+    """
+    cudnn = torch.backends.cudnn
+    with _SWITCH:
+        before = cudnn.allow_tf32
+        if before == allowed:
+            yield
+            return
+        cudnn.allow_tf32 = allowed
+        try:
+            yield
+        finally:
+            cudnn.allow_tf32 = before
 
 
 def _to_tensor(raw: NDArray[Any]) -> Tensor:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari import current_viewer
 
+from napari_srcnn.image.axes import axis_letter
+from napari_srcnn.image.transform import Transform
 from napari_srcnn.image.units import to_micrometers, unit_name
-from napari_srcnn.widgets.shared.geometry import Geometry, enlarged_plane, geometry_of
+from napari_srcnn.widgets.shared.geometry import enlarged_plane, geometry_of
 
 if TYPE_CHECKING:
     from napari.components import Dims, ViewerModel
@@ -24,24 +26,6 @@ LOW_RES = "low-res"
 Index = tuple[int, ...]
 Box = tuple[int, int, int, int]
 
-_AXIS_WORDS = {
-    "t": "T",
-    "time": "T",
-    "frame": "T",
-    "c": "C",
-    "ch": "C",
-    "channel": "C",
-    "channels": "C",
-    "z": "Z",
-    "depth": "Z",
-    "plane": "Z",
-    "slice": "Z",
-    "y": "Y",
-    "row": "Y",
-    "x": "X",
-    "col": "X",
-    "column": "X",
-}
 # What of a layer's looks its enlargement takes over.
 _LOOKS = (
     "attenuation",
@@ -84,6 +68,11 @@ def _made(layer: Layer) -> dict[str, Any]:
     return made if isinstance(made, dict) else {}
 
 
+def is_made_by_us(layer: Layer) -> bool:
+    """Tell whether a layer is a result or a preview of ours, also one that was read from a file."""
+    return METADATA_KEY in layer.metadata
+
+
 def pixels(layer: Image) -> Any:
     """Return a layer's data, unread; of a multiscale layer, the full resolution."""
     return layer.data[0] if layer.multiscale else layer.data
@@ -117,7 +106,7 @@ def axes_of(layer: Image, channel_axis: int | None = None) -> str:
     str
         Q for a leading axis that its label says nothing of, or that repeats another.
     """
-    labels = [_AXIS_WORDS.get(str(label).strip().lower(), "") for label in layer.axis_labels]
+    labels = [axis_letter(label) or "" for label in layer.axis_labels]
     letters = ""
     for position, letter in enumerate(labels[:-2]):
         if channel_axis is not None and letter == "C":
@@ -172,7 +161,10 @@ def _in_own(layer: Image, dims: Dims) -> list[float]:
     units = list(dims.units or ())[-layer.ndim :]
     if len(units) != layer.ndim:
         return [1.0] * layer.ndim
-    return [float((1 * shown).m_as(own)) for shown, own in zip(units, layer.units, strict=True)]
+    return [
+        float((1 * shown).m_as(own)) if shown.is_compatible_with(own) else 1.0
+        for shown, own in zip(units, layer.units, strict=True)
+    ]
 
 
 def shows_planes(layer: Image, dims: Dims) -> bool:
@@ -240,17 +232,14 @@ def rectangles(shapes: Shapes, image: Image) -> tuple[Box, ...]:
     What reaches beyond the image is cut off, and what lies beside it is left out.
     """
     height, width = pixels(image).shape[image.ndim - 2 : image.ndim]
+    factors = _unit_factors(shapes, image)
     found = []
     for corners in shapes.data:
         # Through the world: the layers may have other pixel sizes.
         points = []
         for corner in np.asarray(corners, np.float64):
             world = np.zeros(max(image.ndim, len(corner)))
-            place = np.asarray(shapes.data_to_world(corner))
-            both = min(len(place), image.ndim)
-            for axis in range(-both, 0):
-                # napari draws lengths of other units to scale, and so do we.
-                place[axis] *= float((1 * shapes.units[axis]).m_as(image.units[axis]))
+            place = np.asarray(shapes.data_to_world(corner)) * factors
             world[-len(place) :] = place
             points.append(np.asarray(image.world_to_data(world[-image.ndim :]))[-2:])
         low, high = np.min(points, axis=0) + 0.5, np.max(points, axis=0) + 0.5
@@ -259,6 +248,20 @@ def rectangles(shapes: Shapes, image: Image) -> tuple[Box, ...]:
         if y0 < y1 and x0 < x1:
             found.append((y0, y1, x0, x1))
     return tuple(found)
+
+
+def _unit_factors(layer: Layer, other: Layer) -> NDArray[np.float64]:
+    """Return what a layer's world coordinates are multiplied by to be in another's units.
+
+    One factor an axis of `layer`; 1 where the two are no units of one kind, as pixels and lengths
+    are: napari draws those over each other, number for number.
+    """
+    theirs = dict(enumerate(reversed(other.units)))
+    factors = np.ones(layer.ndim)
+    for position, unit in enumerate(reversed(layer.units)):
+        if position in theirs and unit.is_compatible_with(theirs[position]):
+            factors[-1 - position] = (1 * unit).m_as(theirs[position])
+    return factors
 
 
 def result_arguments(
@@ -279,14 +282,14 @@ class Appearance:
     planes : dict
         Those of them that lie in the layer's pixels: ``plane`` and
         ``experimental_clipping_planes``.
-    geometry : Geometry
+    geometry : Transform
     metadata : dict
         What the image's own file says of it.
     """
 
     looks: dict[str, Any]
     planes: dict[str, Any]
-    geometry: Geometry
+    geometry: Transform
     metadata: dict[str, Any]
 
     @classmethod

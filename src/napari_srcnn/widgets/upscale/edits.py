@@ -27,6 +27,11 @@ class Edits:
         else:
             self._early[setting[0]] = setting[1]
 
+    def insist(self, **values: Any) -> None:
+        """Keep what was chosen for the user against settings that come still."""
+        if self._early is not None:
+            self._early |= values
+
     def apply(self, known: settings.Settings) -> None:
         """Show the settings, but for what was chosen before they came."""
         early, self._early = self._early or {}, None

@@ -203,7 +203,8 @@ class PreviewControl(QObject):
 
     def _zoom(self, source: Image) -> float:
         """Return how many pixels of the screen one of the image takes."""
-        unit = float((1 * source.units[-1]).m_as(self._viewer.dims.units[-1]))
+        own, shown = source.units[-1], self._viewer.dims.units[-1]
+        unit = float((1 * own).m_as(shown)) if own.is_compatible_with(shown) else 1.0
         return float(abs(source.scale[-1]) * unit * self._viewer.scene.camera.zoom)
 
     def _on_switched(self, kind: str) -> None:

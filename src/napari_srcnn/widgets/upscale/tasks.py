@@ -68,12 +68,12 @@ def propose(
     source: Any, scales: Sequence[int], axes: str, cancel: threading.Event
 ) -> Iterator[Proposed]:
     """Look at an image, which may be slow to read, and say which model fits it."""
-    from napari_srcnn.models.choose import propose_model
+    from napari_srcnn.models.choose import propose_models
 
     # Whatever is wrong with an image is said when it is enlarged.
     with contextlib.suppress(*ERRORS):
-        for scale in scales:
-            yield Proposed(source, scale, propose_model(Guarded(source, cancel), scale, axes))
+        for scale, proposal in propose_models(Guarded(source, cancel), scales, axes).items():
+            yield Proposed(source, scale, proposal)
 
 
 def show_filters(model: str, cancel: threading.Event) -> Iterator[Filters | Failed]:

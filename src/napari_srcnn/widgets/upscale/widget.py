@@ -84,6 +84,7 @@ class UpscaleWidget(Panel):
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
         window_events().models_changed.connect(self.form.show_models)
+        window_events().model_wanted.connect(self.use_model)
         self._layers.start()
         self._show_layers()
         # What takes seconds goes on beside the window, but the widget is drawn first: an import
@@ -117,6 +118,7 @@ class UpscaleWidget(Panel):
             self.viewer.layers.selection.clear()
             self.viewer.layers.selection.update(self.form.layers)
         self._edits.note(name)
+        self.forget_failure()
         self.describe_chosen()
         self.preview_control.poke()
 
@@ -189,6 +191,13 @@ class UpscaleWidget(Panel):
         else:
             self.runner.begin("The drawing", tasks.show_filters, self.form.model.value)
             self._on_begin()
+
+    def use_model(self, name: str, scale: int) -> None:
+        """Choose a model and its scale."""
+        self._edits.insist(scale=scale, model=name)
+        self.form.scale.value = scale
+        self.form.show_models(name)
+        self._on_edited("model")
 
     def cancel(self) -> None:
         """Stop what is under way; finished slices are kept."""
