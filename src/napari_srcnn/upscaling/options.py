@@ -390,11 +390,6 @@ def _dtype(dtype: Any) -> np.dtype[Any]:
         known: np.dtype[Any] = np.dtype(dtype)
         return known
     except TypeError:
-        if what == "image":  # as of torch or tensorstore
-            raise ValueError(
-                f"The image's pixels are {dtype!r}, which is no dtype of numpy; "
-                "convert it with numpy.asarray first."
-            ) from None
         raise ValueError(f"{dtype!r} is no dtype; choose one of {', '.join(DTYPES)}.") from None
 
 

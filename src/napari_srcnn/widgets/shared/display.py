@@ -241,6 +241,8 @@ class ResultLayer(QObject):
 
     def _show_slice(self, event: Any = None) -> None:
         """Hide the layer where the slice on screen is not there yet: it would look like black."""
+        if self.layer not in self._viewer.layers:
+            return
         dims = self._viewer.dims
         is_there = not shows_planes(self.layer, dims) or (
             current_index(self.layer, dims) in self.filled

@@ -81,9 +81,10 @@ def pixels(layer: Image) -> Any:
 def dtype_of(layer: Image) -> np.dtype[Any] | None:
     """Return the type of a layer's pixels; None where numpy has none, as for torch's own."""
     try:
-        return np.dtype(pixels(layer).dtype)
+        dtype: np.dtype[Any] = np.dtype(pixels(layer).dtype)
     except TypeError:
         return None
+    return dtype
 
 
 def is_float(layer: Image) -> bool:
@@ -212,7 +213,8 @@ def _corners_on_screen(
         found.append(np.asarray(layer.world_to_data(point * factors))[-2:])
     shape = np.asarray(pixels(layer).shape[layer.ndim - 2 : layer.ndim])
     low, high = np.floor(np.min(found, axis=0)), np.ceil(np.max(found, axis=0))
-    return np.clip([low, high], 0, shape - 1)
+    corners: NDArray[np.float64] = np.clip([low, high], 0, shape - 1)
+    return corners
 
 
 def pixel_size(layer: Image) -> tuple[float, float] | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_srcnn.widgets.shared.display import image_layers, selected_images
 from napari_srcnn.widgets.shared.layers import pixels
 from napari_srcnn.widgets.shared.messages import Proposed, Task
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import request, tasks
+from napari_srcnn.widgets.upscale.edits import Edits
 from napari_srcnn.widgets.upscale.form import SCALES
 from napari_srcnn.widgets.upscale.wording import what_the_network_sees, what_will_happen
 
@@ -25,7 +26,15 @@ _WATCHED = ("data", "axis_labels", "contrast_limits")
 
 
 class ChosenLayers(QObject):
-    """Fills the form from the layer list, and says what will happen to what is chosen in it."""
+    """Fills the form from the layer list, and says what will happen to what is chosen in it.
+
+    Signals
+    -------
+    edited
+        Something was chosen in the form.
+    """
+
+    edited = Signal()
 
     def __init__(self, panel: Panel, viewer: ViewerModel, layers: LayerListWatch) -> None:
         super().__init__(panel)
@@ -36,6 +45,22 @@ class ChosenLayers(QObject):
         self._aside.received.connect(self._on_proposed)
         self._looked_at: Any = None
         self._is_prepared = False
+        self.edits = Edits(self._form)
+        self._form.edited.connect(self._on_edited)
+
+    def use_model(self, name: str, scale: int) -> None:
+        """Choose a model and its scale."""
+        self.edits.insist(scale=scale, model=name)
+        self._form.scale.value = scale
+        self._form.show_models(name)
+        self._on_edited("model")
+
+    def _on_edited(self, name: str) -> None:
+        if name == "layer" and self._form.layers:
+            self._viewer.layers.selection.clear()
+            self._viewer.layers.selection.update(self._form.layers)
+        self.edits.note(name)
+        self.edited.emit()
 
     def refresh(self) -> bool:
         """Fill in the images there are, and tell whether there is one."""

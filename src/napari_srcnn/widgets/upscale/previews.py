@@ -123,7 +123,7 @@ class _Preview:
 
     def __init__(self, viewer: ViewerModel, source: Image) -> None:
         self._viewer, self._source = viewer, source
-        self.layer: Image = None  # type: ignore[assignment]  # made with its first pixels
+        self.layer: Image = None  # made with its first pixels
         self._pixels: dict[str, NDArray[Any]] = {}
         self._limit = 1.0
         self._kind = IMAGE
@@ -273,9 +273,8 @@ def _pictures(
     finite = np.abs(difference[np.isfinite(difference)])
     limit = float(np.percentile(finite, 99.8)) if finite.size else 0.0
     limit = limit or float(finite.max(initial=0.0)) or 1.0
-    if is_rgb:
-        difference = _colored(difference / limit)
-    pictures = {SRCNN: result.srcnn, BICUBIC: result.bicubic, DIFFERENCE: difference}
+    shown = _colored(difference / limit) if is_rgb else difference
+    pictures = {SRCNN: result.srcnn, BICUBIC: result.bicubic, DIFFERENCE: shown}
     # The slice's own place along the leading axes: no other slice shows it.
     return {kind: one.reshape((1,) * leading + one.shape) for kind, one in pictures.items()}, limit
 

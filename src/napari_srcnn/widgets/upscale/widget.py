@@ -15,7 +15,6 @@ from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import saving, tasks
 from napari_srcnn.widgets.upscale.chosen import ChosenLayers
-from napari_srcnn.widgets.upscale.edits import Edits
 from napari_srcnn.widgets.upscale.panel import Panel
 from napari_srcnn.widgets.upscale.preview_control import PreviewControl
 from napari_srcnn.widgets.upscale.results import Results
@@ -65,7 +64,6 @@ class UpscaleWidget(Panel):
         self.preview_control = PreviewControl(self, self.viewer, self.runner)
         self.previews = self.preview_control.previews
         self._save_control = SaveControl(self, self.runner)
-        self._edits = Edits(self.form)
         self._under_way = UnderWay(self)
         self._last_words = ""
         self._layers = LayerListWatch(self, self.viewer)
@@ -73,7 +71,7 @@ class UpscaleWidget(Panel):
         self._layers.removed.connect(self._on_removed)
         self._chosen = ChosenLayers(self, self.viewer, self._layers)
 
-        self.form.edited.connect(self._on_edited)
+        self._chosen.edited.connect(self._on_edited)
         self.preview_button.clicked.connect(self.preview)
         self.upscale_button.clicked.connect(self.upscale)
         self.go_on_button.clicked.connect(self.go_on)
@@ -84,7 +82,7 @@ class UpscaleWidget(Panel):
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
         window_events().models_changed.connect(self.form.show_models)
-        window_events().model_wanted.connect(self.use_model)
+        window_events().model_wanted.connect(self._chosen.use_model)
         self._layers.start()
         self._show_layers()
         # What takes seconds goes on beside the window, but the widget is drawn first: an import
@@ -113,11 +111,7 @@ class UpscaleWidget(Panel):
             bool(self.runner.job), has_result=bool(self.results.layers), done_and_total=rest
         )
 
-    def _on_edited(self, name: str) -> None:
-        if name == "layer" and self.form.layers:
-            self.viewer.layers.selection.clear()
-            self.viewer.layers.selection.update(self.form.layers)
-        self._edits.note(name)
+    def _on_edited(self) -> None:
         self.forget_failure()
         self.describe_chosen()
         self.preview_control.poke()
@@ -184,20 +178,11 @@ class UpscaleWidget(Panel):
 
     def show_filters(self) -> None:
         """Open the chosen network's first-layer filters as an image layer."""
-        if self.runner.job:
-            self.notify(f"{self.runner.job} is already running; wait for it or press Cancel.")
-        elif not self.form.model.value:
+        if not self.form.model.value:
             self.notify("There is no network for this scale.")
-        else:
+        elif not self._is_refused(needs_image=False):
             self.runner.begin("The drawing", tasks.show_filters, self.form.model.value)
             self._on_begin()
-
-    def use_model(self, name: str, scale: int) -> None:
-        """Choose a model and its scale."""
-        self._edits.insist(scale=scale, model=name)
-        self.form.scale.value = scale
-        self.form.show_models(name)
-        self._on_edited("model")
 
     def cancel(self) -> None:
         """Stop what is under way; finished slices are kept."""
@@ -243,7 +228,7 @@ class UpscaleWidget(Panel):
 
     def _on_message(self, message: Any) -> None:
         if isinstance(message, settings.Settings):
-            self._edits.apply(message)
+            self._chosen.edits.apply(message)
             self.describe_chosen()
         elif isinstance(message, messages.Loaded):
             self.loaded = message
