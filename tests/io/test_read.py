@@ -61,10 +61,10 @@ def stack_of(data: Any, axes: str) -> Stack:
     return Stack(data=data, axes=axes)
 
 
-@pytest.fixture(params=[2**26, 0], ids=["whole pages", "segments"])
+@pytest.fixture(params=[2**26, 0], ids=["kept", "read anew"])
 def page_limit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read compressed tiles both ways: by the decoded page and by the tiles touched."""
-    monkeypatch.setattr(napari_srcnn.io.tiff_array, "_PAGE_BYTES", request.param)
+    """Read compressed strips and tiles from those that were kept, and from the file."""
+    monkeypatch.setattr(napari_srcnn.io.tiff_array, "_KEPT_BYTES", request.param)
 
 
 @pytest.mark.parametrize(

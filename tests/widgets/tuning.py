@@ -32,7 +32,10 @@ class Tuning:
         return self.widget
 
     def choose(self) -> None:
-        """Choose a small network and small batches."""
+        """Choose a small network and small batches, and low-res images without noise."""
+        self.widget.form.noise_from.value = "typed"
+        for field in (self.widget.form.gain, self.widget.form.read, self.widget.form.offset):
+            field.setValue(0.0)
         self.widget.form.start.value = START
         self.widget.form.patch.value = 24
         self.widget.form.batch.setValue(4)

@@ -41,7 +41,19 @@ _LAYER_KEYS = (
 # Those of them that the reader hands to napari as they are.
 _RESTORED_KEYS = tuple(key for key in _LAYER_KEYS if key not in ("rgb", "scale"))
 # Keys of `Stack.metadata` that come back out of a layer's metadata.
-_STACK_KEYS = ("ome_xml", "ome_image", "channel", "delta_t", "imagej", "napari_srcnn")
+_STACK_KEYS = (
+    "ome_xml",
+    "ome_image",
+    "channel",
+    "delta_t",
+    "imagej",
+    "photometric",
+    "orientation",
+    "extrasamples",
+    "significant_bits",
+    "nodata",
+    "napari_srcnn",
+)
 # What a layer has that was not moved, turned or sheared: not worth a word in the file.
 _UNMOVED: dict[str, Callable[[int], Any]] = {
     "affine": lambda ndim: np.eye(ndim + 1).tolist(),

@@ -15,10 +15,11 @@ import tifffile
 
 import napari_srcnn
 from napari_srcnn.image.stack import Stack, StackError, check_axes
-from napari_srcnn.image.units import PIXEL, is_length
+from napari_srcnn.image.units import PIXEL, to_micrometers
 from napari_srcnn.io import ome_xml
 from napari_srcnn.io.atomic import PendingFile
 from napari_srcnn.io.tiff import stack_name
+from napari_srcnn.io.tiff_meaning import KeptTags
 from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _STORED_AS = {"float16": "float32", "bool": "uint8"}
 _BIGTIFF_FROM = 3_900_000_000  # classic TIFF ends at 4 GiB, directories included
 _SPARE_BYTES = 2**20  # a disk with less than a plane and this is full: systems keep some for root
 _PLANE_OVERHEAD = 512  # bytes of a page's directory, generously
-_UM = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}
 
 
 class OmeTiffWriter:
@@ -122,6 +122,7 @@ class OmeTiffWriter:
         self._check_target(overwrite=overwrite)
         self._pixel_size = tuple(map(float, pixel_size)) or (1.0,) * len(self.shape)
         self._units = tuple(units) or (PIXEL,) * len(self.shape)
+        self._tags = KeptTags.of(metadata or {})
         self._description = self._xml(
             channel_names, channel_colors, metadata or {}, provenance, name
         )
@@ -214,15 +215,15 @@ class OmeTiffWriter:
     def _write(self, tif: tifffile.TiffWriter, plane: NDArray[Any]) -> None:
         """Append one page."""
         samples = plane.shape[2] if plane.ndim == 3 else 1
-        color = samples in (3, 4)
-        extra = ["unassalpha"] if samples in (2, 4) else ["unspecified"] * (samples - 1)
+        tags = self._tags
         predictor = self._compression in ("zlib", "lzw") and plane.dtype.kind in "iu"
         resolution, unit = self._resolution()
         tif.write(
             plane,
-            photometric="rgb" if color else "minisblack",
+            photometric="rgb" if samples in (3, 4) else tags.photometric,
             planarconfig="contig" if samples > 1 else None,
-            extrasamples=extra if samples > 1 and samples != 3 else None,
+            extrasamples=tags.extra_samples(samples),
+            extratags=tags.extra(),
             compression=self._compression,
             predictor=predictor or None,
             description=self._description if self._written == 0 else None,
@@ -276,13 +277,15 @@ class OmeTiffWriter:
     def _resolution(self) -> tuple[tuple[float, float] | None, str | None]:
         """Return pixels per centimetre along X and Y, for programs that do not know OME."""
         sizes = [
-            size * _UM[unit]
+            to_micrometers(size, unit)
             for axis, size, unit in zip(self.axes, self._pixel_size, self._units, strict=True)
-            if axis in "YX" and is_length(unit) and unit in _UM and size > 0
+            if axis in "YX"
         ]
-        if len(sizes) != 2:
+        per_cm = tuple(1e4 / size for size in reversed(sizes) if size)
+        # Beyond TIFF's fractions of 32 bits, OME alone says it.
+        if len(per_cm) != 2 or not all(1e-6 < value < 4e9 for value in per_cm):
             return None, None
-        return (1e4 / sizes[1], 1e4 / sizes[0]), "CENTIMETER"
+        return (per_cm[0], per_cm[1]), "CENTIMETER"
 
     def _xml(
         self,
@@ -324,6 +327,7 @@ class OmeTiffWriter:
             source_channel=metadata.get("channel"),
             note=note,
             imagej=metadata.get("imagej"),
+            significant_bits=metadata.get("significant_bits"),
         )
 
     def _failure(self, error: OSError) -> StackError:

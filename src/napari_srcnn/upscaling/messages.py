@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_srcnn.image.intensity import IntensityRange
+from napari_srcnn.upscaling.provenance import Provenance, library_versions
 
 Index = tuple[int, ...]
 
@@ -83,19 +84,28 @@ class Report:
     messages: tuple[str, ...]
     result: Any = field(repr=False)
 
+    @property
+    def provenance(self) -> Provenance:
+        """How the result was made, for a layer or a file."""
+        is_whole = self.slices_done == self.slices_total
+        return Provenance(
+            version=self.version,
+            libraries=library_versions(),
+            model=self.model,
+            model_sha256=self.model_sha256,
+            scale=self.scale,
+            ranges=tuple((r.low, r.high) for r in self.ranges),
+            window=self.window,
+            device=self.device,
+            tile=self.tile,
+            clipped=self.clipped,
+            nonfinite=self.nonfinite,
+            seconds=self.seconds,
+            messages=self.messages,
+            slices_done=None if is_whole else self.slices_done,
+            slices_total=None if is_whole else self.slices_total,
+        )
+
     def to_metadata(self) -> dict[str, Any]:
-        """Return how the result was made as plain values, for a layer or a file."""
-        return {
-            "model": self.model,
-            "model_sha256": self.model_sha256,
-            "scale": self.scale,
-            "intensity_ranges": [[r.low, r.high] for r in self.ranges],
-            "window": list(self.window),
-            "clipped_values": self.clipped,
-            "nonfinite_pixels": self.nonfinite,
-            "device": self.device,
-            "tile": self.tile,
-            "seconds": round(self.seconds, 3),
-            "messages": list(self.messages),
-            "version": self.version,
-        }
+        """Return how the result was made as plain values."""
+        return self.provenance.to_dict()

@@ -26,7 +26,7 @@ import numpy as np
 
 from napari_srcnn.image.intensity import IntensityRange, dtype_range, measure_range
 from napari_srcnn.models.choose import image_dtype, propose_model
-from napari_srcnn.models.library import ModelInfo, model_info
+from napari_srcnn.models.library import ModelInfo, default_model, model_info
 from napari_srcnn.network.config import SCALES, WINDOWS, SRCNNConfig
 
 if TYPE_CHECKING:
@@ -370,7 +370,9 @@ def choose_scale(scale: int | None, model: str | Path | None) -> int:
         If there is no such model, or it does not enlarge by the scale.
     """
     if model is None:
-        return DEFAULT_SCALE if scale is None else scale
+        scale = DEFAULT_SCALE if scale is None else scale
+        default_model(scale)  # says which scales there are
+        return scale
     info = model_info(model)
     _check_scale_of(info.config, scale, info.name)
     return info.config.scale

@@ -22,6 +22,7 @@ from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
 from napari_srcnn.upscaling.options import Plan
+from napari_srcnn.upscaling.provenance import Provenance, library_versions
 from napari_srcnn.upscaling.tiles import Engine
 from napari_srcnn.upscaling.upscaler import Run
 from napari_srcnn.words import format_bytes
@@ -172,6 +173,26 @@ class UpscalePlan:
         mpx_per_s = speed.recall(self.device, config, half, "mpx_per_s")
         views = 8 if self.request.ensemble else 1
         return None if mpx_per_s is None else views * self.network_pixels / 1e6 / mpx_per_s
+
+    def provenance(self, *, with_ranges: bool = True) -> Provenance:
+        """Return how the result is made, as far as it is known before the first pixel.
+
+        Parameters
+        ----------
+        with_ranges : bool
+            False spares measuring the intensities, which reads the source.
+        """
+        ranges = tuple((r.low, r.high) for r in self.ranges) if with_ranges else None
+        return Provenance(
+            libraries=library_versions(),
+            model=self.model_name,
+            model_sha256=self.model_sha256,
+            scale=self.scale,
+            ranges=ranges,
+            window=self.request.window,
+            device=self.device_label,
+            tile=self.tile,
+        )
 
     # ------------------------------------------------------------ a part of it
 
