@@ -65,9 +65,7 @@ def test_planes_through_a_volume_lie_where_they_lay() -> None:
     assert str(result.depiction) == "plane"
     pairs = [
         (source.plane, result.plane),
-        *zip(
-            source.experimental_clipping_planes, result.experimental_clipping_planes, strict=True
-        ),
+        *zip(source.experimental_clipping_planes, result.experimental_clipping_planes, strict=True),
     ]
     assert len(pairs) == 3
     for before, after in pairs:

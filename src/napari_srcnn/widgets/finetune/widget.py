@@ -66,7 +66,7 @@ class FinetuneWidget(FinetunePanel):
         self.stopped = StoppedRun(self)
         self.looks = Looks(self)
         self.start = Start(self)
-        self.closing = UnderWay(self.viewer, self._on_napari_closed)
+        self.closing = UnderWay(self)
         self._is_prepared = False
         self._is_connected = False
         self._update = QTimer(self)

@@ -73,11 +73,6 @@ def is_made_by_us(layer: Layer) -> bool:
     return METADATA_KEY in layer.metadata
 
 
-def is_made_by_us(layer: Layer) -> bool:
-    """Tell whether a layer is a result or a preview of ours, also one that was read from a file."""
-    return METADATA_KEY in layer.metadata
-
-
 def pixels(layer: Image) -> Any:
     """Return a layer's data, unread; of a multiscale layer, the full resolution."""
     return layer.data[0] if layer.multiscale else layer.data
