@@ -250,7 +250,7 @@ class UpscalePlan:
     # ------------------------------------------------------------ the run
 
     def run(
-        self, out: Any = None, *, spread: Any = None, first: Index | None = None
+        self, out: Any = None, *, spread: Any = None, first: Index | None = None, skip: int = 0
     ) -> Iterator[Progress | Report]:
         """Upscale into `out`, slice by slice.
 
@@ -263,6 +263,8 @@ class UpscalePlan:
             Of the result's shape: gets a self-ensemble's standard deviation.
         first : tuple of int, optional
             Leading index of the slice to do first.
+        skip : int
+            How many slices, in that order, an earlier run has written to `out` and `spread`.
 
         Yields
         ------
@@ -276,7 +278,7 @@ class UpscalePlan:
         ValueError
             If `out` or `spread` do not fit, or the result does not fit in memory.
         """
-        return Run(self, self.check_out(out), self._check_spread(spread), first).messages()
+        return Run(self, self.check_out(out), self._check_spread(spread), first, skip).messages()
 
     def _check_spread(self, spread: Any) -> Any:
         if spread is None:

@@ -26,7 +26,12 @@ class Run:
     """The state of one run."""
 
     def __init__(
-        self, plan: UpscalePlan, out: Any, spread: NDArray[np.float32] | None, first: Index | None
+        self,
+        plan: UpscalePlan,
+        out: Any,
+        spread: NDArray[np.float32] | None,
+        first: Index | None,
+        skip: int = 0,
     ) -> None:
         self.plan, self.out, self.spread = plan, out, spread
         leading = plan.request.leading
@@ -38,6 +43,7 @@ class Run:
             order.remove(first)
             order.insert(0, first)
         self.slices_total = len(order)
+        self.skip, order = skip, order[skip:]
         height, width = (n * plan.scale for n in plan.request.plane)
         self.pixels_total = height * width * len(order)
         self.loop = TileLoop(plan, order, Tile(y0=0, y1=height, x0=0, x1=width))
@@ -45,7 +51,8 @@ class Run:
         # Of slices that are not complete, where tiles cannot be written by themselves.
         self.planes: dict[Index, NDArray[Any]] = {}
         self.watch, self.busy = speed.Stopwatch(), speed.Busy()
-        self.slices_done = self.tiles_done = self.pixels_done = 0
+        self.slices_done = skip
+        self.tiles_done = self.pixels_done = 0
         self.clipped = self.nonfinite = 0
         self.misfit = NO_MISFIT
         self.said: list[str] = []
@@ -150,7 +157,8 @@ class Run:
         if self.clipped:
             self.say(f"{self.clipped} values lay outside of {plan.dtype} and were clipped.")
         # A shorter time says too little; a self-ensemble's is eight times as long.
-        if engine.device == plan.device and self.busy.seconds > 0.2 and not plan.request.ensemble:
+        is_plain = not plan.request.ensemble and not self.skip
+        if engine.device == plan.device and self.busy.seconds > 0.2 and is_plain:
             mpx_per_s = plan.network_pixels / 1e6 / self.busy.seconds
             speed.remember(
                 plan.device, plan.model.config, plan.request.half, mpx_per_s=round(mpx_per_s, 3)
