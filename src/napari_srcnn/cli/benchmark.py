@@ -63,16 +63,26 @@ def benchmark(
         raise_malloc_thresholds()
         say(f"Device: {device_label(choose_device(device))}.")
         everything = {}
-        for folder in folders:
+        for name, folder in _named(folders).items():
             scores = _benchmark_folder(folder, chosen, scale, protocol.value, device, ensemble)
-            everything[folder.name] = scores
-            typer.echo(f"\n{folder.name}, {protocol.upper()}")
-            typer.echo(table(scores, folder.name, protocol.value))
+            everything[name] = scores
+            typer.echo(f"\n{name}, {protocol.upper()}")
+            typer.echo(table(scores, name, protocol.value))
         if as_json is not None:
             rows = {k: [dataclasses.asdict(s) for s in v] for k, v in everything.items()}
             write_atomically(as_json, json.dumps(rows, indent=1).encode())
         if picture is not None:
             plot(everything, picture, protocol.value)
+
+
+def _named(folders: list[Path]) -> dict[str, Path]:
+    """Return the folders by their names, or by their paths where two have one name."""
+    different = dict.fromkeys(folders)
+    names = [folder.name for folder in different]
+    return {
+        folder.name if names.count(folder.name) == 1 else str(folder): folder
+        for folder in different
+    }
 
 
 def _benchmark_folder(
@@ -87,14 +97,16 @@ def _benchmark_folder(
     from tqdm import tqdm
 
     from napari_srcnn.assess.reference import evaluate
-    from napari_srcnn.models.library import list_models, model_info
+    from napari_srcnn.models.library import list_models, model_info, own_models
     from napari_srcnn.training.photographs import find_images
 
     names = chosen
     if not names:
         channels = 1 if protocol == "y" else 3
-        infos = [model_info(name) for name in list_models()]
-        names = [i.name for i in infos if i.bundled and i.config.channels == channels]
+        # The user's own are not looked into: one of them may be damaged.
+        own = own_models()
+        bundled = [model_info(name) for name in list_models() if name not in own]
+        names = [info.name for info in bundled if info.config.channels == channels]
     scores = evaluate(
         find_images(folder),
         names,
