@@ -192,6 +192,16 @@ def test_colours_are_estimated_and_trained_on(own_home: Path, tmp_path: Path) ->
     assert "the last quarter of the plane" in card_of(own_home, "rgb")["holdout"]["what"]
 
 
+@pytest.mark.parametrize("offset", [0, 150])
+def test_noise_is_estimated_for_the_offset_that_is_given(
+    offset: int, images: Path, own_home: Path
+) -> None:
+    high = ("--high", images / "noisy.tif", "--estimate-noise")
+    done = command_here("finetune", *high, "--offset", offset, "-n", "net", *SCRATCH, *QUICK, "-f")
+    assert done.code == 0
+    assert f"offset {offset}" in card_of(own_home, "net")["degradation"]
+
+
 # -- stopping --------------------------------------------------------------------------------------
 
 
@@ -325,6 +335,7 @@ def test_stopped_before_the_first_measurement_nothing_is_left(images: Path, own_
         (("--high", "LOW", "--low", "STACK"), "they seem to be swapped"),
         (("--high", "STACK", "--low", "LOW", "--scale", 3), "choose ×2"),
         (("--high", "STACK", "--low", "LOW", "--offset", 9), "With --low nothing is degraded"),
+        (("--high", "STACK", "--low", "LOW", "--offset", 0), "With --low nothing is degraded"),
         (("--high", "STACK", "--low", "LOWS"), "as many are needed, or the same names"),
         (("--high", "STACK", "--like", "none.tif"), "none.tif"),
         (("--high", "STACK", "--like", "LOW", "--blur", 1), "leave those out"),
