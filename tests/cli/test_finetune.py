@@ -240,7 +240,7 @@ def test_a_stopped_run_goes_on_where_it_was(images: Path, own_home: Path, tmp_pa
     stopped = interrupted(*arguments, when=state)
     assert stopped.code == 130
     assert "Stopped. `finetune --name long --resume` goes on." in stopped.err
-    assert unfinished_in(own_home) == ["long"]
+    assert stopped_in(own_home) == ["long"]
     begun = int(torch.load(state, weights_only=True)["step"])
 
     refused = command_here(*arguments)
@@ -268,10 +268,10 @@ def test_a_stopped_run_goes_on_where_it_was(images: Path, own_home: Path, tmp_pa
     card = card_of(own_home, "long")
     assert card["steps_done"] == begun + 10
     assert len(card["curve"]) == begun // 25 + 1
-    assert unfinished_in(own_home) == []
+    assert stopped_in(own_home) == []
 
 
-def unfinished_in(home: Path) -> list[str]:
+def stopped_in(home: Path) -> list[str]:
     assert (home / "models").is_dir()
     return stopped_runs()
 

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from napari_srcnn.io import StackError, read_stack
+from napari_srcnn.io import OmeTiffWriter, StackError, read_stack
 from napari_srcnn.io.napari_hooks import get_reader, read_layers, write_image
 
 layers = pytest.importorskip("napari.layers", reason="needs napari")
@@ -138,14 +138,25 @@ def test_channels_open_as_layers_with_their_names_and_colours(tmp_path: Path) ->
         assert stack.metadata["delta_t"] == [1.0, 3.0, 5.0]
 
 
-def test_the_imagej_composite_in_rgb_opens_as_channels(shared_data: Path) -> None:
-    path = shared_data / "micro" / "fluo" / "hela_3ch_rgb48.tif"
+def test_the_imagej_composite_in_rgb_opens_as_channels(tmp_path: Path) -> None:
+    # As ImageJ saves its sample image HeLa Cells: a composite whose pixels are RGB48.
+    path = tmp_path / "hela_3ch_rgb48.tif"
+    tifffile.imwrite(
+        path,
+        noise(40, 50, 3),
+        photometric="rgb",
+        resolution=(19.420064, 19.420064),
+        resolutionunit="NONE",
+        description="ImageJ=1.54f\nchannels=3\nmode=composite\nunit=\\u00B5m\nloop=false\n",
+        metadata=None,
+    )
     opened = [layers.Image(data, **options) for data, options, _ in read_layers(str(path))]
     assert [layer.colormap.name for layer in opened] == ["red", "green", "blue"]
     assert [layer.rgb for layer in opened] == [False] * 3
     np.testing.assert_array_equal(
         np.stack([np.asarray(layer.data) for layer in opened], -1), tifffile.imread(path)
     )
+    assert all(layer.scale == pytest.approx(0.0515, rel=1e-3) for layer in opened)
 
 
 def test_opening_reads_no_plane_before_it_is_asked_for(
@@ -189,3 +200,81 @@ def test_layers_that_do_not_fit_are_refused(
     with pytest.raises(StackError, match=message):
         write_image(tmp_path / "a.ome.tif", data, {})
     assert not list(tmp_path.iterdir())
+
+
+def ground(layer: Any) -> NDArray[Any]:
+    height, width = layer.data.shape[-2:]
+    corners = ((-0.5, -0.5), (height - 0.5, width - 0.5))
+    return np.array([layer.data_to_world((*[0] * (layer.ndim - 2), *at)) for at in corners])
+
+
+def enlarged_file(source: Path, target: Path, scale: int) -> None:
+    """Write what `napari-srcnn upscale` writes, with pixels that are repeated."""
+    with read_stack(source) as stack:
+        leading = len(stack.axes.removesuffix("S")) - 2
+        grow = np.ones((scale, scale, *[1] * stack.axes.endswith("S")), stack.dtype)
+        shape = list(stack.shape)
+        shape[leading] *= scale
+        shape[leading + 1] *= scale
+        with OmeTiffWriter(target, shape, stack.dtype, **stack.upscaled(scale)) as writer:
+            for index in np.ndindex(*shape[:leading]):
+                writer[index] = np.kron(stack[index], grow)
+
+
+@pytest.mark.parametrize("scale", [(0.5, 0.5), (-0.5, 0.5), (0.5, -0.5)], ids=str)
+@pytest.mark.parametrize("turn", [{}, {"rotate": 30}, {"shear": [0.3]}], ids=str)
+def test_the_enlarged_file_of_a_mirrored_layer_covers_the_same_ground(
+    tmp_path: Path, scale: tuple[float, float], turn: dict[str, Any]
+) -> None:
+    layer = layers.Image(noise(40, 48), scale=scale, translate=(2, 3), units=("um", "um"), **turn)
+    data, attributes, _ = layer.as_layer_data_tuple()
+    write_image(tmp_path / "x.ome.tif", data, attributes)
+    enlarged_file(tmp_path / "x.ome.tif", tmp_path / "x2.ome.tif", 2)
+    ((data, attributes, _),) = read_layers(str(tmp_path / "x2.ome.tif"))
+    np.testing.assert_allclose(ground(layers.Image(np.asarray(data), **attributes)), ground(layer))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((20, 30), "YX"), ((3, 20, 30), "ZYX"), ((2, 3, 20, 30), "CZYX")]
+)
+def test_the_enlarged_file_of_a_file_at_the_origin_covers_the_same_ground(
+    tmp_path: Path, shape: tuple[int, ...], axes: str
+) -> None:
+    tifffile.imwrite(
+        tmp_path / "x.ome.tif",
+        noise(*shape),
+        photometric="minisblack",
+        metadata={"axes": axes, "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25},
+    )
+    enlarged_file(tmp_path / "x.ome.tif", tmp_path / "x2.ome.tif", 2)
+    opened = [
+        [layers.Image(np.asarray(data), **options) for data, options, _ in read_layers(str(path))]
+        for path in (tmp_path / "x.ome.tif", tmp_path / "x2.ome.tif")
+    ]
+    assert len(opened[0]) == len(opened[1])
+    for before, after in zip(*opened, strict=True):
+        np.testing.assert_allclose(ground(after), ground(before))
+
+
+def test_two_stains_in_colour_open_as_two_colour_layers(tmp_path: Path) -> None:
+    pixels = noise(2, 40, 48, 3, dtype="uint8")
+    tifffile.imwrite(
+        tmp_path / "stains.ome.tif",
+        pixels,
+        photometric="rgb",
+        metadata={"axes": "CYXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5},
+    )
+    opened = read_layers(str(tmp_path / "stains.ome.tif"))
+    for (data, options, _), own in zip(opened, pixels, strict=True):
+        layer = layers.Image(data, **options)
+        assert layer.rgb
+        assert layer.scale.tolist() == [0.5, 0.5]
+        np.testing.assert_array_equal(np.asarray(layer.data), own)
+
+
+def test_a_layer_whose_axis_is_labelled_channels_is_saved_with_channels(tmp_path: Path) -> None:
+    layer = layers.Image(noise(2, 20, 30), axis_labels=("channels", "y", "x"))
+    data, attributes, _ = layer.as_layer_data_tuple()
+    write_image(tmp_path / "a.ome.tif", data, attributes)
+    with read_stack(tmp_path / "a.ome.tif") as stack:
+        assert stack.axes == "CYX"

@@ -421,3 +421,21 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path: Path) -> None:
         for planes in (5, 60)
     ]
     assert peaks[1] < peaks[0] + 10_000, "kB; the 55 planes more are 115 000 kB"
+
+
+def test_a_full_disk_is_called_full_though_numpy_does_not_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half_written(*_: Any, **__: Any) -> None:
+        # The room comes back when what was written is removed.
+        part = next(tmp_path.iterdir())
+        room = {True: 4096, False: 2**30}
+        monkeypatch.setattr(
+            shutil, "disk_usage", lambda _: SimpleNamespace(free=room[part.exists()])
+        )
+        raise OSError("2048 requested and 968 written")
+
+    monkeypatch.setattr(tifffile.TiffWriter, "write", half_written)
+    with pytest.raises(StackError, match=r"a.ome.tif was not written: the disk is full"):
+        write_stack(tmp_path / "a.ome.tif", Stack(data=noise(20, 30), axes="YX"))
+    assert not list(tmp_path.iterdir())

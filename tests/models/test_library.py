@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 from networks import random_network
 
-from napari_srcnn.models.card import card_lines
+from napari_srcnn.models.card import Card, Holdout, card_lines
 from napari_srcnn.models.library import (
     bundled_dir,
     default_model,
@@ -22,6 +23,7 @@ from napari_srcnn.models.library import (
     load_model,
     model_info,
     own_models,
+    usable_models,
 )
 from napari_srcnn.models.manage import (
     check_name,
@@ -75,7 +77,8 @@ def test_the_users_own_models_come_after_the_bundled_ones(own_home: Path) -> Non
     assert list_models() == [*BUNDLED, "my.model-1_x2"]
     info = model_info("my.model-1_x2")
     assert not info.bundled
-    assert info.window("microscope") == (0, 1)
+    # What an enlargement by it uses, too: a card that says no window has the usual ones.
+    assert info.window("microscope") == (0.2, 0.6)
     assert info.description == ""
 
 
@@ -397,6 +400,20 @@ def test_a_file_whose_name_gives_none_needs_one(own_home: Path, tmp_path: Path) 
     assert import_model(path, "sz").name == "sz"
 
 
+def test_damaged_models_are_left_out_of_what_is_chosen_from(
+    own_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own("mine")
+    (user_model_dir() / "broken.safetensors").write_bytes(b"nothing")
+    (user_model_dir() / "gone.safetensors").symlink_to(own_home / "nowhere")
+    (user_model_dir() / "folder.safetensors").mkdir()
+    assert [info.name for info in usable_models()] == [*BUNDLED, "mine"]
+    for name in ("broken", "gone", "folder"):
+        assert f"The model {name} is left out: {name}.safetensors" in caplog.text
+        with pytest.raises(CheckpointError, match=name):
+            model_info(name)
+
+
 def test_a_card_is_told_in_words(own_home: Path) -> None:
     card = {
         "description": "Nuclei, confocal",
@@ -438,6 +455,30 @@ def test_a_card_is_told_in_words(own_home: Path) -> None:
     ]
 
 
+def test_a_card_goes_through_its_types_without_a_loss() -> None:
+    stored: dict[str, object] = {
+        "description": "Nuclei",
+        "data": ["a.tif", "b.tif"],
+        "license": 5,
+        "held_apart": {"psnr": 34.5, "bicubic": 32},
+        "psnr": {"Set5": "high"},
+        "windows": {"microscope": [0.2, 0.6]},
+        "started_from": None,
+        "recipe": {"started_from": "other"},
+        "of a later version": [1, 2],
+    }
+    card = Card.from_dict(stored)
+    assert (card.description, card.data) == ("Nuclei", ("a.tif", "b.tif"))
+    assert card.holdout == Holdout(psnr=34.5, bicubic=32)
+    assert card.windows["microscope"] == (0.2, 0.6)
+    assert card.begun_from == "other"
+    # What is of another kind than it should be is no figure, and is kept.
+    assert (card.license, card.psnr) == ("", {})
+    stored["holdout"] = stored.pop("held_apart")
+    assert card.to_dict() == dict(card) == stored
+    assert Card.from_dict(json.loads(json.dumps(card.to_dict()))) == card
+
+
 @pytest.mark.parametrize(
     "value",
     [None, "", 7, [], ["\x1b[2J", 1], {}, {"psnr": "high", "what": 3}, "a\n\x1b[31mb" * 999],
@@ -456,7 +497,8 @@ def test_a_card_of_any_kind_is_told_in_plain_lines(own_home: Path, value: object
 def test_models_are_moved_about_without_torch(own_home: Path, tmp_path: Path) -> None:
     own("mine")
     code = (
-        "import sys; from napari_srcnn.models.card import *\n"
+        "import sys; from napari_srcnn.models.card import card_lines\n"
+        "from napari_srcnn.models.library import model_info\n"
         "from napari_srcnn.models.manage import *\n"
         f"import_model(export_model('mine', {str(tmp_path / 'x')!r}))\n"
         "card_lines(rename_model('x', 'y')); delete_model('y')\n"

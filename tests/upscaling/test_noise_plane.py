@@ -49,8 +49,8 @@ def tiled(
             one, image.shape, scale, model.config.halo, -0.5, noise=model.config.noise
         )
         raw = image[geometry.rows, geometry.columns][None, None]
-        values = engine.submit(raw, geometry, [[RANGE]], noises=[[noise]]).result()[0]
-        out[one.slices] = values[0, 0]
+        done = engine.submit(raw, geometry, [[RANGE]], noises=[[noise]]).result()
+        out[one.slices] = done.values[0, 0]
     return out
 
 

@@ -19,7 +19,6 @@ from networks import identity_network, random_network
 from numpy.typing import NDArray
 from scipy.ndimage import correlate
 from skimage.color import rgb2ycbcr, ycbcr2rgb
-from skimage.io import imread
 
 import napari_srcnn
 from napari_srcnn.image.intensity import IntensityRange
@@ -28,31 +27,17 @@ from napari_srcnn.image.resize import imresize
 from napari_srcnn.models.library import list_models, model_info
 from napari_srcnn.network.config import PRESETS
 from napari_srcnn.network.model import SRCNN
-from napari_srcnn.training.photographs import crop_to_multiple
-from napari_srcnn.upscaling import plan as plan_module
+from napari_srcnn.training.photographs import crop_to_multiple, read_luma, read_rgb
+from napari_srcnn.upscaling import reader as reader_module
 from napari_srcnn.upscaling.api import bicubic, iter_upscale, plan_upscale, upscale, upscale_region
 from napari_srcnn.upscaling.messages import Progress, Report
 from napari_srcnn.upscaling.plan import UpscalePlan
+from napari_srcnn.upscaling.speed import Busy, Stopwatch
 from napari_srcnn.upscaling.tiles import Engine, Pending
 from napari_srcnn.words import format_bytes
 
-DTYPES = [
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-    ">u2",
-    ">i4",
-    ">f4",
-    ">f8",
-]
+DTYPES = [f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)]
+DTYPES += ["float16", "float32", "float64", ">u2", ">i4", ">f4", ">f8"]
 CPU: dict[str, Any] = {"device": "cpu", "tile": 64}
 NETWORK = random_network()
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -142,20 +127,20 @@ def test_the_dtypes_range_is_a_photographs_and_so_its_window(own_home: Path) -> 
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_the_bundled_weights_beat_bicubic_on_set5_by_the_figures_asked_for(
-    name: str, shared_data: Path
+def test_the_bundled_weights_beat_bicubic_by_the_figures_asked_for(
+    name: str, photographs: list[Path]
 ) -> None:
     model = napari_srcnn.load_model(name)
     scale, ours, plain = model.config.scale, [], []
-    for path in sorted((shared_data / "natural/eval/Set5").glob("*.bmp")):
-        truth = crop_to_multiple(imread(path), scale)
-        truth = truth.astype(float) if model.config.channels == 3 else rgb_to_y(truth)
-        low_res = imresize(truth / 255, scale=1 / scale)
+    read = read_rgb if model.config.channels == 3 else read_luma
+    for path in photographs:
+        truth = crop_to_multiple(read(path), scale)
+        low_res = imresize(truth, scale=1 / scale)
         axes = "YXS" if truth.ndim == 3 else "YX"
         result = upscale(low_res, model=model, intensity="none", axes=axes, **CPU)
         for scores, image in ((ours, result), (plain, imresize(low_res, scale=scale))):
             rounded = np.floor(image.clip(0, 1) * 255 + 0.5)
-            scores.append(psnr(shave(truth, scale), shave(rounded, scale), data_range=255))
+            scores.append(psnr(shave(truth * 255, scale), shave(rounded, scale), data_range=255))
     assert np.mean(ours) - np.mean(plain) >= (1.0 if scale == 4 else 1.4)
 
 
@@ -180,9 +165,9 @@ def test_a_network_that_returns_its_input_gives_bicubic_rounded(dtype: str, skip
     info = np.iinfo(wanted)
     clipped = np.rint(expected).clip(float(info.min), float(info.max))
     error = np.abs(result.astype(np.float64) - clipped)
-    # Of 64 bits a float64 itself has 53. Both images are sums of four taps along two axes, in any
-    # order: eight roundings each, of values of which the taps' sizes add up to 1.1875 squared.
-    roundings = 2 * 8 * 2.0**-53 * 1.1875**2 * float(np.abs(image.astype(np.float64)).max())
+    # Of 64 bits a float64 has 53. Four products and their sum along each of two axes are rounded
+    # eight times, in either computation and in any order; the weights' sizes add up to 1.25 a side.
+    roundings = 2 * 8 * 1.25**2 * 2.0 ** (info.bits - 53)
     assert error.max() <= (0 if info.bits < 64 else roundings)
 
 
@@ -516,7 +501,7 @@ def test_auto_reads_a_pixel_once_more_at_most() -> None:
 def test_a_plane_too_large_for_memory_is_read_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     values = texture(60, 40)
     expected = upscale(values, model=NETWORK, intensity="dtype", device="cpu", tile=32)
-    monkeypatch.setattr(plan_module, "PLANE_LIMIT", 1000)
+    monkeypatch.setattr(reader_module, "PLANE_LIMIT", 1000)
     stack = CountingStack(values)
     result = upscale(stack, model=NETWORK, intensity="dtype", device="cpu", tile=32)
     assert np.array_equal(result, expected)
@@ -619,6 +604,18 @@ def test_out_is_filled_and_returned(stack: NDArray[Any], expected: NDArray[Any])
     wide = np.zeros((3, 40, 90), np.uint16)[..., 1::2][..., :44]
     upscale(stack, out=wide, model=NETWORK, **CPU)
     assert np.array_equal(wide, expected)
+
+
+@pytest.mark.parametrize(("stored", "given"), [(">u2", "<u2"), ("<u2", ">u2"), (">u2", ">u2")])
+def test_the_order_of_bytes_is_not_a_type(
+    stored: str, given: str, stack: NDArray[Any], expected: NDArray[Any]
+) -> None:
+    out = np.zeros(expected.shape, given)
+    upscale(stack.astype(stored), out=out, model=NETWORK, **CPU)
+    assert np.array_equal(out, expected)
+    spread = np.zeros(expected.shape, ">f4")
+    upscale(stack, spread=spread, model=NETWORK, ensemble=True, **CPU)
+    assert spread.any()
 
 
 def test_out_may_be_a_memmap(stack: NDArray[Any], expected: NDArray[Any], tmp_path: Path) -> None:
@@ -837,6 +834,25 @@ def test_a_tile_larger_than_the_image_is_halved_from_the_images_size() -> None:
     assert plan.engine.failures == 1  # type: ignore[attr-defined]
 
 
+def test_a_region_recovers_from_a_lack_of_memory_as_a_run_does() -> None:
+    stack = texture(3, 50, 45) // 2 + 10_000
+    expected = upscale(stack, model=NETWORK, intensity="dtype", device="cpu", tile=512)
+    plan = plan_with_little_memory(stack, 72, tile=96)
+    part = (1, slice(3, 99), slice(7, 90))
+    assert np.abs(plan.region(part).astype(int) - expected[part]).max() <= 1
+    assert plan.engine.failures == 1  # type: ignore[attr-defined]
+    # What does not fit is not tried again for the next part.
+    plan.region(part)
+    assert plan.engine.failures == 1  # type: ignore[attr-defined]
+    assert plan.tile == 48
+
+
+def test_a_region_without_memory_for_the_smallest_tile_ends_in_a_sentence() -> None:
+    plan = plan_with_little_memory(texture(100, 100), 0, tile=64)
+    with pytest.raises(ValueError, match="not enough memory for a tile of 32 pixels; close other"):
+        plan.region((slice(None), slice(None)))
+
+
 def test_no_memory_for_the_smallest_tile_ends_in_a_sentence() -> None:
     plan = plan_with_little_memory(texture(100, 100), 0, tile=64)
     with pytest.raises(ValueError, match="not enough memory for a tile of 32 pixels; close other"):
@@ -900,10 +916,21 @@ class SlowStack(CountingStack):
         return super().__getitem__(key)
 
 
+def slow_down(plan: UpscalePlan, seconds: float = 0.06) -> None:
+    """Let a plan's network take some time for each tile."""
+    compute = plan.engine.correction
+
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(seconds)
+        return compute(*arguments)
+
+    plan.engine.correction = slowly
+
+
 def test_the_time_is_known_once_the_network_ran_here(own_home: Path) -> None:
     # Shorter runs than 0.2 s say too little of the speed to be remembered.
-    stack = SlowStack(texture(4, 30, 30))
-    plan = plan_upscale(stack, model=NETWORK, intensity="dtype", **CPU)
+    plan = plan_upscale(texture(4, 30, 30), model=NETWORK, intensity="dtype", **CPU)
+    slow_down(plan)
     assert plan.estimate_seconds() is None
     *_, report = plan.run()
     assert report.seconds > 0.2
@@ -913,16 +940,61 @@ def test_the_time_is_known_once_the_network_ran_here(own_home: Path) -> None:
     assert seconds == pytest.approx(report.seconds / 2, rel=0.05)
 
 
+def test_the_time_of_reading_and_of_waiting_is_not_taken_for_the_networks(own_home: Path) -> None:
+    stack = SlowStack(texture(4, 30, 30))
+    plan = plan_upscale(stack, model=NETWORK, intensity="dtype", **CPU)
+    slow_down(plan)
+    left = []
+    for step in plan.run():
+        if isinstance(step, Progress):
+            left.append(step.seconds_left)
+            # Somebody looks at the first slices for a while.
+            time.sleep(0.5)
+    # Four slices of 0.12 s: reading is work that is still to come, waiting is none.
+    assert max(left) < 0.6
+    seconds = plan_upscale(texture(4, 30, 30), model=NETWORK, **CPU).estimate_seconds()
+    assert seconds == pytest.approx(4 * 0.06, rel=0.2)
+
+
+def test_a_stopped_process_does_not_make_the_rest_look_slow() -> None:
+    watch = Stopwatch()
+    for _ in range(4):
+        watch.count(0.5)
+    watch.count(6 * 3600.0)
+    assert watch.seconds == 2.5
+    # What is merely slow counts as it is.
+    watch.count(9.0)
+    assert watch.seconds == 11.5
+
+
+def test_work_on_two_tiles_at_a_time_is_counted_once() -> None:
+    busy = Busy()
+    for span in ((0, 4), (1, 3), (2, 5), (8, 9)):
+        busy.add(*span)
+    assert busy.seconds == 6
+
+
 def test_a_tile_is_measured_once_and_remembered(own_home: Path) -> None:
     model = random_network(widths=(2, 1))
-    first = plan_upscale(texture(8, 8), model=model, device="cpu").tile
+    first = plan_upscale(texture(8, 8), model=model, device="cpu").choose_tile()
     assert first in (96, 128, 160, 192, 256)
     file = own_home / "cache" / "speed.json"
     written = file.read_text()
-    assert plan_upscale(texture(8, 8), model=model, device="cpu").tile == first
+    assert plan_upscale(texture(8, 8), model=model, device="cpu").choose_tile() == first
     assert file.read_text() == written
     file.write_text("{ damaged")
-    assert plan_upscale(texture(8, 8), model=model, device="cpu").tile in (96, 128, 160, 192, 256)
+    again = plan_upscale(texture(8, 8), model=model, device="cpu").choose_tile()
+    assert again in (96, 128, 160, 192, 256)
+
+
+def test_looking_at_a_plan_measures_and_writes_nothing(own_home: Path) -> None:
+    plan = plan_upscale(texture(8, 8), model=random_network(widths=(2, 1)), device="cpu")
+    assert plan.tile > 0
+    assert plan.estimate_seconds() is None
+    assert not own_home.exists()
+    assert plan.tile == plan.tile
+    chosen = plan.choose_tile()
+    assert plan.tile == chosen
 
 
 @pytest.mark.parametrize(

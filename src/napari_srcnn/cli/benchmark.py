@@ -97,16 +97,13 @@ def _benchmark_folder(
     from tqdm import tqdm
 
     from napari_srcnn.assess.reference import evaluate
-    from napari_srcnn.models.library import list_models, model_info, own_models
+    from napari_srcnn.models.library import usable_models
     from napari_srcnn.training.photographs import find_images
 
     names = chosen
     if not names:
         channels = 1 if protocol == "y" else 3
-        # The user's own are not looked into: one of them may be damaged.
-        own = own_models()
-        bundled = [model_info(name) for name in list_models() if name not in own]
-        names = [info.name for info in bundled if info.config.channels == channels]
+        names = [i.name for i in usable_models() if i.bundled and i.config.channels == channels]
     scores = evaluate(
         find_images(folder),
         names,

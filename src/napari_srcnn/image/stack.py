@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
+from napari_srcnn.image.axes import MEANT, unit_fits
+from napari_srcnn.image.transform import Transform
 from napari_srcnn.image.units import PIXEL
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Stack:
         ``"delta_t"`` (times of the planes in seconds, nested as the leading axes), ``"imagej"``
         (ImageJ's own tags), ``"layer"`` (a napari layer's attributes), ``"napari_srcnn"`` (how the
         image was made).
+    notes : tuple of str
+        What the file holds that the data does not, or not as the file means it: one sentence each.
     """
 
     data: Any
@@ -71,6 +75,7 @@ class Stack:
     channel_names: tuple[str, ...] = ()
     channel_colors: tuple[str | None, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         ndim = len(self.data.shape)
@@ -117,20 +122,20 @@ class Stack:
         dict
             Keyword arguments for `OmeTiffWriter` and for `dataclasses.replace`: axes, pixel_size
             (divided along Y and X), units, channel names and colours, metadata. Plane times and
-            instrument metadata come along as they are; a layer's ``translate`` moves with the
-            centre of the first pixel.
+            instrument metadata come along as they are; ``metadata["layer"]`` says where the first
+            new pixel's centre lies, so that old and new pixels cover the same ground.
         """
-        growth = np.array([scale if axis in "YX" else 1.0 for axis in self.axes])
+        sizes = [size for size, axis in zip(self.pixel_size, self.axes, strict=True) if axis != "S"]
         metadata = dict(self.metadata)
-        if "layer" in metadata:
-            metadata["layer"] = _moved_layer(
-                metadata["layer"], self.axes, np.array(self.pixel_size), growth
-            )
+        if scale != 1:
+            layer = dict(metadata.get("layer") or {})
+            moved = Transform.of(sizes, layer).enlarged(scale)
+            sizes = np.abs(moved.scale).tolist()
+            layer |= {"scale": moved.scale.tolist(), "translate": moved.translate.tolist()}
+            metadata["layer"] = layer
         return {
             "axes": self.axes,
-            "pixel_size": tuple(
-                size / factor for size, factor in zip(self.pixel_size, growth.tolist(), strict=True)
-            ),
+            "pixel_size": (*sizes, *self.pixel_size[len(sizes) :]),
             "units": self.units,
             "channel_names": self.channel_names,
             "channel_colors": self.channel_colors,
@@ -138,8 +143,36 @@ class Stack:
         }
 
     def with_axes(self, axes: str) -> Stack:
-        """Return the stack with its axes named `axes`, where the file names them wrongly."""
-        return replace(self, axes=axes)
+        """Return the stack with its axes named `axes`, where the file names them wrongly.
+
+        A pixel size goes with its letter; what was said of a letter that is no longer there, such
+        as the distance of slices that are frames, is dropped.
+        """
+        check_axes(axes, self.ndim)
+        if axes == self.axes:
+            return self
+        known = {
+            letter: (size, unit)
+            for letter, size, unit in zip(self.axes, self.pixel_size, self.units, strict=True)
+            if letter in MEANT
+        }
+        sizes = []
+        for position, letter in enumerate(axes):
+            own = self.pixel_size[position], self.units[position]
+            # Nothing was known of this axis, so that its size was not meant for another kind.
+            fits = self.axes[position] not in MEANT and unit_fits(letter, own[1])
+            sizes.append(known.get(letter) or (own if fits else (1.0, PIXEL)))
+        channels = self.shape[axes.index("C")] if "C" in axes else 1
+        stays = len(self.channel_names or self.channel_colors) == channels
+        return replace(
+            self,
+            axes=axes,
+            pixel_size=tuple(size for size, _ in sizes),
+            units=tuple(unit for _, unit in sizes),
+            channel_names=self.channel_names if stays else (),
+            channel_colors=self.channel_colors if stays else (),
+            metadata={key: value for key, value in self.metadata.items() if key != "delta_t"},
+        )
 
     def close(self) -> None:
         """Close the file behind `data`, if there is one."""
@@ -168,37 +201,3 @@ def check_axes(axes: str, ndim: int) -> None:
         raise StackError(f"axes {axes!r} must end in YX, or in YXS for colour samples")
     if "S" in spatial or any(axes.count(letter) > 1 for letter in "TCZ"):
         raise StackError(f"axes {axes!r} name one axis twice; T, C, Z and S may stand once each")
-
-
-def _moved_layer(
-    layer: Mapping[str, Any], axes: str, pixel_size: NDArray[Any], growth: NDArray[Any]
-) -> dict[str, Any]:
-    """Return a layer's attributes with ``translate`` at the first new pixel's centre.
-
-    The new pixels cover the same ground, so the first one's centre lies (1 - 1/growth)/2 old pixels
-    nearer the border, through the layer's own shear and rotation.
-    """
-    moved = dict(layer)
-    translate = layer.get("translate")
-    kept = [n for n, axis in enumerate(axes) if axis != "S"]
-    if translate is None or len(translate) != len(kept):
-        return moved
-    shift = (pixel_size * (1 / growth - 1) / 2)[kept]
-    linear = np.eye(len(kept))
-    if layer.get("shear") is not None:
-        shear = np.asarray(layer["shear"], np.float64)
-        if shear.ndim == 1:  # the entries above the diagonal, row by row
-            linear[np.triu_indices(len(kept), 1)] = shear
-        else:
-            linear = shear
-    if layer.get("rotate") is not None:
-        linear = np.asarray(layer["rotate"], np.float64) @ linear
-    moved["translate"] = (np.asarray(translate, np.float64) + linear @ shift).tolist()
-    return moved
-
-
-def nested(values: Sequence[float | None], shape: tuple[int, ...]) -> Any:
-    """Return `values`, given in C order, as lists nested like `shape`."""
-    array = np.empty(len(values), object)
-    array[:] = list(values)
-    return array.reshape(shape).tolist()

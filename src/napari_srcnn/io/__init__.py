@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.io.ome_tiff import COMPRESSIONS, SUFFIX, OmeTiffWriter, write_stack
-from napari_srcnn.io.tiff import SUFFIXES, read_stack, stack_name
+from napari_srcnn.io.tiff import (
+    SUFFIXES,
+    count_images,
+    image_files,
+    image_names,
+    read_stack,
+    stack_name,
+)
 
 __all__ = [
     "COMPRESSIONS",
@@ -13,6 +20,9 @@ __all__ = [
     "OmeTiffWriter",
     "Stack",
     "StackError",
+    "count_images",
+    "image_files",
+    "image_names",
     "read_stack",
     "stack_name",
     "write_stack",

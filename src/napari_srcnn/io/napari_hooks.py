@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn.image.axes import axis_letter
 from napari_srcnn.image.stack import Stack, StackError
+from napari_srcnn.image.transform import Transform
 from napari_srcnn.image.units import PIXEL, unit_name
 from napari_srcnn.io.ome_tiff import OmeTiffWriter
 from napari_srcnn.io.tiff import SUFFIXES, read_stack
@@ -39,21 +41,25 @@ _LAYER_KEYS = (
 # Those of them that the reader hands to napari as they are.
 _RESTORED_KEYS = tuple(key for key in _LAYER_KEYS if key not in ("rgb", "scale"))
 # Keys of `Stack.metadata` that come back out of a layer's metadata.
-_STACK_KEYS = ("ome_xml", "ome_image", "channel", "delta_t", "imagej", "napari_srcnn")
+_STACK_KEYS = (
+    "ome_xml",
+    "ome_image",
+    "channel",
+    "delta_t",
+    "imagej",
+    "photometric",
+    "orientation",
+    "extrasamples",
+    "significant_bits",
+    "nodata",
+    "napari_srcnn",
+)
 # What a layer has that was not moved, turned or sheared: not worth a word in the file.
 _UNMOVED: dict[str, Callable[[int], Any]] = {
     "affine": lambda ndim: np.eye(ndim + 1).tolist(),
     "rotate": lambda ndim: np.eye(ndim).tolist(),
     "shear": lambda ndim: [0.0] * (ndim * (ndim - 1) // 2),
     "translate": lambda ndim: [0.0] * ndim,
-}
-_AXIS_WORDS = {
-    "time": "T",
-    "frame": "T",
-    "channel": "C",
-    "depth": "Z",
-    "plane": "Z",
-    "slice": "Z",
 }
 # napari's own choice for channels without a colour.
 _TWO_COLORS = ("magenta", "green")
@@ -111,9 +117,8 @@ def stack_layers(stack: Stack) -> list[LayerData]:
     if "C" in axes and "axis_labels" not in saved:
         at = axes.index("C")
         return [_channel_layer(stack, at, channel) for channel in range(stack.shape[at])]
-    arguments = _arguments(stack, [n for n, axis in enumerate(axes) if axis != "S"])
+    arguments = _arguments(stack)
     arguments |= {"name": stack.name, "rgb": axes.endswith("S")}
-    arguments["scale"] = _signed(arguments["scale"], saved)
     if len(stack.channel_colors) == 1 and stack.channel_colors[0] and not arguments["rgb"]:
         arguments["colormap"] = stack.channel_colors[0]
     arguments |= _restored(saved, len(arguments["scale"]))
@@ -122,7 +127,7 @@ def stack_layers(stack: Stack) -> list[LayerData]:
 
 def _channel_layer(stack: Stack, at: int, channel: int) -> LayerData:
     """Return one channel, which stands along axis `at`, as a layer."""
-    arguments = _arguments(stack, [n for n in range(stack.ndim) if n != at])
+    arguments = _arguments(stack, without=at)
     count = stack.shape[at]
     names, colors = stack.channel_names, stack.channel_colors
     if stack.axes[at] == "S":
@@ -130,9 +135,14 @@ def _channel_layer(stack: Stack, at: int, channel: int) -> LayerData:
     label = names[channel] if channel < len(names) else f"channel {channel + 1}"
     defaults = _TWO_COLORS if count == 2 else _MORE_COLORS
     color = colors[channel] if channel < len(colors) else None
+    if stack.axes.endswith("S") and stack.axes[at] != "S":
+        arguments["rgb"] = True
+    else:
+        arguments["colormap"] = color or (
+            "gray" if count == 1 else defaults[channel % len(defaults)]
+        )
     arguments |= {
         "name": f"{stack.name} {label}",
-        "colormap": color or ("gray" if count == 1 else defaults[channel % len(defaults)]),
         # As napari itself does for the channels of an image.
         "blending": "additive" if channel else "translucent_no_depth",
     }
@@ -147,14 +157,20 @@ def _channel_layer(stack: Stack, at: int, channel: int) -> LayerData:
     return _lazy(stack)[key], arguments, "image"
 
 
-def _arguments(stack: Stack, kept: list[int]) -> dict[str, Any]:
-    """Return the geometry of the axes `kept`, and the metadata, as napari takes them."""
-    return {
-        "scale": tuple(stack.pixel_size[n] for n in kept),
+def _arguments(stack: Stack, without: int | None = None) -> dict[str, Any]:
+    """Return the geometry of the axes but `without`, and the metadata, as napari takes them."""
+    axes = [n for n, axis in enumerate(stack.axes) if axis != "S"]
+    place = Transform.of([stack.pixel_size[n] for n in axes], stack.metadata.get("layer"))
+    kept = [n for n in axes if n != without]
+    arguments: dict[str, Any] = {
+        "scale": tuple(place.scale[kept].tolist()),
         "units": tuple(stack.units[n] for n in kept),
         "axis_labels": tuple(stack.axes[n].lower() for n in kept),
         "metadata": {key: value for key, value in stack.metadata.items() if key != "layer"},
     }
+    if place.translate.any():
+        arguments["translate"] = tuple(place.translate[kept].tolist())
+    return arguments
 
 
 def _restored(saved: Mapping[str, Any], ndim: int) -> dict[str, Any]:
@@ -162,12 +178,6 @@ def _restored(saved: Mapping[str, Any], ndim: int) -> dict[str, Any]:
     if len(saved.get("axis_labels", ())) != ndim:
         return {}
     return {key: saved[key] for key in _RESTORED_KEYS if key in saved}
-
-
-def _signed(sizes: tuple[float, ...], saved: Mapping[str, Any]) -> tuple[float, ...]:
-    """Return pixel sizes with the signs of a saved layer's scale, which OME cannot hold."""
-    scale = saved.get("scale", ())
-    return tuple(np.copysign(sizes, scale).tolist()) if len(scale) == len(sizes) else sizes
 
 
 def _lazy(stack: Stack) -> Any:
@@ -244,8 +254,8 @@ def _axes(labels: Sequence[str] | None, ndim: int) -> str:
     """Return axis letters from a layer's labels; Q where a label says nothing."""
     letters = ""
     for label in tuple(labels or ("",) * ndim)[: ndim - 2]:
-        letter = _AXIS_WORDS.get(str(label).lower(), str(label).upper())
-        letters += letter if letter in ("T", "C", "Z") and letter not in letters else "Q"
+        letter = axis_letter(label) or "Q"
+        letters += letter if letter in "TCZ" and letter not in letters else "Q"
     return letters + "YX"
 
 

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import shutil
-import uuid
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,9 +15,11 @@ import tifffile
 
 import napari_srcnn
 from napari_srcnn.image.stack import Stack, StackError, check_axes
-from napari_srcnn.image.units import PIXEL, is_length
+from napari_srcnn.image.units import PIXEL, to_micrometers
 from napari_srcnn.io import ome_xml
+from napari_srcnn.io.atomic import PendingFile
 from napari_srcnn.io.tiff import stack_name
+from napari_srcnn.io.tiff_meaning import KeptTags
 from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ COMPRESSIONS = ("zlib", "lzw", "zstd")
 # Types that OME has no word for, and the smallest one that holds each of their values.
 _STORED_AS = {"float16": "float32", "bool": "uint8"}
 _BIGTIFF_FROM = 3_900_000_000  # classic TIFF ends at 4 GiB, directories included
+_SPARE_BYTES = 2**20  # a disk with less than a plane and this is full: systems keep some for root
 _PLANE_OVERHEAD = 512  # bytes of a page's directory, generously
-_UM = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}
 
 
 class OmeTiffWriter:
@@ -117,10 +118,11 @@ class OmeTiffWriter:
         self._plane_shape = self.shape[len(self._leading) :]
         self._written = 0
         self._tif: tifffile.TiffWriter | None = None
-        self._part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        self._pending = PendingFile(self.path)
         self._check_target(overwrite=overwrite)
         self._pixel_size = tuple(map(float, pixel_size)) or (1.0,) * len(self.shape)
         self._units = tuple(units) or (PIXEL,) * len(self.shape)
+        self._tags = KeptTags.of(metadata or {})
         self._description = self._xml(
             channel_names, channel_colors, metadata or {}, provenance, name
         )
@@ -138,7 +140,7 @@ class OmeTiffWriter:
     def __enter__(self) -> Self:
         try:
             self._tif = tifffile.TiffWriter(
-                self._part, bigtiff=self._file_bytes() > _BIGTIFF_FROM, ome=False
+                self._pending.path, bigtiff=self._file_bytes() > _BIGTIFF_FROM, ome=False
             )
         except OSError as error:
             raise self._failure(error) from error
@@ -164,11 +166,12 @@ class OmeTiffWriter:
         try:
             self._tif.close()
             self._tif = None
-            self._part.replace(self.path)
-        except OSError as failure:
+            self._pending.commit()
+        except OSError as failed:
+            failure = self._failure(failed)
             self.abort()
-            self._part.unlink(missing_ok=True)
-            raise self._failure(failure) from failure
+            self._pending.discard()
+            raise failure from failed
 
     def __setitem__(self, index: int | tuple[int, ...], plane: NDArray[Any]) -> None:
         if self._tif is None:
@@ -195,8 +198,9 @@ class OmeTiffWriter:
         try:
             self._write(self._tif, np.ascontiguousarray(plane, self._stored))
         except OSError as error:
+            failure = self._failure(error)  # while the disk is as full as it was
             self.abort()
-            raise self._failure(error) from error
+            raise failure from error
         self._written += 1
 
     def abort(self) -> None:
@@ -206,20 +210,20 @@ class OmeTiffWriter:
             # The disk may be what failed, and then closing fails again.
             with contextlib.suppress(OSError):
                 tif.close()
-            self._part.unlink(missing_ok=True)
+            self._pending.discard()
 
     def _write(self, tif: tifffile.TiffWriter, plane: NDArray[Any]) -> None:
         """Append one page."""
         samples = plane.shape[2] if plane.ndim == 3 else 1
-        color = samples in (3, 4)
-        extra = ["unassalpha"] if samples in (2, 4) else ["unspecified"] * (samples - 1)
+        tags = self._tags
         predictor = self._compression in ("zlib", "lzw") and plane.dtype.kind in "iu"
         resolution, unit = self._resolution()
         tif.write(
             plane,
-            photometric="rgb" if color else "minisblack",
+            photometric="rgb" if samples in (3, 4) else tags.photometric,
             planarconfig="contig" if samples > 1 else None,
-            extrasamples=extra if samples > 1 and samples != 3 else None,
+            extrasamples=tags.extra_samples(samples),
+            extratags=tags.extra(),
             compression=self._compression,
             predictor=predictor or None,
             description=self._description if self._written == 0 else None,
@@ -259,23 +263,29 @@ class OmeTiffWriter:
             raise StackError(f"{self.path} exists already; choose another name or overwrite it")
         # What compression saves is known afterwards only; noise rarely shrinks below a quarter.
         needed = self.nbytes // (1 if self._compression is None else 4)
-        free = shutil.disk_usage(folder).free
+        free = self._free_bytes()
         if needed > free:
             raise StackError(
                 f"{self.path.name} takes {format_bytes(needed)} and {folder} has only "
                 f"{format_bytes(free)} free"
             )
 
+    def _free_bytes(self) -> int:
+        """Return how much room there is where the file goes."""
+        return shutil.disk_usage(self.path.absolute().parent).free
+
     def _resolution(self) -> tuple[tuple[float, float] | None, str | None]:
         """Return pixels per centimetre along X and Y, for programs that do not know OME."""
         sizes = [
-            size * _UM[unit]
+            to_micrometers(size, unit)
             for axis, size, unit in zip(self.axes, self._pixel_size, self._units, strict=True)
-            if axis in "YX" and is_length(unit) and unit in _UM and size > 0
+            if axis in "YX"
         ]
-        if len(sizes) != 2:
+        per_cm = tuple(1e4 / size for size in reversed(sizes) if size)
+        # Beyond TIFF's fractions of 32 bits, OME alone says it.
+        if len(per_cm) != 2 or not all(1e-6 < value < 4e9 for value in per_cm):
             return None, None
-        return (1e4 / sizes[1], 1e4 / sizes[0]), "CENTIMETER"
+        return (per_cm[0], per_cm[1]), "CENTIMETER"
 
     def _xml(
         self,
@@ -317,11 +327,15 @@ class OmeTiffWriter:
             source_channel=metadata.get("channel"),
             note=note,
             imagej=metadata.get("imagej"),
+            significant_bits=metadata.get("significant_bits"),
         )
 
     def _failure(self, error: OSError) -> StackError:
         """Return one sentence about a write that failed."""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or (
+            # numpy says how much it could write, and not why that was all.
+            error.errno is None and self._free_bytes() < prod(self._plane_shape) * 8 + _SPARE_BYTES
+        ):
             return StackError(f"{self.path.name} was not written: the disk is full")
         return StackError(f"{self.path.name} was not written: {error.strerror or error}")
 

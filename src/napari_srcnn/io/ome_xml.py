@@ -137,6 +137,7 @@ def build(
     source_channel: int | None = None,
     note: Mapping[str, Any] | None = None,
     imagej: Mapping[str, Any] | None = None,
+    significant_bits: int | None = None,
 ) -> bytes:
     """Return the OME-XML of one image, in ASCII (other characters as references).
 
@@ -162,6 +163,8 @@ def build(
         What this package wants to find again (JSON values).
     imagej : mapping, optional
         ImageJ's metadata of the source; its Info is kept as a comment.
+    significant_bits : int, optional
+        How many bits of each value are used, where not all are.
     """
     sizes = dict(zip(axes, shape, strict=True))
     samples = sizes.pop("S", 1)
@@ -183,6 +186,8 @@ def build(
         attributes[f"Size{axis}"] = str(count)
     if samples > 1:
         attributes["Interleaved"] = "true"
+    if significant_bits is not None and significant_bits < dtype.itemsize * 8:
+        attributes["SignificantBits"] = str(significant_bits)
     attributes |= _physical_sizes(axes, pixel_size, units)
     pixels = ElementTree.SubElement(image, "Pixels", attributes)
     old_channels = _old_channels(old_pixels, sizes.get("C", 1), source_channel)
@@ -294,8 +299,10 @@ def _annotate(
     notes = ElementTree.Element("StructuredAnnotations")
     old = None if origin is None else origin.find("StructuredAnnotations")
     for child in [] if old is None else list(old):
-        # An older note of ours is about the source.
-        if child.get("Namespace") != NAMESPACE and child.get("Namespace") not in texts:
+        namespace = child.get("Namespace") or ""
+        # An older note of ours is about the source, and so is what says which axes it had taken
+        # apart (modulo): ours says so for the result.
+        if namespace not in (NAMESPACE, *texts) and not namespace.endswith("modulo"):
             notes.append(copy.deepcopy(child))
     for namespace, text in texts.items():
         identity = f"Annotation:{namespace.replace('/', '-')}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_srcnn.image.units import PIXEL, is_time, to_seconds, unit_name
 from napari_srcnn.io.ome_xml import image_of, own_annotation
+from napari_srcnn.io.tiff_meaning import lut_color
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 _INCH, _CENTIMETER = 2, 3  # TIFF's ResolutionUnit
 _UM = {_INCH: 25400.0, _CENTIMETER: 10000.0}
-# Resolutions in dots per inch that programs write when they know nothing about the pixels.
-_PRINT_DPI = (1.0, 72.0, 96.0, 100.0, 150.0, 200.0, 300.0, 600.0)
+# Dots per inch that scanners and image editors write, the ones that are no multiple of 12 or 25.
+_PRINT_DPI = (1.0, 10.0, 90.0, 110.0, 130.0, 160.0, 170.0, 220.0, 1440.0, 2400.0, 4800.0, 9600.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,9 @@ def _from_ome(image: Any, xml: str, number: int) -> Calibration:
             place = tuple(int(plane.get(f"The{axis}", 0)) for axis in "TCZ")
             times[place] = to_seconds(time, unit)
     metadata: dict[str, Any] = {"ome_xml": xml}
+    bits = _positive(pixels.get("SignificantBits"))
+    if bits is not None:
+        metadata["significant_bits"] = int(bits)
     if number:
         metadata["ome_image"] = number
     own = own_annotation(xml)
@@ -119,13 +123,16 @@ def _from_imagej(tif: tifffile.TiffFile, tags: Mapping[str, Any]) -> Calibration
     sizes: dict[str, tuple[float, str]] = {}
     unit = unit_name(tags.get("unit", ""))
     resolution = _resolution(tif)
-    # Without a unit, a resolution of 1 pixel per pixel says nothing.
-    if unit is not None and resolution is not None:
-        sizes["X"], sizes["Y"] = ((size, unit) for size in resolution)
+    if unit is None:
+        # As ImageJ does, the tags' own unit.
+        sizes |= _from_tags(tif).sizes
+    elif resolution is not None:
+        sizes["X"] = (resolution[0], unit)
         sizes["Y"] = (resolution[1], unit_name(tags.get("yunit", "")) or unit)
-        spacing = _positive(tags.get("spacing"))
-        if spacing is not None:
-            sizes["Z"] = (spacing, unit_name(tags.get("zunit", "")) or unit)
+    # ImageJ writes no spacing where it is 1, and a negative one for a stack from the other end.
+    spacing = _positive(tags.get("spacing", 1.0 if "X" in sizes else None))
+    if spacing is not None and (unit is not None or "spacing" in tags):
+        sizes["Z"] = (spacing, unit_name(tags.get("zunit", "")) or unit or PIXEL)
     interval = _positive(tags.get("finterval"))
     if interval is not None:
         sizes["T"] = (interval, unit_name(tags.get("tunit", "")) or "second")
@@ -138,7 +145,7 @@ def _from_imagej(tif: tifffile.TiffFile, tags: Mapping[str, Any]) -> Calibration
     return Calibration(
         sizes=sizes,
         channel_names=_label_names(tags.get("Labels"), channels, int(tags.get("images", 1))),
-        channel_colors=tuple(_lut_color(lut) for lut in tags.get("LUTs", ())),
+        channel_colors=_lut_colors(tags.get("LUTs", ())),
         metadata={"imagej": kept},
     )
 
@@ -150,10 +157,20 @@ def _from_tags(tif: tifffile.TiffFile) -> Calibration:
     resolution = _resolution(tif)
     if resolution is None or unit not in _UM:
         return Calibration()
-    if unit == _INCH and 1 / resolution[0] in _PRINT_DPI:
+    x, y = (size * _UM[int(unit)] for size in resolution)
+    if _is_printer_s(x) and _is_printer_s(y):
         return Calibration()
-    x, y = ((size * _UM[int(unit)], "micrometer") for size in resolution)
-    return Calibration(sizes={"X": x, "Y": y})
+    return Calibration(sizes={"X": (x, "micrometer"), "Y": (y, "micrometer")})
+
+
+def _is_printer_s(micrometers: float) -> bool:
+    """Tell whether a pixel size is a printer's or a screen's: a usual number of dots per inch.
+
+    Within a thousandth, since 300 dots per inch are written as 118.11 per centimetre, too.
+    """
+    dpi = _UM[_INCH] / micrometers
+    steps = [round(dpi / step) * step for step in (12, 25) if dpi < 1250]
+    return any(usual and abs(dpi - usual) <= 1e-3 * usual for usual in (*steps, *_PRINT_DPI))
 
 
 def _resolution(tif: tifffile.TiffFile) -> tuple[float, float] | None:
@@ -163,7 +180,7 @@ def _resolution(tif: tifffile.TiffFile) -> tuple[float, float] | None:
         value = tif.pages.first.tags.valueof(name)
         if value is None or value[0] == 0 or value[1] == 0:
             return None
-        sizes.append(value[1] / value[0])
+        sizes.append(abs(value[1] / value[0]))
     return sizes[0], sizes[1]
 
 
@@ -174,15 +191,10 @@ def _ome_color(text: str | None) -> str | None:
     return f"#{(int(text) & 0xFFFFFFFF) >> 8:06x}"
 
 
-def _lut_color(lut: Any) -> str | None:
-    """Return the colour of an ImageJ look-up table that runs from black to one colour."""
-    table = np.asarray(lut)
-    if table.shape != (3, 256) or table[:, 0].any():
-        return None
-    ramp = np.outer(table[:, -1], np.arange(256)) / 255
-    if np.abs(table - ramp).max() > 2:
-        return None
-    return "#" + "".join(f"{int(value):02x}" for value in table[:, -1])
+def _lut_colors(tables: Any) -> tuple[str | None, ...]:
+    """Return the colours of ImageJ's look-up tables; of a single one tifffile makes no list."""
+    luts = np.asarray(tables) if len(tables) else np.zeros((0, 3, 256))
+    return tuple(lut_color(lut) for lut in (luts[None] if luts.ndim == 2 else luts))
 
 
 def _label_names(labels: Any, channels: int, images: int) -> tuple[str, ...]:
@@ -203,6 +215,6 @@ def _number(text: Any) -> float | None:
 
 
 def _positive(text: Any) -> float | None:
-    """Return a number above zero, or None for anything else."""
+    """Return how large a number other than zero is, or None for anything else."""
     value = _number(text)
-    return value if value is not None and value > 0 else None
+    return abs(value) if value else None

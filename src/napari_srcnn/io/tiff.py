@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import struct
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.units import PIXEL
-from napari_srcnn.io.ome_xml import own_annotation
+from napari_srcnn.io.ome_xml import own_annotation, parse
 from napari_srcnn.io.pixel_size import Calibration, calibration_of
-from napari_srcnn.io.tiff_array import READ_ERRORS, TiffArray
+from napari_srcnn.io.tiff_array import TiffArray
+from napari_srcnn.io.tiff_check import check_file, check_pixels, in_one_sentence
+from napari_srcnn.io.tiff_images import TiffImage, images_of
+from napari_srcnn.io.tiff_meaning import RGB, YCBCR, Meaning, meaning_of
 
 if TYPE_CHECKING:
     import os
@@ -27,11 +29,7 @@ logger = logging.getLogger(__name__)
 #: The endings that `read_stack` reads and a folder is searched for.
 SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8")
 
-_RGB, _YCBCR = 2, 6  # TIFF's PhotometricInterpretation
-# Bytes of a value, by the type of a tag: ASCII, SHORT, LONG and LONG8.
-_TAG_BYTES = {2: 1, 3: 2, 4: 4, 16: 8}
-# ImageDescription, and where strips and tiles lie and how long they are.
-_NEEDED_TAGS = {270, 273, 279, 324, 325}
+_DAMAGED = "is damaged or of an unsupported kind"
 
 
 def read_stack(path: str | os.PathLike[str], *, series: int = 0) -> Stack:
@@ -41,9 +39,10 @@ def read_stack(path: str | os.PathLike[str], *, series: int = 0) -> Stack:
     ----------
     path : str or path-like
         A TIFF, BigTIFF, ImageJ or OME-TIFF file (striped or tiled; of a pyramid, the full
-        resolution; of a multi-file OME-TIFF, any of the files that holds the whole OME-XML).
+        resolution; of a multi-file OME-TIFF, any of its files: the whole image that has planes in
+        it).
     series : int
-        Which image of a file that holds several.
+        Which image of a file that holds several; see `image_names`.
 
     Returns
     -------
@@ -56,19 +55,77 @@ def read_stack(path: str | os.PathLike[str], *, series: int = 0) -> Stack:
         The file is missing, truncated, damaged, no TIFF, or of a kind that is not supported.
     """
     path = Path(path)
-    _check_file(path)
+    chain = check_file(path)
+    tif, said = _open(path)
     try:
-        tif = tifffile.TiffFile(path)
-    except READ_ERRORS as error:
-        raise StackError(f"{path.name} cannot be opened as a TIFF file: {error}") from error
-    try:
-        return _stack(path, tif, series)
-    except StackError:
+        with in_one_sentence(path, _DAMAGED):
+            images, left_out = images_of(path, tif, chain)
+            return _stack(path, tif, images, series, said + left_out)
+    except BaseException:
         tif.close()
         raise
-    except READ_ERRORS as error:
-        tif.close()
-        raise StackError(f"{path.name} is damaged or of an unsupported kind: {error}") from error
+
+
+def image_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return what the images of a file are called, in the order in which `series` counts them.
+
+    Thumbnails, masks and pictures of a slide's label are none of them, if there is anything else.
+
+    Parameters
+    ----------
+    path : str or path-like
+        See `read_stack`.
+
+    Returns
+    -------
+    tuple of str
+        ``"image 1"`` and so on where the file has no names, and no name twice.
+
+    Raises
+    ------
+    StackError
+        The file cannot be read.
+    """
+    path = Path(path)
+    chain = check_file(path)
+    tif, _ = _open(path)
+    with tif, in_one_sentence(path, _DAMAGED):
+        images, _ = images_of(path, tif, chain)
+        names: list[str] = []
+        for number, image in enumerate(images, start=1):
+            name = " ".join(image.name.split()) or f"image {number}"
+            names.append(name if name not in names else f"{name} {number}")
+        return tuple(names)
+
+
+def count_images(path: str | os.PathLike[str]) -> int:
+    """Return how many images a file holds; see `image_names`."""
+    return len(image_names(path))
+
+
+def image_files(path: str | os.PathLike[str], series: int = 0) -> tuple[Path, ...]:
+    """Return the files that together hold an image of a file: of most images, the file alone.
+
+    Parameters
+    ----------
+    path, series
+        See `read_stack`.
+
+    Raises
+    ------
+    StackError
+        The file cannot be read.
+    """
+    path = Path(path)
+    chain = check_file(path)
+    tif, _ = _open(path)
+    with tif, in_one_sentence(path, _DAMAGED):
+        images, _ = images_of(path, tif, chain)
+        if not 0 <= series < len(images):
+            return (path,)
+        pages = (page for page in images[series].pages if page is not None)
+        found = {Path(page.parent.filehandle.path).resolve() for page in pages}
+    return (path,) if len(found) < 2 else tuple(sorted(found))
 
 
 def stack_name(path: str | os.PathLike[str]) -> str:
@@ -84,39 +141,78 @@ def _reopen(path: str, series: int) -> TiffArray:
     return data
 
 
-def _stack(path: Path, tif: tifffile.TiffFile, number: int) -> Stack:
+def _open(path: Path) -> tuple[tifffile.TiffFile, tuple[str, ...]]:
+    """Open a file with the description of the set that it is one of, and say if that is missing."""
+    with in_one_sentence(path, "cannot be opened as a TIFF file"):
+        tif = tifffile.TiffFile(path)
+        try:
+            root = parse(tif.ome_metadata) if tif.ome_metadata else None
+            elsewhere = None if root is None else root.find("BinaryOnly")
+        except BaseException:
+            tif.close()
+            raise
+        if elsewhere is None:
+            return tif, ()
+        name = Path(elsewhere.get("MetadataFile", "")).name
+        described = path.with_name(name) if name else path
+        if described == path or not described.is_file():
+            return tif, (f"{name or 'what describes the set'} is missing: this file's pages alone",)
+        tif.close()
+        if described.suffix.lower() in (".tif", ".tiff"):
+            return tifffile.TiffFile(described), ()
+        return tifffile.TiffFile(path, omexml=described.read_text(encoding="utf-8").strip()), ()
+
+
+def _stack(
+    path: Path,
+    tif: tifffile.TiffFile,
+    images: list[TiffImage],
+    number: int,
+    notes: tuple[str, ...],
+) -> Stack:
     """Put together what an open file says."""
-    if not 0 <= number < len(tif.series):
+    if not 0 <= number < len(images):
         raise StackError(
-            f"{path.name} holds {len(tif.series)} images; there is no number {number} "
+            f"{path.name} holds {len(images)} images; there is no number {number} "
             "(they count from 0)"
         )
-    if len(tif.series) > 1:
-        logger.info("%s holds %d images; number %d is read", path.name, len(tif.series), number)
-    series = tif.series[number]
-    if series.dtype is None or 0 in series.shape:
-        raise StackError(f"{path.name} holds no pixels that can be read (shape {series.shape})")
-    missing = _check_pages(path, tif, series)
-    calibration = calibration_of(tif, number)
+    image = images[number]
+    if len(images) > 1:
+        called = f" ({image.name})" if image.name else ""
+        notes = (f"of the file's {len(images)} images this is number {number + 1}{called}", *notes)
+    if 0 in image.shape:
+        raise StackError(f"{path.name} holds no pixels that can be read (shape {image.shape})")
+    missing = check_pixels(path, image)
+    meaning = meaning_of(path, tif, image)
+    calibration = calibration_of(tif, image.number)
     own = own_annotation(calibration.metadata.get("ome_xml"))
     data: TiffArray | NDArray[Any]
-    if _is_regular(series):
-        axes, leading, samples_first = _layout(series)
+    if _is_regular(image):
+        axes, leading, samples_first = _layout(image, meaning)
         axes, leading, stored, sizes = _own_axes(own, axes, leading, calibration)
-        reopen = (_reopen, (str(path.absolute()), number))
-        data = TiffArray(path, tif, series, leading, samples_first=samples_first, reopen=reopen)
+        data = TiffArray(
+            path,
+            tif,
+            image,
+            leading,
+            samples_first=samples_first,
+            palette=meaning.palette,
+            reopen=(_reopen, (str(path.absolute()), number)),
+        )
     else:
-        axes, data = _read_at_once(path, series)
+        axes, data = _read_at_once(path, image)
         stored, sizes = axes, calibration.sizes_of(axes)
         tif.close()
-    metadata = dict(calibration.metadata)
+    metadata = {**calibration.metadata, **meaning.metadata}
     if missing:
         logger.warning("%s lacks %d planes; they are read as zeros", path.name, missing)
         metadata["missing_planes"] = missing
+        notes += (f"{missing} planes are in none of the files and are read as zeros",)
     delta_t = calibration.delta_t(stored, data.shape)
     if delta_t is not None:
         metadata["delta_t"] = delta_t
     channels = data.shape[axes.index("C")] if "C" in axes else 1
+    colors = calibration.channel_colors or (meaning.color,)
     return Stack(
         data=data,
         axes=axes,
@@ -124,8 +220,9 @@ def _stack(path: Path, tif: tifffile.TiffFile, number: int) -> Stack:
         units=tuple(unit for _, unit in sizes),
         name=stack_name(path),
         channel_names=_per_channel(calibration.channel_names, channels),
-        channel_colors=_per_channel(calibration.channel_colors, channels),
+        channel_colors=_per_channel(colors, channels),
         metadata=metadata,
+        notes=notes + meaning.notes,
     )
 
 
@@ -134,37 +231,39 @@ def _per_channel(values: tuple[Any, ...], channels: int) -> tuple[Any, ...]:
     return values if len(values) == channels and any(values) else ()
 
 
-def _is_regular(series: tifffile.TiffPageSeries) -> bool:
-    """Tell whether a series is planes of Y, X in a row, as all but the odd file are."""
-    axes = str(series.axes).replace("S", "")
+def _is_regular(image: TiffImage) -> bool:
+    """Tell whether an image is planes of Y, X in a row, as all but the odd file are."""
+    axes = image.axes.replace("S", "")
     planes = prod(
-        size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "SYX"
+        size for axis, size in zip(image.axes, image.shape, strict=True) if axis not in "SYX"
     )
-    stored = len(series) * series.keyframe.imagedepth
-    one_run = series.dataoffset is not None and series.keyframe.is_final
-    return axes.endswith("YX") and series.transform is None and (planes == stored or one_run)
+    stored = len(image.pages) * image.keyframe.imagedepth
+    complete = planes == stored or image.run is not None
+    return axes.endswith("YX") and image.transform is None and complete
 
 
-def _read_at_once(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, NDArray[Any]]:
-    """Read a series whose planes stand in no simple order, and put Y, X (and S) last."""
-    axes = str(series.axes)
-    if not {"Y", "X"} <= set(axes):
+def _read_at_once(path: Path, image: TiffImage) -> tuple[str, NDArray[Any]]:
+    """Read an image whose planes stand in no simple order, and put Y, X (and S) last."""
+    axes = image.axes
+    if not {"Y", "X"} <= set(axes) or image.series is None:
         raise StackError(f"{path.name} holds no images (its axes are {axes})")
     logger.info("%s cannot be read plane by plane; it is read at once", path.name)
     wanted = "".join(axis for axis in axes if axis not in "YXS") + "YX" + "S" * axes.count("S")
     # By position, since a letter such as Q may stand twice.
     order = sorted(range(len(axes)), key=lambda n: ("YXS".find(axes[n]), n))
-    return wanted, np.ascontiguousarray(series.asarray().transpose(order))
+    return wanted, np.ascontiguousarray(image.series.asarray().transpose(order))
 
 
-def _layout(series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...], bool]:
+def _layout(image: TiffImage, meaning: Meaning) -> tuple[str, tuple[int, ...], bool]:
     """Return axes ending in YX or YXS, the leading lengths, and whether samples are channels."""
-    axes, shape = str(series.axes), tuple(int(size) for size in series.shape)
+    axes, shape = image.axes, image.shape
     samples = "S" in axes and shape[axes.index("S")] > 1
     leading_axes = "".join(axis for axis in axes if axis not in "SYX")
     leading = tuple(size for axis, size in zip(axes, shape, strict=True) if axis not in "SYX")
     # Samples mean colour only where the file says so; else they are channels kept side by side.
-    color = series.keyframe.photometric in (_RGB, _YCBCR) or "C" in leading_axes
+    color = image.keyframe.photometric in (RGB, YCBCR) or "C" in leading_axes
+    if meaning.palette is not None:
+        return leading_axes + "YXS", leading, False
     if not samples:
         return leading_axes + "YX", leading, False
     if color:
@@ -198,81 +297,3 @@ def _own_axes(
         # OME's value where it has one, since another program may have corrected it.
         sizes.append(known if known[1] != PIXEL else (float(size), str(unit)))
     return saved, shape[: len(spatial) - 2], stored, sizes
-
-
-def _check_file(path: Path) -> None:
-    """Raise StackError unless `path` is a file with a TIFF header and a whole chain of pages."""
-    try:
-        with path.open("rb") as file:
-            _check_chain(path, file)
-    except FileNotFoundError:
-        raise StackError(f"there is no file {path}") from None
-    except IsADirectoryError:
-        raise StackError(f"{path} is a folder; an image file is wanted") from None
-    except OSError as error:
-        raise StackError(f"{path} cannot be opened: {error.strerror or error}") from error
-
-
-def _check_chain(path: Path, file: BinaryIO) -> None:
-    """Follow the pages' directories to the end, which lies beyond the file's in a truncated one.
-
-    tifffile goes on with the pages and tags it could find, so that an image would quietly be
-    shorter or lose its axes.
-    """
-    header = file.read(16)
-    length = file.seek(0, 2)
-    if not header:
-        raise StackError(f"{path.name} is empty")
-    order = {b"II": "<", b"MM": ">"}.get(header[:2], "")
-    version = struct.unpack(order + "H", header[2:4])[0] if order and length > 4 else 0
-    if version not in (42, 43):
-        raise StackError(
-            f"{path.name} is not a TIFF file: it begins with {header[:8]!r} where TIFF has II or MM"
-        )
-    big = version == 43
-    count, link, inline = (order + "Q", order + "Q", 8) if big else (order + "H", order + "I", 4)
-    entry = f"{order}HH{'Q' if big else 'I'}{inline}s"
-    truncated = StackError(f"{path.name} is truncated: its list of pages leads beyond its end")
-    try:
-        (offset,) = struct.unpack_from(link, header, 8 if big else 4)
-        seen = set()
-        while offset and offset not in seen:
-            seen.add(offset)
-            file.seek(offset)
-            (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
-            if offset + entries * struct.calcsize(entry) > length:
-                raise truncated
-            directory = file.read(entries * struct.calcsize(entry))
-            for tag, kind, values, value in struct.iter_unpack(entry, directory):
-                size = _TAG_BYTES.get(kind, 0) * values
-                outside = tag in _NEEDED_TAGS and size > inline
-                if outside and struct.unpack(link, value)[0] + size > length:
-                    raise truncated
-            (offset,) = struct.unpack(link, file.read(struct.calcsize(link)))
-    except struct.error:
-        raise truncated from None
-
-
-def _check_pages(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> int:
-    """Raise StackError if pixels lie beyond the end of the file; return how many planes lack."""
-    sizes = {id(tif): tif.filehandle.size}
-    truncated = StackError(
-        f"{path.name} is truncated: the file ends before the pixels that it describes"
-    )
-    if series.dataoffset is not None:
-        if series.dataoffset + series.nbytes > tif.filehandle.size and series.keyframe.is_final:
-            raise truncated
-        expected = (tif.imagej_metadata or {}).get("images", 1) if series.kind == "imagej" else 1
-        if expected > prod(series.shape[:-2]) * series.keyframe.samplesperpixel:
-            raise truncated
-        return 0
-    missing = 0
-    for page in series:
-        if page is None:
-            missing += 1
-            continue
-        size = sizes.setdefault(id(page.parent), page.parent.filehandle.size)
-        pairs = zip(page.dataoffsets, page.databytecounts, strict=False)
-        if any(offset + count > size for offset, count in pairs):
-            raise truncated
-    return missing

@@ -1,17 +1,27 @@
-"""The pixels of a TIFF series, read when they are indexed."""
+"""The pixels of a TIFF image, read when they are indexed: what tifffile decodes, by region."""
 
 from __future__ import annotations
 
-import struct
 import threading
 import weakref
-from math import ceil, prod
+from collections import OrderedDict
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
 from napari_srcnn.image.stack import StackError
+from napari_srcnn.io.tiff_check import in_one_sentence
+from napari_srcnn.io.tiff_segments import (
+    Box,
+    decoded,
+    is_one_run,
+    key_of,
+    paste,
+    read_rows,
+    touched,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,31 +29,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    Page = tifffile.TiffPage | tifffile.TiffFrame
+    from napari_srcnn.io.tiff_images import TiffImage
+    from napari_srcnn.io.tiff_segments import Page, Segment
 
-# A compressed page up to this size is decoded once and kept while its tiles are read; of larger
-# ones only the segments that a region touches are decoded.
-_PAGE_BYTES = 64 * 2**20
-
-#: What tifffile and imagecodecs raise over files that are damaged or that they do not know
-#: (imagecodecs' own errors are RuntimeErrors).
-READ_ERRORS = (
-    tifffile.TiffFileError,
-    OSError,
-    ValueError,
-    RuntimeError,
-    LookupError,
-    TypeError,
-    struct.error,
-)
+# Decoded strips and tiles are kept up to this size, since neighbouring regions share them.
+_KEPT_BYTES = 64 * 2**20
+# Further files of a set that stay open.
+_OPEN_FILES = 8
 
 
 class TiffArray:
-    """A lazy, read-only array over one series of a TIFF file.
+    """A lazy, read-only array over one image of a TIFF file.
 
     Indexing with integers, slices and an ellipsis reads what is asked for and returns a numpy array
-    in native byte order. Reading is safe from several threads; at most one page is kept. A pickled
-    array opens the file again where it is unpickled.
+    in native byte order. Reading is safe from several threads. A pickled array opens the file again
+    where it is unpickled.
 
     Parameters
     ----------
@@ -51,12 +51,14 @@ class TiffArray:
         The file, for messages.
     tif : tifffile.TiffFile
         The open file; closed with this array.
-    series : tifffile.TiffPageSeries
+    image : TiffImage
         What to read.
     leading : tuple of int
         Lengths of the axes before Y, X.
     samples_first : bool
         Give the samples of a pixel as the last leading axis (channels) rather than after X.
+    palette : ndarray of shape (N, 3), optional
+        Colours that the values stand for; they are read instead of the values.
     reopen : callable
         Opens the same array again: called with the arguments in `reopen_args`.
     """
@@ -65,28 +67,32 @@ class TiffArray:
         self,
         path: Path,
         tif: tifffile.TiffFile,
-        series: tifffile.TiffPageSeries,
+        image: TiffImage,
         leading: tuple[int, ...],
         *,
         samples_first: bool,
+        palette: NDArray[Any] | None = None,
         reopen: tuple[Callable[..., TiffArray], tuple[Any, ...]],
     ) -> None:
         self._path = path
-        self._series = series
+        self._image = image
+        self._palette = palette
         self._reopen = reopen
         self._lock = threading.RLock()
-        self._finalizer = weakref.finalize(self, tif.close)
-        self._cached: tuple[int, NDArray[Any]] | None = None
+        self._further: OrderedDict[str, tifffile.FileHandle] = OrderedDict()
+        self._finalizer = weakref.finalize(self, _close, tif, self._further)
+        self._kept: OrderedDict[tuple[int, int], Segment] = OrderedDict()
+        self._kept_bytes = 0
+        self._runs: dict[int, bool] = {}
         # (separate samples, depth, Y, X, interleaved samples): a page as it is stored.
-        self._stored = tuple(int(size) for size in series.keyframe.shaped)
-        separate, _, height, width, contiguous = self._stored
-        self._samples = separate * contiguous
-        self._samples_first = samples_first and self._samples > 1
-        self._trailing = (self._samples,) if self._samples > 1 and not samples_first else ()
-        self._leading = leading + ((self._samples,) if self._samples_first else ())
+        separate, self._depth, height, width, contiguous = map(int, image.keyframe.shaped)
+        self._stored = separate * contiguous
+        samples = self._stored if palette is None else palette.shape[1]
+        self._samples_first = samples_first and samples > 1
+        self._trailing = (samples,) if samples > 1 and not samples_first else ()
+        self._leading = leading + ((samples,) if self._samples_first else ())
         self.shape: tuple[int, ...] = (*self._leading, height, width, *self._trailing)
-        self.dtype: np.dtype[Any] = np.dtype(series.dtype).newbyteorder("=")
-        self._offset = series.dataoffset if series.keyframe.is_final else None
+        self.dtype: np.dtype[Any] = image.dtype if palette is None else palette.dtype
 
     @property
     def ndim(self) -> int:
@@ -120,7 +126,7 @@ class TiffArray:
     def close(self) -> None:
         """Close the file; reading afterwards is an error."""
         with self._lock:
-            self._cached = None
+            self._kept.clear()
             self._finalizer()
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -130,15 +136,15 @@ class TiffArray:
         out = np.empty([len(part) for part in wanted], self.dtype)
         if out.size:
             # What lies between the steps is read too: a page is stored row by row anyhow.
-            (y0, y1), (x0, x1) = _span(rows), _span(columns)
+            box = Box(*_span(rows), *_span(columns))
             inner = (slice(None, None, rows.step), slice(None, None, columns.step))
             samples = tuple(list(part) for part in wanted[count + 2 :])
             for position in np.ndindex(*out.shape[:count]):
                 index = tuple(part[n] for part, n in zip(wanted[:count], position, strict=True))
-                out[position] = self._plane(index, y0, y1, x0, x1)[inner + samples]
+                out[position] = self._plane(index, box)[inner + samples]
         return out[tuple(0 if drop else slice(None) for drop in dropped)]
 
-    def _plane(self, index: tuple[int, ...], y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+    def _plane(self, index: tuple[int, ...], box: Box) -> NDArray[Any]:
         """Read a region of one plane: (Y, X), or (Y, X, S) where samples stand last."""
         sample: slice | int = slice(None)
         leading = self._leading
@@ -148,99 +154,71 @@ class TiffArray:
         with self._lock:
             if not self._finalizer.alive:
                 raise StackError(f"{self._path.name} has been closed; open it again to read it")
-            try:
-                region = self._region(number, y0, y1, x0, x1)
-            except StackError:
-                raise
-            except READ_ERRORS as error:
-                raise StackError(
-                    f"{self._path.name} cannot be read at plane {number + 1} "
-                    f"(it is damaged, or stored in a way that is not supported): {error}"
-                ) from error
+            with in_one_sentence(
+                self._path,
+                f"cannot be read at plane {number + 1} "
+                "(it is damaged, or stored in a way that is not supported)",
+            ):
+                region = self._region(number, box)
+        if self._palette is not None:
+            # An index beyond the table has no colour; readers show its last one.
+            region = self._palette[np.minimum(region[..., 0], len(self._palette) - 1)]
         return region[..., sample if self._samples_first or self._trailing else 0]
 
-    def _region(self, number: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+    def _region(self, number: int, box: Box) -> NDArray[Any]:
         """Read a region of plane `number` as (Y, X, samples)."""
-        page_number, depth = divmod(number, self._stored[1])
-        if self._offset is not None:
-            return self._raw(self._series.keyframe, self._offset, number, y0, y1, x0, x1)
-        page = self._series[page_number]
-        key = self._series.keyframe  # all pages of a series are stored alike
+        image = self._image
+        page_number, depth = divmod(number, self._depth)
+        page = image.pages[0 if image.run is not None else page_number]
         if page is None:  # not in the file, as OME-XML allows
-            return np.zeros((y1 - y0, x1 - x0, self._samples), self.dtype)
-        handle = page.parent.filehandle
-        reopened = handle.closed  # a further file of a multi-file series
-        if reopened:
-            handle.open()
-        try:
-            if key.is_final:
-                return self._raw(page, page.dataoffsets[0], depth, y0, y1, x0, x1)
-            page_bytes = prod(self._stored) * self.dtype.itemsize
-            if key.is_tiled and page_bytes > _PAGE_BYTES and self._stored[1] == 1:
-                return self._segments(page, y0, y1, x0, x1)
-            if self._cached is None or self._cached[0] != page_number:
-                self._cached = None  # let go of the old page before the new one is decoded
-                self._cached = (page_number, page.asarray(squeeze=False))
-            # (separate, Y, X, interleaved) of this depth; one of the two kinds of samples is 1
-            planes = self._cached[1][:, depth, y0:y1, x0:x1]
-            return np.moveaxis(planes, 0, 2).reshape(y1 - y0, x1 - x0, self._samples)
-        finally:
-            if reopened:
-                handle.close()
-
-    def _raw(
-        self, page: Page, offset: int, number: int, y0: int, y1: int, x0: int, x1: int
-    ) -> NDArray[Any]:
-        """Read rows of a plane that is stored uncompressed, `number` planes after `offset`."""
-        separate, depth, height, width, contiguous = self._stored
-        row = width * contiguous
-        file_dtype = self.dtype.newbyteorder(page.parent.byteorder)
-        handle = page.parent.filehandle
-        page_number, slice_number = divmod(number, depth)
-        parts = []
-        for sample in range(separate):
-            plane = (page_number * separate + sample) * depth + slice_number
-            handle.seek(offset + (plane * height + y0) * row * self.dtype.itemsize)
-            values = handle.read_array(file_dtype, (y1 - y0) * row)
-            parts.append(values.reshape(y1 - y0, width, contiguous)[:, x0:x1])
-        region = parts[0] if separate == 1 else np.concatenate(parts, axis=2)
-        return np.asarray(region, self.dtype)
-
-    def _segments(self, page: Page, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
-        """Decode only the tiles of a page that touch the region."""
-        key = self._series.keyframe
-        separate, _, height, width, _ = self._stored
-        rows, columns = ceil(height / key.tilelength), ceil(width / key.tilewidth)
-        numbers = [
-            (sample * rows + row) * columns + column
-            for sample in range(separate)
-            for row in range(y0 // key.tilelength, ceil(y1 / key.tilelength))
-            for column in range(x0 // key.tilewidth, ceil(x1 / key.tilewidth))
-        ]
-        jpeg = (
-            {"jpegtables": page.jpegtables, "jpegheader": key.jpegheader}
-            if page.jpegtables is not None or key.jpegheader is not None
-            else {}
-        )
-        region = np.full((y1 - y0, x1 - x0, self._samples), key.nodata, self.dtype)
-        for data, number in page.parent.filehandle.read_segments(
-            [page.dataoffsets[n] for n in numbers],
-            [page.databytecounts[n] for n in numbers],
-            indices=numbers,
-        ):
-            segment, (sample, _, top, left, _), _ = key.decode(data, number, **jpeg)
-            if segment is None:  # a tile left out of the file
-                continue
-            bottom = min(top + segment.shape[1], y1)
-            right = min(left + segment.shape[2], x1)
-            first_row, first_column = max(top, y0), max(left, x0)
-            target = region[first_row - y0 : bottom - y0, first_column - x0 : right - x0]
-            if separate > 1:
-                target = target[..., sample : sample + 1]
-            target[...] = segment[
-                0, first_row - top : bottom - top, first_column - left : right - left
-            ]
+            return np.zeros((box.height, box.width, self._stored), image.dtype)
+        self._open(page)
+        key = key_of(page)
+        if image.run is not None:
+            return read_rows(page, image.run + page_number * key.nbytes, depth, box)
+        if self._lies_in_one_run(page_number, page):
+            return read_rows(page, page.dataoffsets[0], depth, box)
+        region = np.full((box.height, box.width, self._stored), key.nodata, image.dtype)
+        for segment in self._segments(page_number, page, touched(key, depth, box)):
+            paste(segment, depth, box, region)
         return region
+
+    def _lies_in_one_run(self, page_number: int, page: Page) -> bool:
+        """Tell whether a page's rows follow on each other in the file, uncompressed."""
+        if page_number not in self._runs:
+            self._runs[page_number] = is_one_run(page)
+        return self._runs[page_number]
+
+    def _segments(self, page_number: int, page: Page, numbers: list[int]) -> list[Segment]:
+        """Return the decoded strips or tiles of a page, but for those left out of the file."""
+        found = {n: self._kept.get((page_number, n)) for n in numbers}
+        missing = [n for n, segment in found.items() if segment is None]
+        for segment in decoded(page, missing):
+            found[segment.number] = segment
+            self._kept[page_number, segment.number] = segment
+            self._kept_bytes += segment.values.nbytes
+            # Those of this very region are held by `found` as well.
+            while self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1:
+                self._kept_bytes -= self._kept.popitem(last=False)[1].values.nbytes
+        return [segment for segment in found.values() if segment is not None]
+
+    def _open(self, page: Page) -> None:
+        """Open the file of a page, where it is a further one of a set; the last few stay open."""
+        handle = page.parent.filehandle
+        if handle.closed:
+            handle.open()
+            self._further[handle.path] = handle
+        if handle.path in self._further:
+            self._further.move_to_end(handle.path)
+        while len(self._further) > _OPEN_FILES:
+            self._further.popitem(last=False)[1].close()
+
+
+def _close(tif: tifffile.TiffFile, further: OrderedDict[str, tifffile.FileHandle]) -> None:
+    """Close a file and the further ones of its set."""
+    for handle in further.values():
+        handle.close()
+    tif.close()
 
 
 def _span(part: range) -> tuple[int, int]:

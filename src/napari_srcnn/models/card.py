@@ -1,15 +1,183 @@
-"""What is known of a model, in words."""
+"""What is known of a model: its card, as typed values and in words."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from napari_srcnn.models.library import ModelInfo
 
 # Longer texts of a card are cut: it may be anybody's.
 _LONGEST = 600
+# What older versions called a field.
+_OLDER = {"holdout": "held_apart"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """What was measured on images that training never saw.
+
+    Attributes
+    ----------
+    psnr, ssim : float or None
+        The network's.
+    bicubic, bicubic_ssim : float or None
+        Bicubic's, beside them.
+    start : float or None
+        PSNR of the model that training began from.
+    what : str
+        Which images.
+    """
+
+    psnr: float | None = None
+    ssim: float | None = None
+    bicubic: float | None = None
+    bicubic_ssim: float | None = None
+    start: float | None = None
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Card(Mapping[str, Any]):
+    """A model's card. Reads as the mapping that its file holds, too.
+
+    A card may be anybody's: what is not of a field's type is kept in `other`, as are fields that
+    this version knows nothing of, so that a card goes through :meth:`from_dict` and
+    :meth:`to_dict` without a loss.
+
+    Attributes
+    ----------
+    description, license, degradation, started_from, source, layout : str
+        Empty where the card says nothing.
+    data : str or tuple of str
+        What it was trained on.
+    holdout : Holdout or None
+    psnr : mapping of str to float
+        PSNR on Y by the name of a set of photographs.
+    windows : mapping of str to pair
+        What the network wants to see of a range, for ``"photograph"`` and ``"microscope"``.
+    date, version, torch : str
+        When it was made, and with which programs.
+    steps_done, seconds : float or None
+        Of the training.
+    other : mapping
+    """
+
+    description: str = ""
+    license: str = ""
+    data: str | tuple[str, ...] = ""
+    degradation: str = ""
+    holdout: Holdout | None = None
+    psnr: Mapping[str, float] = field(default_factory=dict)
+    windows: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    started_from: str = ""
+    source: str = ""
+    layout: str = ""
+    date: str = ""
+    version: str = ""
+    torch: str = ""
+    steps_done: float | None = None
+    seconds: float | None = None
+    other: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the card that a model file holds."""
+        other = dict(values)
+        known: dict[str, Any] = {}
+        for name, read in _READERS.items():
+            stored = name if name in other else _OLDER.get(name, name)
+            if stored in other and (value := read(other[stored])) is not None:
+                known[name] = value
+                del other[stored]
+        return cls(**known, other=other)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the card as JSON takes it, without what it says nothing of."""
+        said = {name: getattr(self, name) for name in _READERS}
+        if self.holdout is not None:
+            named = ((part.name, getattr(self.holdout, part.name)) for part in fields(Holdout))
+            said["holdout"] = {name: value for name, value in named if value not in (None, "")}
+        said["data"] = list(self.data) if isinstance(self.data, tuple) else self.data
+        said["windows"] = {kind: list(pair) for kind, pair in self.windows.items()}
+        said["psnr"] = dict(self.psnr)
+        return {k: v for k, v in said.items() if v is not None and v != "" and v != {}} | dict(
+            self.other
+        )
+
+    @property
+    def begun_from(self) -> str:
+        """The model that training began from, wherever the card has it."""
+        recipe = self.other.get("recipe")
+        nested = recipe.get("started_from") if isinstance(recipe, Mapping) else None
+        return self.started_from or plain(nested)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.to_dict()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_dict())
+
+    def __len__(self) -> int:
+        return len(self.to_dict())
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(value: Any) -> str | tuple[str, ...] | None:
+    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    return _text(value)
+
+
+def _number(value: Any) -> float | None:
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_one and math.isfinite(value) else None
+
+
+def _numbers(value: Any) -> dict[str, float] | None:
+    if isinstance(value, dict) and value and all(_number(n) is not None for n in value.values()):
+        return value
+    return None
+
+
+def _pairs(value: Any) -> dict[str, tuple[float, float]] | None:
+    # Checked where the file is read: a window changes every pixel.
+    return {kind: (low, high) for kind, (low, high) in value.items()} if value else None
+
+
+def _holdout(value: Any) -> Holdout | None:
+    """Return the figures; None where there is anything else among them."""
+    if not isinstance(value, dict) or not value:
+        return None
+    parts = {part.name: _text if part.name == "what" else _number for part in fields(Holdout)}
+    if any(name not in parts or parts[name](one) is None for name, one in value.items()):
+        return None
+    return Holdout(**value)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "description": _text,
+    "license": _text,
+    "data": _texts,
+    "degradation": _text,
+    "holdout": _holdout,
+    "psnr": _numbers,
+    "windows": _pairs,
+    "started_from": _text,
+    "source": _text,
+    "layout": _text,
+    "date": _text,
+    "version": _text,
+    "torch": _text,
+    "steps_done": _number,
+    "seconds": _number,
+}
 
 
 # ---------------------------------------------------------------- the card in words
@@ -20,8 +188,6 @@ def card_lines(info: ModelInfo) -> list[str]:
     config, card = info.config, info.card
     channels = "RGB" if config.channels == 3 else "one channel"
     filters = "-".join(map(str, config.widths))
-    recipe = card.get("recipe")
-    begun = card.get("started_from") or (isinstance(recipe, dict) and recipe.get("started_from"))
     entries = (
         ("Model", f"{info.name} (bundled)" if info.bundled else info.name),
         ("Scale", f"×{config.scale}"),
@@ -31,29 +197,29 @@ def card_lines(info: ModelInfo) -> list[str]:
             f"{config.parameters:,} parameters",
         ),
         ("Description", info.description),
-        ("Data", plain(card.get("data"))),
-        ("Degradation", plain(card.get("degradation"))),
-        ("Held out", _holdout(card.get("holdout", card.get("held_apart")))),
-        ("PSNR on Y", _figures(card.get("psnr"))),
-        ("Started from", plain(begun or None)),
+        ("Data", plain(card.data)),
+        ("Degradation", plain(card.degradation)),
+        ("Held out", _measured(card.holdout)),
+        ("PSNR on Y", _figures(card.psnr)),
+        ("Started from", plain(card.begun_from)),
         ("Trained", _training(card)),
-        ("Made of", plain(card.get("source"))),
+        ("Made of", plain(card.source)),
         (
             "Windows",
             ", ".join(
                 f"{plain(kind)} {low:g}..{high:g}"
-                for kind, (low, high) in sorted(card.get("windows", {}).items())
+                for kind, (low, high) in sorted(card.windows.items())
             ),
         ),
         (
             "Made with",
             ", ".join(
-                f"{program} {text}"
-                for program, key in (("napari-srcnn", "version"), ("torch",) * 2)
-                if (text := plain(card.get(key)))
+                f"{program} {plain(text)}"
+                for program, text in (("napari-srcnn", card.version), ("torch", card.torch))
+                if text
             ),
         ),
-        ("Licence", plain(card.get("license"))),
+        ("Licence", plain(card.license)),
     )
     return [f"{label}: {text}" for label, text in entries if text]
 
@@ -62,55 +228,40 @@ def plain(value: Any, longest: int = _LONGEST) -> str:
     """Return a card's value as one line, without what would act on a terminal; "" for None."""
     if value is None:
         return ""
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _number(value: Any) -> float | None:
-    is_one = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_one and math.isfinite(value) else None
+def _figures(values: Mapping[str, float]) -> str:
+    """Return ``Set5 36.31 dB`` and so on."""
+    return ", ".join(f"{plain(name)} {value:.2f} dB" for name, value in sorted(values.items()))
 
 
-def _figures(values: Any) -> str:
-    """Return ``Set5 36.31 dB`` and so on; none where a card has something else there."""
-    known = values.items() if isinstance(values, dict) else ()
-    return ", ".join(
-        f"{plain(name)} {x:.2f} dB"
-        for name, value in sorted(known)
-        if (x := _number(value)) is not None
-    )
-
-
-def _holdout(values: Any) -> str:
+def _measured(holdout: Holdout | None) -> str:
     """Return the figures on what was held out from training, beside what they compare with."""
-    if not isinstance(values, dict):
+    if holdout is None:
         return ""
     parts = []
-    for key, unit, digits, others in (
-        ("psnr", " dB", 2, (("bicubic", "bicubic"), ("start", "before"))),
-        ("ssim", "", 4, (("bicubic_ssim", "bicubic"),)),
+    for label, own, unit, digits, others in (
+        ("PSNR", holdout.psnr, " dB", 2, (("bicubic", holdout.bicubic), ("before", holdout.start))),
+        ("SSIM", holdout.ssim, "", 4, (("bicubic", holdout.bicubic_ssim),)),
     ):
-        if (own := _number(values.get(key))) is None:
+        if own is None:
             continue
-        theirs = [
-            f"{word} {x:.{digits}f}"
-            for other, word in others
-            if (x := _number(values.get(other))) is not None
-        ]
-        text = f"{key.upper()} {own:.{digits}f}{unit}"
+        theirs = [f"{word} {x:.{digits}f}" for word, x in others if x is not None]
+        text = f"{label} {own:.{digits}f}{unit}"
         parts.append(f"{text} ({', '.join(theirs)})" if theirs else text)
-    what = plain(values.get("what"))
+    what = plain(holdout.what)
     return "; ".join(parts) + (f"; on {what}" if parts and what else "")
 
 
-def _training(card: dict[str, Any]) -> str:
-    steps, seconds = _number(card.get("steps_done")), _number(card.get("seconds"))
+def _training(card: Card) -> str:
     # A time of day to the minute.
-    parts = [plain(card.get("date"))[:16].replace("T", " ")]
-    if steps is not None:
-        parts.append(f"{steps:,.0f} steps")
-    if seconds is not None:
-        minutes, rest = divmod(round(seconds), 60)
+    parts = [plain(card.date)[:16].replace("T", " ")]
+    if card.steps_done is not None:
+        parts.append(f"{card.steps_done:,.0f} steps")
+    if card.seconds is not None:
+        minutes, rest = divmod(round(card.seconds), 60)
         parts.append(f"{minutes} min {rest} s" if minutes else f"{rest} s")
     return ", ".join(part for part in parts if part)

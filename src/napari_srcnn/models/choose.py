@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,42 +29,82 @@ class Proposal:
 
 
 def propose_model(stack: Any, scale: int, axes: str | None = None) -> Proposal:
-    """Choose the bundled model for an image.
+    """Choose the bundled model for an image and a scale; see :func:`propose_models`."""
+    return propose_models(stack, (scale,), axes)[scale]
+
+
+def propose_models(
+    stack: Any, scales: Sequence[int], axes: str | None = None
+) -> dict[int, Proposal]:
+    """Choose the bundled model for an image, at each scale, by one look at it.
 
     Parameters
     ----------
     stack : array-like, shape (..., Y, X) or (..., Y, X, S)
-        A part of 256 x 256 pixels of its middle slice is read.
-    scale : {2, 3, 4}
+        A part of 256 x 256 pixels of its middle slice is read, once.
+    scales : sequence of {2, 3, 4}
     axes : str, optional
         A letter an axis; ends in S where there are colour samples.
 
     Returns
     -------
-    Proposal
+    dict of int to Proposal
         The photographs' weights for 8-bit RGB and for 8-bit images without noise; those of
         microscopes and scanners for all others.
 
     Raises
     ------
     CheckpointError
-        If none is bundled for the scale.
+        If none is bundled for a scale.
+    ValueError
+        If the image's values are of no type that numpy knows.
     """
-    photographs, microscopes = default_model(scale), bundled_name(scale, MICROSCOPES)
-    dtype = np.dtype(stack.dtype)
+    photographs = {scale: default_model(scale) for scale in scales}
+    dtype = image_dtype(stack)
     samples = stack.shape[-1] if axes is not None and axes.endswith("S") else 0
     if samples >= 3 and dtype == np.uint8:
-        return Proposal(photographs, "8-bit RGB is taken for a photograph.")
-    if microscopes is None or dtype.kind not in "iuf":
-        return Proposal(photographs, "The best for this scale.")
+        why = "8-bit RGB is taken for a photograph."
+        return {scale: Proposal(name, why) for scale, name in photographs.items()}
+    found = {scale: bundled_name(scale, MICROSCOPES) for scale in scales}
+    if dtype.kind not in "iuf" or not any(found.values()):
+        return {s: Proposal(name, "The best for this scale.") for s, name in photographs.items()}
     bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
     noise = _noise(_part(stack, bool(samples)))
-    if dtype == np.uint8 and noise is not None and noise < CLEAN:
-        return Proposal(
-            photographs, f"8-bit, noise of {noise:.1%} of its range: as clean as a photograph."
-        )
+    is_clean = dtype == np.uint8 and noise is not None and noise < CLEAN
     seen = "" if noise is None else f", noise of {noise:.1%} of its range"
-    return Proposal(microscopes, f"{bits}{seen}: taken for a microscope's or scanner's image.")
+    proposals = {}
+    for scale, photograph in photographs.items():
+        microscopes = found[scale]
+        if microscopes is None:
+            proposals[scale] = Proposal(photograph, "The best for this scale.")
+        elif is_clean:
+            why = f"8-bit{seen}: as clean as a photograph."
+            proposals[scale] = Proposal(photograph, why)
+        else:
+            why = f"{bits}{seen}: taken for a microscope's or scanner's image."
+            proposals[scale] = Proposal(microscopes, why)
+    return proposals
+
+
+def image_dtype(stack: Any) -> np.dtype[Any]:
+    """Return the type of an image's values.
+
+    Raises
+    ------
+    ValueError
+        If numpy does not know it, as that of a torch tensor or of a TensorStore.
+    """
+    # numpy takes None for float64.
+    if stack.dtype is not None:
+        try:
+            dtype: np.dtype[Any] = np.dtype(stack.dtype)
+            return dtype
+        except TypeError:
+            pass
+    raise ValueError(
+        f"The image is a {type(stack).__name__}: {stack.dtype} is no dtype of numpy; "
+        "make an array of it with numpy.asarray first."
+    )
 
 
 def guess_model(dtype: np.dtype[Any], scale: int) -> str:

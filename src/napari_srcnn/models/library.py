@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_srcnn.models.card import plain
+from napari_srcnn.models.card import Card, plain
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError, load_checkpoint, read_header
-from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.network.config import SCALES, WINDOWS, SRCNNConfig
 from napari_srcnn.network.published import read_published
 
 if TYPE_CHECKING:
     from napari_srcnn.network.model import SRCNN
 
 
+_logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _FILE_SUFFIXES = (SUFFIX, ".pt", ".pth", ".ckpt", ".mat", ".bin")
 # Best first: what a user gets who names no model.
@@ -38,18 +40,18 @@ class ModelInfo:
     name: str
     path: Path
     config: SRCNNConfig
-    card: dict[str, Any]
+    card: Card
     sha256: str
     bundled: bool
 
     @property
     def description(self) -> str:
         """One line for a menu."""
-        return plain(self.card.get("description"))
+        return plain(self.card.description)
 
     def window(self, kind: str) -> tuple[float, float]:
-        """Return the window for ``"photograph"`` or ``"microscope"`` images (0..1 by default)."""
-        low, high = self.card.get("windows", {}).get(kind, (0.0, 1.0))
+        """Return the window for ``"photograph"`` or ``"microscope"`` images."""
+        low, high = self.card.windows.get(kind, WINDOWS[kind])
         return float(low), float(high)
 
 
@@ -129,7 +131,12 @@ def _info(path: Path, modified_ns: int, size: int) -> ModelInfo:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     bundled = path.parent == bundled_dir()
     return ModelInfo(
-        name=path.stem, path=path, config=config, card=card, sha256=digest, bundled=bundled
+        name=path.stem,
+        path=path,
+        config=config,
+        card=Card.from_dict(card),
+        sha256=digest,
+        bundled=bundled,
     )
 
 
@@ -142,8 +149,25 @@ def model_info(name: str | Path) -> ModelInfo:
         If there is no such model or its file cannot be used.
     """
     path = find_model(name)
-    stat = path.stat()
-    return _info(path, stat.st_mtime_ns, stat.st_size)
+    try:
+        stat = path.stat()
+        return _info(path, stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+
+
+def usable_models() -> list[ModelInfo]:
+    """Return all models that can be used; a damaged file of the user's own is left out, and said.
+
+    Any list to choose from is made of these: :func:`list_models` knows names alone.
+    """
+    found = []
+    for name in list_models():
+        try:
+            found.append(model_info(name))
+        except CheckpointError as error:
+            _logger.warning("The model %s is left out: %s", name, error)
+    return found
 
 
 def load_model(name: str | Path) -> SRCNN:
@@ -194,7 +218,9 @@ def default_model(scale: int, channels: int = 1) -> str:
     name = bundled_name(scale, RGB if channels == 3 else "")
     if name is not None:
         return name
+    *first, last = map(str, SCALES)
+    listed = f"{', '.join(first)} and {last}"
     raise CheckpointError(
         f"No bundled model enlarges ×{scale} with {channels} channel(s); "
-        "scales of 2, 3 and 4 are bundled."
+        f"scales of {listed} are bundled."
     )

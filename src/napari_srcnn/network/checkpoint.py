@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,28 +204,12 @@ def write_atomically(path: Path, data: bytes) -> None:
     CheckpointError
         If there is no space or no permission; what was there before stays.
     """
-    temporary = None
+    from napari_srcnn.io.atomic import write_bytes  # with tifffile: not for reading a header
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # NamedTemporaryFile gives 0600; a shared model folder needs what open() would give.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        write_bytes(path, data)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise CheckpointError(
-            f"{path} cannot be written: {error.strerror}; choose another place or make room."
+            f"{path} cannot be written: {error.strerror or error}; "
+            "choose another place or make room."
         ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -13,6 +13,11 @@ PRESETS: dict[str, tuple[int, int, int]] = {
     "9-1-1": (9, 1, 1),
 }
 DEFAULT_WIDTHS = (64, 32)
+#: What an image can be enlarged by.
+SCALES = (2, 3, 4)
+#: What a network shall see of a range of intensities, where its card does not say: a photograph's
+#: range is black to white; a microscope's lies where photographs have most of their values.
+WINDOWS: dict[str, tuple[float, float]] = {"photograph": (0.0, 1.0), "microscope": (0.2, 0.6)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ class SRCNNConfig:
             raise ValueError(f"widths are {self.widths}; two positive numbers are needed.")
         if self.channels not in (1, 3):
             raise ValueError(f"channels is {self.channels}; it can be 1 or 3.")
-        if self.scale not in (2, 3, 4):
+        if self.scale not in SCALES:
             raise ValueError(f"scale is {self.scale}; it can be 2, 3 or 4.")
         if self.padding not in ("valid", "zeros"):
             raise ValueError(f"padding is {self.padding!r}; it can be 'valid' or 'zeros'.")
@@ -103,11 +108,6 @@ class SRCNNConfig:
         """Weights and biases."""
         filters = sum(n_in * n_out * k * k + n_out for n_in, n_out, k in self.layers)
         return filters + self.noise * self.widths[0]
-
-    @property
-    def flops_per_pixel(self) -> int:
-        """Multiplications and additions of the convolutions per high-res pixel."""
-        return sum(2 * n_in * n_out * k * k for n_in, n_out, k in self.layers)
 
     @property
     def kernel_name(self) -> str:

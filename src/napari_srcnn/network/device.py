@@ -143,6 +143,14 @@ def raise_malloc_thresholds() -> None:
     mallopt(_M_TRIM_THRESHOLD, 256 << 20)
 
 
+def set_tf32(allowed: bool) -> None:
+    """Allow TF32 in this process's convolutions on NVIDIA GPUs, or forbid it (torch allows it).
+
+    It changes the whole process, so only a process of our own may do it.
+    """
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 def measurement_key(device: torch.device) -> str:
     """Return what a measured speed depends on besides the network."""
     if device.type == "cpu":

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError
-from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.network.config import WINDOWS, SRCNNConfig
 
 if TYPE_CHECKING:
     from napari_srcnn.network.model import SRCNN
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Order = Literal["rgb", "bgr"]
 
-PUBLISHED_SUFFIXES = (".mat", ".pt", ".pth", ".ckpt", ".bin", SUFFIX)
 _SCALE = re.compile(r"(?:^|[^a-z0-9])x([234])(?![0-9])|(?:^|[^a-z0-9])([234])x(?![a-z0-9])", re.I)
 _WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "generator")
 _DEPTH = 4
@@ -105,7 +104,7 @@ class Published:
             "source": path.name,
             "layout": self.layout,
             "assumed": list(self.assumed),
-            "windows": {"photograph": [0.0, 1.0], "microscope": [0.2, 0.6]},
+            "windows": {kind: list(pair) for kind, pair in WINDOWS.items()},
         }
 
     def model(self) -> SRCNN:

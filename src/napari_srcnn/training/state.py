@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_srcnn.io.atomic import replacing
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.fast import BLOCK, fast_forward
 from napari_srcnn.network.model import SRCNN
@@ -254,13 +255,8 @@ class State:
             "curve": self.curve,
             **{name: getattr(self, name) for name in NUMBERS},
         }
-        temporary = path.with_name(f".{path.name}.writing")
-        try:
+        with replacing(path) as temporary:
             torch.save(state, temporary)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
     def load(self, path: Path) -> None:
         """Take everything over from a file.

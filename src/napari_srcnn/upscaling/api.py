@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from napari_srcnn.models.library import default_model, load_model
-from napari_srcnn.network.device import choose_device
-from napari_srcnn.network.model import SRCNN
+from napari_srcnn.models.library import default_model
 from napari_srcnn.upscaling.messages import Progress, Report
-from napari_srcnn.upscaling.options import resolve
-from napari_srcnn.upscaling.plan import UpscalePlan
+from napari_srcnn.upscaling.noise import Told
+from napari_srcnn.upscaling.options import Asked, Kind, Model, Options, resolve
+from napari_srcnn.upscaling.plan import UpscalePlan, load_plan
 
 
 def plan_upscale(
     stack: Any,
     scale: int | None = None,
     *,
-    model: str | Path | SRCNN | None = None,
+    model: Model | None = None,
     axes: str | None = None,
     device: str | torch.device = "auto",
-    intensity: Any = "auto",
-    window: tuple[float, float] | None = None,
-    color: str | None = None,
-    dtype: Any = None,
+    intensity: Kind | Sequence[float] | Sequence[Sequence[float]] = "auto",
+    window: Sequence[float] | None = None,
+    color: Literal["luma", "channels"] | None = None,
+    dtype: DTypeLike | None = None,
     tile: int | None = None,
     tf32: bool = False,
     half: bool = False,
     ensemble: bool = False,
+    noise: Told = "auto",
+    smoothing: float = 1.0,
 ) -> UpscalePlan:
     """Resolve an upscaling against a stack without doing it.
 
@@ -70,6 +70,12 @@ def plan_upscale(
     ensemble : bool
         Average the network over the eight turned and mirrored views of the image: about 0.1 dB
         better, in eight times the time.
+    noise : "auto", None, float, Noise, or one of these a channel
+        Of the image, for a network that is told it: measured once a stack and channel, none, a
+        standard deviation in the image's units, or shot and read noise.
+    smoothing : float
+        How much of the noise such a network is told: 0 keeps the grain, 1 is as measured, 2 the
+        most.
 
     Returns
     -------
@@ -82,11 +88,11 @@ def plan_upscale(
     """
     if isinstance(stack, list | tuple):
         stack = np.asarray(stack)
-    request, network = resolve(
-        stack,
+    options = Options.of(
         scale,
         model=model,
         axes=axes,
+        device=device,
         intensity=intensity,
         window=window,
         color=color,
@@ -95,14 +101,19 @@ def plan_upscale(
         tf32=tf32,
         half=half,
         ensemble=ensemble,
+        noise=noise,
+        smoothing=smoothing,
     )
-    chosen = choose_device(device)
-    loaded = network if isinstance(network, SRCNN) else load_model(network)
-    return UpscalePlan(stack, request, loaded, chosen)
+    return load_plan(resolve(options, stack), stack)
 
 
 def iter_upscale(
-    stack: Any, scale: int | None = None, *, out: Any = None, spread: Any = None, **options: Any
+    stack: Any,
+    scale: int | None = None,
+    *,
+    out: Any = None,
+    spread: Any = None,
+    **options: Unpack[Asked],
 ) -> Iterator[Progress | Report]:
     """Upscale a stack, with a message after each tile.
 
@@ -130,7 +141,12 @@ def iter_upscale(
 
 
 def upscale(
-    stack: Any, scale: int | None = None, *, out: Any = None, spread: Any = None, **options: Any
+    stack: Any,
+    scale: int | None = None,
+    *,
+    out: Any = None,
+    spread: Any = None,
+    **options: Unpack[Asked],
 ) -> Any:
     """Upscale a stack with SRCNN.
 
@@ -170,7 +186,7 @@ def upscale(
 
 
 def upscale_region(
-    stack: Any, region: Sequence[Any], scale: int | None = None, **options: Any
+    stack: Any, region: Sequence[Any], scale: int | None = None, **options: Unpack[Asked]
 ) -> NDArray[Any]:
     """Compute a part of what :func:`upscale` would give.
 
@@ -189,7 +205,9 @@ def upscale_region(
     return plan_upscale(stack, scale, **options).region(region)
 
 
-def bicubic(stack: Any, scale: int, *, axes: str | None = None, dtype: Any = None) -> NDArray[Any]:
+def bicubic(
+    stack: Any, scale: int, *, axes: str | None = None, dtype: DTypeLike | None = None
+) -> NDArray[Any]:
     """Enlarge a stack by bicubic alone, through the same code, dtype and rounding.
 
     Parameters

@@ -1,20 +1,40 @@
-"""What was asked for, checked against the stack and completed. Knows no torch until it loads."""
+"""What a user asks for, and what comes of it with an image. Knows no torch.
+
+:class:`Options` hold every wish, checked once when they are made; :func:`resolve` holds them
+against an image, once, and gives the :class:`Plan` that all else goes by.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    cast,
+    get_args,
+    overload,
+)
 
 import numpy as np
 
 from napari_srcnn.image.intensity import IntensityRange, dtype_range, measure_range
-from napari_srcnn.models.choose import propose_model
-from napari_srcnn.models.library import model_info
-from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.models.choose import image_dtype, propose_model
+from napari_srcnn.models.library import ModelInfo, default_model, model_info
+from napari_srcnn.network.config import SCALES, WINDOWS, SRCNNConfig
+from napari_srcnn.upscaling.noise import Told, check_count, check_noise, check_smoothing
 
 if TYPE_CHECKING:
+    import torch
+    from numpy.typing import DTypeLike
+
     from napari_srcnn.network.model import SRCNN
 
 DTYPES = (
@@ -31,20 +51,122 @@ DTYPES = (
     "float64",
 )
 MIN_TILE = 16
-# What networks of photographs may see of a microscope's range, where a model's card does not say.
-FALLBACK_WINDOW = {"photograph": (0.0, 1.0), "microscope": (0.2, 0.6)}
+DEFAULT_SCALE = 2
+# The name that training knows them by.
+FALLBACK_WINDOW = WINDOWS
 
-Pair = tuple[float, float]
+Pair: TypeAlias = tuple[float, float]
+Kind: TypeAlias = Literal["auto", "dtype", "none"]
+Color: TypeAlias = Literal["gray", "channels", "luma", "rgb"]
+Model: TypeAlias = "str | Path | SRCNN"
+
+
+class Asked(TypedDict, total=False):
+    """The keywords of the public functions: the fields of :class:`Options` but the scale."""
+
+    model: Model | None
+    axes: str | None
+    device: str | torch.device
+    intensity: Kind | Sequence[float] | Sequence[Sequence[float]]
+    window: Sequence[float] | None
+    color: Literal["luma", "channels"] | None
+    dtype: DTypeLike | None
+    tile: int | None
+    tf32: bool
+    half: bool
+    ensemble: bool
+    noise: Told
+    smoothing: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A complete and consistent request.
+class Options:
+    """Everything that a user can ask of an upscaling.
+
+    Numbers may be numpy's, and pairs any sequence: they are kept as Python's own.
+
+    Attributes
+    ----------
+    scale : {2, 3, 4} or None
+        For None the model's; 2 where no model is named either.
+    model : str, Path, SRCNN or None
+        A name, a file or a loaded network; for None each image gets the bundled one that fits it.
+    axes : str or None
+        A letter an axis, as ``"TCYX"``; C is the channel axis. For None what the image says, or
+        that the last two are Y, X.
+    device : str or torch.device
+    intensity : "auto", "dtype", "none", a pair (low, high), or a tuple of one such pair a channel
+    window : pair or None
+        What the range becomes for the network; for None what the model's card says.
+    color : {"luma", "channels"} or None
+        What of colour passes the network; for None luma of 8 bits, all channels of more.
+    dtype : numpy.dtype or None
+        Of the result; for None the image's.
+    tile : int or None
+        Output pixels a side; for None it is found out.
+    tf32, half, ensemble : bool
+    noise : "auto", None, or a tuple of Noise
+        Of the image: measured, none, or given, one for all or one a channel. A number is the
+        standard deviation of noise that is the same everywhere, in the image's units. Only
+        networks that are told the noise take one that is given.
+    smoothing : float
+        How much of the noise the network is told: 0 keeps the grain, 1 is as measured, up to 2.
+
+    Raises
+    ------
+    ValueError
+        If one cannot be, whatever the image is; the message says what would work.
+    """
+
+    scale: int | None = None
+    model: Model | None = None
+    axes: str | None = None
+    device: str | torch.device = "auto"
+    intensity: Kind | Pair | tuple[Pair, ...] = "auto"
+    window: Pair | None = None
+    color: Literal["luma", "channels"] | None = None
+    dtype: np.dtype[Any] | None = None
+    tile: int | None = None
+    tf32: bool = False
+    half: bool = False
+    ensemble: bool = False
+    noise: Literal["auto"] | tuple[Noise, ...] | None = "auto"
+    smoothing: float = 1.0
+
+    def __post_init__(self) -> None:
+        checked = {
+            "noise": check_noise(self.noise),
+            "smoothing": check_smoothing(self.smoothing),
+            "scale": _check_scale(self.scale),
+            "axes": _check_letters(self.axes),
+            "intensity": _check_intensity(self.intensity),
+            "window": None if self.window is None else _pair(self.window, "window"),
+            "dtype": None if self.dtype is None else _check_dtype(_dtype(self.dtype), "result"),
+            "tile": _check_tile(self.tile),
+            **{name: bool(getattr(self, name)) for name in ("tf32", "half", "ensemble")},
+        }
+        if self.color not in (None, "luma", "channels"):
+            raise ValueError(f"color is {self.color!r}; it can be 'luma' or 'channels'.")
+        if checked["intensity"] == "none" and self.window is not None:
+            raise ValueError("intensity='none' maps nothing, so it takes no window; leave it out.")
+        # Frozen: what was given is made Python's own behind the dataclass's back, once.
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, scale: int | None = None, **asked: Unpack[Asked]) -> Options:
+        """Return the options that the public functions' keywords are, in any of their forms."""
+        return cls(scale=scale, **cast(Any, asked))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What :class:`Options` come to with an image: complete, and without a contradiction.
 
     Attributes
     ----------
     source_shape, source_dtype
-        Of the stack.
+        Of the image.
     axes : str
         A letter an axis; Q for a leading axis that nothing is known of.
     scale : int
@@ -57,6 +179,15 @@ class Request:
         Of the result.
     tile : int or None
     tf32, half, ensemble : bool
+    noise : "auto", None, or a tuple of Noise
+        What the network is told of; None for one that is told nothing.
+    smoothing : float
+    model : str, Path or SRCNN
+        To be loaded, or loaded.
+    info : ModelInfo or None
+        What is known of the model; None of a network that came from no file.
+    device : str or torch.device
+        To be chosen, as "auto", or chosen.
     note : str
         What the user should be told of how this was resolved; may be empty.
     """
@@ -65,16 +196,31 @@ class Request:
     source_dtype: np.dtype[Any]
     axes: str
     scale: int
-    color: Literal["gray", "channels", "luma", "rgb"]
+    color: Color
     alpha: bool
-    intensity: Literal["auto", "dtype", "none"] | tuple[Pair, ...]
+    intensity: Kind | tuple[Pair, ...]
     window: Pair
     dtype: np.dtype[Any]
     tile: int | None
     tf32: bool
     half: bool
     ensemble: bool = False
+    noise: Literal["auto"] | tuple[Noise, ...] | None = None
+    smoothing: float = 1.0
+    model: Model
+    info: ModelInfo | None = None
+    device: str | torch.device = "auto"
     note: str = ""
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, or "unnamed" for a network that came from no file."""
+        return self.info.name if self.info is not None else "unnamed"
+
+    @property
+    def model_sha256(self) -> str:
+        """The model file's checksum; empty for a network that came from no file."""
+        return self.info.sha256 if self.info is not None else ""
 
     @property
     def samples(self) -> int:
@@ -159,101 +305,140 @@ class _Samples:
         return np.asarray(self._stack[key])[..., self._part]
 
 
-def resolve(
-    stack: Any,
-    scale: int | None,
-    *,
-    model: str | Path | SRCNN | None,
-    axes: str | None,
-    intensity: Any,
-    window: Any,
-    color: str | None,
-    dtype: Any,
-    tile: int | None,
-    tf32: bool,
-    half: bool,
-    ensemble: bool = False,
-) -> tuple[Request, str | Path | SRCNN]:
-    """Check everything that was asked for, complete it, and return it with the model to use.
+# What plans were called before.
+Request = Plan
+
+
+@overload
+def resolve(options: Options, stack: Any) -> Plan: ...
+@overload
+def resolve(options: Any, stack: int | None = None, **asked: Any) -> tuple[Plan, Model]: ...
+def resolve(options: Any, stack: Any = None, **asked: Any) -> Plan | tuple[Plan, Model]:
+    """Hold options against an image: check what depends on it, and complete the rest.
+
+    Parameters
+    ----------
+    options : Options
+    stack : array-like, shape (..., Y, X) or (..., Y, X, S)
+        A few pixels of it are read, and only where no model is named.
+
+    Returns
+    -------
+    Plan
 
     Raises
     ------
     ValueError
         With one sentence that says what was wrong and what would work.
     """
+    if isinstance(options, Options):
+        return _resolve(options, stack)
+    # As it was called before there were Options: resolve(stack, scale, **keywords).
+    plan = _resolve(Options.of(asked.pop("scale", stack), **asked), options)
+    return plan, plan.model
+
+
+def _resolve(options: Options, stack: Any) -> Plan:
     shape, source_dtype = _check_source(stack)
-    axes = _check_axes(axes, shape)
+    axes = _check_axes(options.axes, shape)
     samples = shape[-1] if axes.endswith("S") else 0
-    alpha = samples in (2, 4)
-    why = ""
+    model, why = options.model, ""
     if model is None:
-        proposal = propose_model(stack, _check_scale(scale) or 2, axes)
+        scale = DEFAULT_SCALE if options.scale is None else options.scale
+        proposal = propose_model(stack, scale, axes)
         model, why = proposal.model, f"{proposal.model}: {proposal.why}"
-    network, config, card_windows = _choose_model(model, scale)
-    chosen_color = _choose_color(color, samples, source_dtype, config)
-    chosen_intensity = _check_intensity(intensity, shape, axes, source_dtype, chosen_color)
-    photograph = chosen_intensity == "dtype" or (samples >= 3 and source_dtype == np.uint8)
-    kind = "photograph" if photograph else "microscope"
-    if window is None:
-        pair = card_windows.get(kind, FALLBACK_WINDOW[kind])
-        chosen_window = (0.0, 1.0) if chosen_intensity == "none" else (pair[0], pair[1])
+    config, info = _network_of(model)
+    _check_scale_of(config, options.scale, info.name if info is not None else "the given model")
+    color = _choose_color(options.color, samples, source_dtype, config)
+    intensity = _choose_intensity(options.intensity, shape, axes, source_dtype, color)
+    if options.window is not None:
+        window = options.window
+    elif intensity == "none":
+        window = (0.0, 1.0)
     else:
-        if chosen_intensity == "none":
-            raise ValueError("intensity='none' maps nothing, so it takes no window; leave it out.")
-        chosen_window = _pair(window, "window")
-    request = Request(
+        photograph = intensity == "dtype" or (samples >= 3 and source_dtype == np.uint8)
+        kind = "photograph" if photograph else "microscope"
+        window = WINDOWS[kind] if info is None else info.window(kind)
+    plan = Plan(
         source_shape=shape,
         source_dtype=source_dtype,
         axes=axes,
         scale=config.scale,
-        color=chosen_color,
-        alpha=alpha,
-        intensity=chosen_intensity,
-        window=chosen_window,
-        dtype=_check_dtype(source_dtype if dtype is None else dtype, "result"),
-        tile=_check_tile(tile),
-        tf32=bool(tf32),
-        half=bool(half),
-        ensemble=bool(ensemble),
+        color=color,
+        alpha=samples in (2, 4),
+        intensity=intensity,
+        window=window,
+        dtype=source_dtype if options.dtype is None else options.dtype,
+        tile=options.tile,
+        tf32=options.tf32,
+        half=options.half,
+        ensemble=options.ensemble,
+        noise=_choose_noise(options, config, info),
+        smoothing=options.smoothing,
+        model=model,
+        info=info,
+        device=options.device,
         note=why,
     )
-    return request, network
+    check_count(plan)
+    return plan
+
+
+def _choose_noise(
+    options: Options, config: SRCNNConfig, info: ModelInfo | None
+) -> Literal["auto"] | tuple[Noise, ...] | None:
+    if config.noise:
+        return options.noise
+    name = info.name if info is not None else "The given model"
+    if isinstance(options.noise, tuple):
+        raise ValueError(
+            f"{name} is told nothing of the noise; choose a model that is, or leave the noise out."
+        )
+    if options.smoothing != 1:
+        raise ValueError(
+            f"{name} is told nothing of the noise, so it smooths as it does; choose a model that "
+            "is told, or leave the smoothing out."
+        )
+    return None
+
+
+def choose_scale(scale: int | None, model: str | Path | None) -> int:
+    """Return the scale that is meant, before there is an image: the model's, or 2.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or it does not enlarge by the scale.
+    """
+    if model is None:
+        scale = DEFAULT_SCALE if scale is None else scale
+        default_model(scale)  # says which scales there are
+        return scale
+    info = model_info(model)
+    _check_scale_of(info.config, scale, info.name)
+    return info.config.scale
+
+
+# ---------------------------------------------------------------- whatever the image is
 
 
 def _check_scale(scale: Any) -> int | None:
-    if scale is not None and (isinstance(scale, bool) or np.ndim(scale) or scale not in (2, 3, 4)):
+    if scale is not None and (isinstance(scale, bool) or np.ndim(scale) or scale not in SCALES):
         raise ValueError(f"scale is {scale!r}; it can be 2, 3 or 4.")
     return None if scale is None else int(scale)
 
 
-def _check_source(stack: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    if not all(hasattr(stack, name) for name in ("shape", "dtype", "__getitem__")):
-        raise ValueError(
-            f"An image is needed that has a shape and a dtype, as numpy arrays do, "
-            f"not a {type(stack).__name__}."
-        )
-    if not all(math.isfinite(n) for n in stack.shape):
-        # dask says NaN for the length of an axis that it will only know after computing.
-        raise ValueError(
-            f"The image has shape {tuple(stack.shape)}; axes of unknown length cannot be enlarged, "
-            "so call compute_chunk_sizes() on the dask array first."
-        )
-    shape = tuple(int(n) for n in stack.shape)
-    if len(shape) < 2:
-        raise ValueError(f"The image has shape {shape}; at least two axes, Y and X, are needed.")
-    if 0 in shape:
-        raise ValueError(f"The image has shape {shape}, so it has no pixels to enlarge.")
-    return shape, _check_dtype(stack.dtype)
-
-
-def _check_dtype(dtype: Any, what: str = "image") -> np.dtype[Any]:
+def _dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        checked: np.dtype[Any] = np.dtype(dtype)
+        known: np.dtype[Any] = np.dtype(dtype)
+        return known
     except TypeError:
         raise ValueError(f"{dtype!r} is no dtype; choose one of {', '.join(DTYPES)}.") from None
-    dtype = checked
+
+
+def _check_dtype(dtype: np.dtype[Any], what: str = "image") -> np.dtype[Any]:
     if dtype.newbyteorder("=").name in DTYPES:
-        return checked
+        return dtype
     if dtype.kind == "b":
         raise ValueError(
             f"The {what} is a mask of bool, which has no intensities to enlarge; "
@@ -270,113 +455,29 @@ def _check_dtype(dtype: Any, what: str = "image") -> np.dtype[Any]:
     )
 
 
-def _check_axes(axes: Any, shape: tuple[int, ...]) -> str:
-    if axes is None:
-        return "Q" * (len(shape) - 2) + "YX"
-    if not isinstance(axes, str):
+def _check_letters(axes: Any) -> str | None:
+    if axes is not None and not isinstance(axes, str):
         raise ValueError(f"axes is {axes!r}; a letter an axis is needed, as 'TCYX'.")
-    axes = str(axes).upper()
-    if len(axes) != len(shape):
-        raise ValueError(
-            f"axes {axes!r} names {len(axes)} axes, but the image has {len(shape)}: {shape}."
-        )
-    letters = axes.replace("Q", "")
-    if not axes.isalpha() or len(set(letters)) != len(letters):
-        raise ValueError(f"axes {axes!r} needs one letter an axis, each only once.")
-    if not axes.endswith(("YX", "YXS")):
-        raise ValueError(
-            f"axes {axes!r} has to end in YX, or in YXS for colour samples; "
-            "move the axes of the image first."
-        )
-    if axes.endswith("S") and not 1 <= shape[-1] <= 4:
-        raise ValueError(
-            f"axes {axes!r} ends in S, but {shape[-1]} samples are no colour; "
-            "there can be 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA)."
-        )
-    return str(axes)
+    return None if axes is None else str(axes).upper()
 
 
-def _choose_model(
-    model: str | Path | SRCNN, scale: int | None
-) -> tuple[str | Path | SRCNN, SRCNNConfig, dict[str, Any]]:
-    scale = _check_scale(scale)
-    if isinstance(model, str | Path):
-        info = model_info(model)
-        config, name = info.config, info.name
-        windows = info.card.get("windows", {})
-    else:
-        config = getattr(model, "config", None)  # type: ignore[assignment]
-        if not isinstance(config, SRCNNConfig):
-            raise ValueError(
-                f"model is a {type(model).__name__}; a name, a path or a loaded SRCNN is needed."
-            )
-        info = getattr(model, "info", None)  # type: ignore[assignment]
-        name = info.name if info is not None else "the given model"
-        windows = info.card.get("windows", {}) if info is not None else {}
-    if scale is not None and scale != config.scale:
-        raise ValueError(
-            f"{name} enlarges ×{config.scale}, not ×{scale}; "
-            f"choose a model for ×{scale} or leave the scale out."
-        )
-    return model, config, windows
-
-
-def _choose_color(
-    color: str | None, samples: int, dtype: np.dtype[Any], config: SRCNNConfig
-) -> Literal["gray", "channels", "luma", "rgb"]:
-    if color not in (None, "luma", "channels"):
-        raise ValueError(f"color is {color!r}; it can be 'luma' or 'channels'.")
-    if config.channels == 3:
-        if samples < 3:
-            raise ValueError(
-                "The model takes RGB, but the image has no colour samples (axes that end in S); "
-                "choose a model for gray."
-            )
-        return "rgb"
-    if samples == 0:
-        if color is not None:
-            raise ValueError(f"color={color!r} needs colour samples: axes that end in S, as 'YXS'.")
-        return "gray"
-    if color == "luma" and samples < 3:
-        raise ValueError(f"color='luma' needs RGB, but the image has {samples} sample(s).")
-    if samples >= 3 and (color == "luma" or (color is None and dtype == np.uint8)):
-        return "luma"
-    return "channels"
-
-
-def _check_intensity(
-    intensity: Any, shape: tuple[int, ...], axes: str, dtype: np.dtype[Any], color: str
-) -> Literal["auto", "dtype", "none"] | tuple[Pair, ...]:
+def _check_intensity(intensity: Any) -> Kind | Pair | tuple[Pair, ...]:
     if isinstance(intensity, str):
-        if intensity == "none" and dtype.kind != "f":
+        if intensity not in get_args(Kind):
             raise ValueError(
-                f"intensity='none' is for float images of about 0..1, and this one is {dtype}; "
-                "use 'auto' or 'dtype'."
+                f"intensity is {intensity!r}; it can be 'auto', 'dtype', 'none', or (low, high)."
             )
-        if intensity == "auto":
-            return "auto"
-        if intensity == "dtype":
-            return "dtype"
-        if intensity == "none":
-            return "none"
-        raise ValueError(
-            f"intensity is {intensity!r}; it can be 'auto', 'dtype', 'none', or (low, high)."
-        )
+        return cast(Kind, intensity)
     try:
         numbers = np.asarray(intensity, dtype=np.float64)
     except (TypeError, ValueError):
         numbers = np.empty(0)
     if numbers.shape == (2,):
-        return (_pair(intensity, "intensity"),)
-    channels = 1
-    if "C" in axes:
-        channels = shape[axes.index("C")]
-    elif color == "channels":
-        channels = shape[-1] - (shape[-1] in (2, 4))
-    if numbers.shape != (channels, 2):
+        return _pair(numbers, "intensity")
+    if numbers.ndim != 2 or numbers.shape[1] != 2:
         raise ValueError(
             f"intensity is {intensity!r}; a pair (low, high) is needed, "
-            f"or one pair for each of the {channels} channel(s)."
+            "or one pair for each channel."
         )
     return tuple(_pair(pair, "intensity") for pair in numbers)
 
@@ -399,3 +500,120 @@ def _check_tile(tile: Any) -> int | None:
     if isinstance(tile, bool) or not isinstance(tile, int | np.integer) or tile < MIN_TILE:
         raise ValueError(f"tile is {tile!r}; a whole number of at least {MIN_TILE} is needed.")
     return int(tile)
+
+
+# ---------------------------------------------------------------- with an image
+
+
+def _check_source(stack: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    if not all(hasattr(stack, name) for name in ("shape", "dtype", "__getitem__")):
+        raise ValueError(
+            f"An image is needed that has a shape and a dtype, as numpy arrays do, "
+            f"not a {type(stack).__name__}."
+        )
+    if not all(math.isfinite(n) for n in stack.shape):
+        # dask says NaN for the length of an axis that it will only know after computing.
+        raise ValueError(
+            f"The image has shape {tuple(stack.shape)}; axes of unknown length cannot be enlarged, "
+            "so call compute_chunk_sizes() on the dask array first."
+        )
+    shape = tuple(int(n) for n in stack.shape)
+    if len(shape) < 2:
+        raise ValueError(f"The image has shape {shape}; at least two axes, Y and X, are needed.")
+    if 0 in shape:
+        raise ValueError(f"The image has shape {shape}, so it has no pixels to enlarge.")
+    return shape, _check_dtype(image_dtype(stack))
+
+
+def _check_axes(axes: str | None, shape: tuple[int, ...]) -> str:
+    if axes is None:
+        return "Q" * (len(shape) - 2) + "YX"
+    if len(axes) != len(shape):
+        raise ValueError(
+            f"axes {axes!r} names {len(axes)} axes, but the image has {len(shape)}: {shape}."
+        )
+    letters = axes.replace("Q", "")
+    if not axes.isalpha() or len(set(letters)) != len(letters):
+        raise ValueError(f"axes {axes!r} needs one letter an axis, each only once.")
+    if not axes.endswith(("YX", "YXS")):
+        raise ValueError(
+            f"axes {axes!r} has to end in YX, or in YXS for colour samples; "
+            "move the axes of the image first."
+        )
+    if axes.endswith("S") and not 1 <= shape[-1] <= 4:
+        raise ValueError(
+            f"axes {axes!r} ends in S, but {shape[-1]} samples are no colour; "
+            "there can be 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA)."
+        )
+    return axes
+
+
+def _network_of(model: Any) -> tuple[SRCNNConfig, ModelInfo | None]:
+    """Return what is known of a network, without loading it."""
+    if isinstance(model, str | Path):
+        info = model_info(model)
+        return info.config, info
+    config = getattr(model, "config", None)
+    if not isinstance(config, SRCNNConfig):
+        raise ValueError(
+            f"model is a {type(model).__name__}; a name, a path or a loaded SRCNN is needed."
+        )
+    return config, getattr(model, "info", None)
+
+
+def _check_scale_of(config: SRCNNConfig, scale: int | None, name: str) -> None:
+    if scale not in (None, config.scale):
+        raise ValueError(
+            f"{name} enlarges ×{config.scale}, not ×{scale}; "
+            f"choose a model for ×{scale} or leave the scale out."
+        )
+
+
+def _choose_color(
+    color: str | None, samples: int, dtype: np.dtype[Any], config: SRCNNConfig
+) -> Color:
+    if config.channels == 3:
+        if samples < 3:
+            raise ValueError(
+                "The model takes RGB, but the image has no colour samples (axes that end in S); "
+                "choose a model for gray."
+            )
+        return "rgb"
+    if samples == 0:
+        if color is not None:
+            raise ValueError(f"color={color!r} needs colour samples: axes that end in S, as 'YXS'.")
+        return "gray"
+    if color == "luma" and samples < 3:
+        raise ValueError(f"color='luma' needs RGB, but the image has {samples} sample(s).")
+    if samples >= 3 and (color == "luma" or (color is None and dtype == np.uint8)):
+        return "luma"
+    return "channels"
+
+
+def _choose_intensity(
+    intensity: Kind | Pair | tuple[Pair, ...],
+    shape: tuple[int, ...],
+    axes: str,
+    dtype: np.dtype[Any],
+    color: Color,
+) -> Kind | tuple[Pair, ...]:
+    if isinstance(intensity, str):
+        if intensity == "none" and dtype.kind != "f":
+            raise ValueError(
+                f"intensity='none' is for float images of about 0..1, and this one is {dtype}; "
+                "use 'auto' or 'dtype'."
+            )
+        return intensity
+    if not intensity or not isinstance(intensity[0], tuple):
+        return (cast(Pair, intensity),)
+    channels = 1
+    if "C" in axes:
+        channels = shape[axes.index("C")]
+    elif color == "channels":
+        channels = shape[-1] - (shape[-1] in (2, 4))
+    if len(intensity) != channels:
+        raise ValueError(
+            f"intensity is {intensity!r}; a pair (low, high) is needed, "
+            f"or one pair for each of the {channels} channel(s)."
+        )
+    return intensity

@@ -1,7 +1,4 @@
-"""What an upscaling will do, and the one primitive that does it: a rectangle of the output.
-
-A whole run, a preview and a region of the result are loops over :meth:`UpscalePlan.submit`.
-"""
+"""What an upscaling will do, with its network and on its device; and the doing of it."""
 
 from __future__ import annotations
 
@@ -16,84 +13,64 @@ import torch
 from numpy.typing import NDArray
 
 from napari_srcnn.image.intensity import IntensityRange
-from napari_srcnn.image.rect import Tile, tile_grid
-from napari_srcnn.models.library import ModelInfo
-from napari_srcnn.network.device import device_label, free_ram
+from napari_srcnn.image.rect import Tile
+from napari_srcnn.models.library import load_model
+from napari_srcnn.network.device import choose_device, device_label, free_ram
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
-from napari_srcnn.upscaling import speed as calibration
+from napari_srcnn.upscaling import speed
+from napari_srcnn.upscaling.loop import TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
-from napari_srcnn.upscaling.options import Request
-from napari_srcnn.upscaling.tiles import Engine, Geometry, Pending, tile_geometry
+from napari_srcnn.upscaling.noise import ToldNoise, tell
+from napari_srcnn.upscaling.options import Plan
+from napari_srcnn.upscaling.provenance import Provenance, library_versions
+from napari_srcnn.upscaling.tiles import Engine
+from napari_srcnn.upscaling.upscaler import Run
 from napari_srcnn.words import format_bytes
 
-# A source plane up to this size is read once and kept; of a larger one, a band of rows at a time.
-PLANE_LIMIT = 256 << 20
 
-
-class PlaneReader:
-    """Reads windows of one slice, each pixel once where what is needed of it fits in memory.
+def load_plan(plan: Plan, source: Any) -> UpscalePlan:
+    """Load a plan's network and choose its device: what takes seconds the first time.
 
     Parameters
     ----------
-    stack : array-like
-    index : tuple of int
-        The slice's leading index.
-    request : Request
-    rows, columns : slice, optional
-        What will be asked for at most; nothing else is read.
+    plan : Plan
+        As :func:`~napari_srcnn.upscaling.options.resolve` made it of `source`.
+    source : array-like
+
+    Raises
+    ------
+    ValueError
+        If there is no such device, or the model's weights cannot be used.
     """
-
-    def __init__(
-        self,
-        stack: Any,
-        index: Index,
-        request: Request,
-        *,
-        rows: slice | None = None,
-        columns: slice | None = None,
-    ) -> None:
-        self._stack, self._index = stack, index
-        height, width = request.plane
-        samples = max(request.samples, 1)
-        self._gray = not request.samples
-        self._needed = rows or slice(0, height)
-        self._columns = columns or slice(0, width)
-        read_width = self._columns.stop - self._columns.start
-        row_bytes = read_width * samples * request.source_dtype.itemsize
-        self._whole = (self._needed.stop - self._needed.start) * row_bytes <= PLANE_LIMIT
-        self._rows = slice(0, 0)
-        self._band: NDArray[Any] = np.empty((0,))
-
-    def window(self, rows: slice, columns: slice) -> NDArray[Any]:
-        """Return pixels (S, h, w)."""
-        if not (self._rows.start <= rows.start and rows.stop <= self._rows.stop):
-            self._rows = self._needed if self._whole else rows
-            self._band = np.asarray(self._stack[(*self._index, self._rows, self._columns)])
-        top, left = self._rows.start, self._columns.start
-        window = self._band[
-            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
-        return window[None] if self._gray else np.moveaxis(window, -1, 0)
+    device = choose_device(plan.device)
+    model = plan.model if isinstance(plan.model, SRCNN) else load_model(plan.model)
+    return UpscalePlan(source, plan, model, device)
 
 
 class UpscalePlan:
     """What an upscaling will do, resolved against the stack; made by :func:`plan_upscale`.
 
+    Looking at a plan changes nothing, on the disk neither: what has to be measured is measured by
+    :meth:`choose_tile`, :meth:`region` and :meth:`run`.
+
     Attributes
     ----------
     source : array-like
-    request : Request
+    request : Plan
         Everything that was asked for, checked and completed.
     model : SRCNN
     device : torch.device
+    scale : int
+    batch : int
+        Slices that pass together.
     """
 
-    def __init__(self, source: Any, request: Request, model: SRCNN, device: torch.device) -> None:
+    def __init__(self, source: Any, request: Plan, model: SRCNN, device: torch.device) -> None:
         self.source, self.request, self.model, self.device = source, request, model, device
         self.scale = request.scale
-        self._tile: int | None = request.tile
         self.batch = 1
+        self._tile: int | None = request.tile
 
     # ------------------------------------------------------------ what it will be
 
@@ -120,19 +97,24 @@ class UpscalePlan:
     @property
     def model_name(self) -> str:
         """The model's name, or "unnamed" for a network that came from no file."""
-        info: ModelInfo | None = getattr(self.model, "info", None)
-        return info.name if info is not None else "unnamed"
+        return self.request.model_name
 
     @property
     def model_sha256(self) -> str:
         """The model file's checksum; empty for a network that came from no file."""
-        info: ModelInfo | None = getattr(self.model, "info", None)
-        return info.sha256 if info is not None else ""
+        return self.request.model_sha256
 
     @cached_property
     def ranges(self) -> tuple[IntensityRange, ...]:
         """Intensity ranges, one a channel or one for all; measured when first asked for."""
         return self.request.measure(self.source)
+
+    @cached_property
+    def told(self) -> ToldNoise | None:
+        """The noise that the network is told, measured when first asked for; None if it is not."""
+        if not self.model.config.noise:
+            return None
+        return tell(self.request, self.source, self.ranges)
 
     @cached_property
     def engine(self) -> Engine:
@@ -155,15 +137,32 @@ class UpscalePlan:
 
     @property
     def tile(self) -> int:
-        """Output pixels a side of a tile; measured on a CPU, from the free memory on a GPU."""
+        """Output pixels a side of a tile, as far as it is known before :meth:`choose_tile`."""
+        if self._tile is not None:
+            return self._tile
+        config, half = self.model.config, self.request.half
+        if self.device.type != "cpu":
+            return speed.gpu_tile(self.device, config, half)[0]
+        known = speed.recall(self.device, config, half, "tile")
+        return speed.USUAL_TILE if known is None else int(known)
+
+    def choose_tile(self) -> int:
+        """Return the tile; on a CPU that has not run this network before, measure the best one.
+
+        That takes about a second and is remembered on this machine.
+        """
         if self._tile is None:
             config, half = self.model.config, self.request.half
             if self.device.type == "cpu":
                 correction = self.engine.correction
-                self._tile = calibration.cpu_tile(correction, self.device, config, half)
+                self._tile = speed.cpu_tile(correction, self.device, config, half)
             else:
-                self._tile, self.batch = calibration.gpu_tile(self.device, config, half)
+                self._tile, self.batch = speed.gpu_tile(self.device, config, half)
         return self._tile
+
+    def limit_tile(self, tile: int, batch: int) -> None:
+        """Use no larger tiles from now on: there was no memory for them."""
+        self._tile, self.batch = tile, batch
 
     @property
     def network_pixels(self) -> int:
@@ -174,34 +173,39 @@ class UpscalePlan:
         return math.prod(request.leading) * planes * height * width * self.scale**2
 
     def estimate_seconds(self) -> float | None:
-        """Return about how long a run takes, or None before this network ran on this device."""
+        """Return about how long the network takes, or None before it ran on this device.
+
+        Reading and writing are not in it: they depend on where the pixels lie.
+        """
         config, half = self.model.config, self.request.half
-        speed = calibration.recall(self.device, config, half, "mpx_per_s")
+        mpx_per_s = speed.recall(self.device, config, half, "mpx_per_s")
         views = 8 if self.request.ensemble else 1
-        return None if speed is None else views * self.network_pixels / 1e6 / speed
+        return None if mpx_per_s is None else views * self.network_pixels / 1e6 / mpx_per_s
 
-    # ------------------------------------------------------------ the one primitive
+    def provenance(self, *, with_ranges: bool = True) -> Provenance:
+        """Return how the result is made, as far as it is known before the first pixel.
 
-    def _geometry(self, tile: Tile) -> Geometry:
-        config = self.model.config
-        return tile_geometry(tile, self.request.plane, self.scale, config.halo, config.a)
+        Parameters
+        ----------
+        with_ranges : bool
+            False spares measuring the intensities, which reads the source.
+        """
+        ranges = tuple((r.low, r.high) for r in self.ranges) if with_ranges else None
+        told = self.told if with_ranges else None
+        return Provenance(
+            libraries=library_versions(),
+            model=self.model_name,
+            model_sha256=self.model_sha256,
+            scale=self.scale,
+            ranges=ranges,
+            window=self.request.window,
+            noise=None if told is None else told.noises,
+            noise_text="" if told is None else told.text,
+            device=self.device_label,
+            tile=self.tile,
+        )
 
-    def submit(
-        self,
-        engine: Engine,
-        readers: Sequence[PlaneReader],
-        indices: Sequence[Index],
-        tile: Tile,
-        *,
-        enhance: bool = True,
-        workers: Workers | None = None,
-    ) -> Pending:
-        """Start computing one tile of the output, of one slice or of several alike."""
-        geometry = self._geometry(tile)
-        windows = [reader.window(geometry.rows, geometry.columns) for reader in readers]
-        # Bicubic knows no intensities, so the stack is not read to measure them.
-        ranges = [self.request.ranges_of(i, self.ranges) for i in indices] if enhance else []
-        return engine.submit(np.stack(windows), geometry, ranges, enhance=enhance, workers=workers)
+    # ------------------------------------------------------------ a part of it
 
     def region(self, region: Sequence[Any], *, enhance: bool = True) -> NDArray[Any]:
         """Compute a part of the result; equal to that part of the whole.
@@ -220,44 +224,33 @@ class UpscalePlan:
         Raises
         ------
         ValueError
-            If there are too few or too many parts, or one is empty, out of range, or has a step.
+            If there are too few or too many parts, or one is empty, out of range, or has a step;
+            or if there is no memory for the smallest tile.
         """
-        request = self.request
-        ranges = _check_region(region, self.shape[: len(request.leading) + 2])
+        samples = self.request.samples
+        ranges = _check_region(region, self.shape[: len(self.request.leading) + 2])
         leading, (rows, columns) = ranges[:-2], ranges[-2:]
-        wanted = Tile(y0=rows.start, y1=rows.stop, x0=columns.start, x1=columns.stop)
-        samples = (request.samples,) if request.samples else ()
-        shape = (*map(len, leading), wanted.height, wanted.width, *samples)
+        area = Tile(y0=rows.start, y1=rows.stop, x0=columns.start, x1=columns.stop)
+        shape = (*map(len, leading), area.height, area.width, *((samples,) if samples else ()))
         out = np.empty(shape, self.dtype)
-        tiles = tile_grid(wanted.height, wanted.width, self.tile)
-        placed = [
-            Tile(
-                y0=tile.y0 + wanted.y0,
-                y1=tile.y1 + wanted.y0,
-                x0=tile.x0 + wanted.x0,
-                x1=tile.x1 + wanted.x0,
-            )
-            for tile in tiles
-        ]
-        ends = [self._geometry(tile) for tile in (placed[0], placed[-1])]
-        rows_read = slice(ends[0].rows.start, ends[1].rows.stop)
-        columns_read = slice(ends[0].columns.start, ends[1].columns.stop)
-        position: Index
-        for position in itertools.product(*(range(len(axis)) for axis in leading)):
-            index = tuple(axis[i] for axis, i in zip(leading, position, strict=True))
-            reader = PlaneReader(self.source, index, request, rows=rows_read, columns=columns_read)
-            for tile, moved in zip(tiles, placed, strict=True):
-                pending = self.submit(self.engine, [reader], [index], moved, enhance=enhance)
-                values, *_ = pending.result()
-                where: tuple[Any, ...] = (*position, *tile.slices)
-                out[where] = to_plane(values[0], request)
+        corner = [axis.start for axis in leading]
+        loop = TileLoop(self, list(itertools.product(*leading)), area, enhance=enhance)
+        # Regions are asked for by several threads at a time, each of which computes its own.
+        with Workers(0) as workers:
+            for computed in loop.tiles(workers):
+                y, x = computed.tile.slices
+                within = (_moved(y, -area.y0), _moved(x, -area.x0))
+                for index, pixels in zip(computed.indices, computed.result.values, strict=True):
+                    position = [i - start for i, start in zip(index, corner, strict=True)]
+                    where: tuple[Any, ...] = (*position, *within)
+                    out[where] = to_plane(pixels, samples)
         dropped = [i for i, part in enumerate(region) if isinstance(part, int | np.integer)]
         return out.squeeze(axis=tuple(dropped))
 
     # ------------------------------------------------------------ the run
 
     def run(
-        self, out: Any = None, *, spread: Any = None, first: Index | None = None
+        self, out: Any = None, *, spread: Any = None, first: Index | None = None, skip: int = 0
     ) -> Iterator[Progress | Report]:
         """Upscale into `out`, slice by slice.
 
@@ -270,6 +263,8 @@ class UpscalePlan:
             Of the result's shape: gets a self-ensemble's standard deviation.
         first : tuple of int, optional
             Leading index of the slice to do first.
+        skip : int
+            How many slices, in that order, an earlier run has written to `out` and `spread`.
 
         Yields
         ------
@@ -283,9 +278,7 @@ class UpscalePlan:
         ValueError
             If `out` or `spread` do not fit, or the result does not fit in memory.
         """
-        from napari_srcnn.upscaling.upscaler import Run
-
-        return Run(self, self.check_out(out), self._check_spread(spread), first).messages()
+        return Run(self, self.check_out(out), self._check_spread(spread), first, skip).messages()
 
     def _check_spread(self, spread: Any) -> Any:
         if spread is None:
@@ -293,7 +286,7 @@ class UpscalePlan:
         if not self.request.ensemble:
             raise ValueError("spread needs ensemble=True; one view has none.")
         fits = isinstance(spread, np.ndarray) and spread.flags.writeable
-        if not fits or spread.shape != self.shape or spread.dtype != np.float32:
+        if not fits or spread.shape != self.shape or not _same_type(spread.dtype, np.float32):
             raise ValueError(
                 f"spread has to be a numpy array or memmap of shape {self.shape} and dtype float32 "
                 "that can be written to."
@@ -317,7 +310,7 @@ class UpscalePlan:
             )
         if isinstance(out, np.ndarray) and not out.flags.writeable:
             raise ValueError("out cannot be written to; open it for writing, as with mode='r+'.")
-        if tuple(out.shape) != self.shape or np.dtype(out.dtype) != self.dtype:
+        if tuple(out.shape) != self.shape or not _same_type(out.dtype, self.dtype):
             raise ValueError(
                 f"out has shape {tuple(out.shape)} and dtype {out.dtype}, "
                 f"but the result has {self.shape} and {self.dtype}."
@@ -325,9 +318,13 @@ class UpscalePlan:
         return out
 
 
-def to_plane(values: NDArray[Any], request: Request) -> NDArray[Any]:
-    """Turn (S, H, W) into the output's (H, W) or (H, W, S)."""
-    return np.moveaxis(values, 0, -1) if request.samples else values[0]
+def _same_type(one: Any, other: Any) -> bool:
+    """Tell whether two dtypes hold the same values; the order of the bytes is none of that."""
+    return bool(np.dtype(one).newbyteorder("=") == np.dtype(other).newbyteorder("="))
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
 
 
 def _check_region(region: Sequence[Any], shape: tuple[int, ...]) -> list[range]:

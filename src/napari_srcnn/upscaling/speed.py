@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,8 @@ import torch
 from torch import Tensor
 
 from napari_srcnn.image.rect import Padding
+from napari_srcnn.io.atomic import write_bytes
 from napari_srcnn.models.paths import cache_dir
-from napari_srcnn.network.checkpoint import CheckpointError, write_atomically
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.device import free_memory, measurement_key
 from napari_srcnn.network.threads import Workers
@@ -29,6 +30,8 @@ _logger = logging.getLogger(__name__)
 CPU_TILES = (96, 128, 160, 192, 256)
 # Large enough to keep a GPU busy, and small enough for bicubic as a dense matrix to cost little.
 GPU_TILE = 1024
+# Where nothing was measured yet.
+USUAL_TILE = 128
 MIN_TILE = 32
 MAX_BATCH = 16
 
@@ -70,8 +73,8 @@ def remember(device: torch.device, config: SRCNNConfig, half: bool, **numbers: f
     entry = values.get(key)
     values[key] = {**(entry if isinstance(entry, dict) else {}), **numbers}
     try:
-        write_atomically(_file(), json.dumps(values, indent=1).encode())
-    except CheckpointError as error:
+        write_bytes(_file(), json.dumps(values, indent=1).encode())
+    except OSError as error:
         _logger.info("The measured speed is not remembered: %s", error)
 
 
@@ -125,3 +128,50 @@ def gpu_tile(device: torch.device, config: SRCNNConfig, half: bool) -> tuple[int
     while tile > MIN_TILE and tile * tile > pixels:
         tile //= 2
     return tile, int(max(1, min(MAX_BATCH, pixels // (tile * tile))))
+
+
+class Stopwatch:
+    """How long some work took, without pauses in it: the sum of its laps.
+
+    A process that is stopped for an hour, or a machine that slept, says nothing of the work's
+    speed. Such a lap counts as the mean of those before.
+    """
+
+    # Seconds, and how many times the longest lap before: what is beyond both is no work.
+    _LONG, _MUCH_LONGER = 10.0, 30.0
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._laps, self._longest = 0, 0.0
+        self._from = time.perf_counter()
+
+    def resume(self) -> None:
+        """Begin a lap now: what went before is not counted."""
+        self._from = time.perf_counter()
+
+    def lap(self) -> None:
+        """Count what passed since the last lap, and begin the next."""
+        now = time.perf_counter()
+        self.count(now - self._from)
+        self._from = now
+
+    def count(self, seconds: float) -> None:
+        """Count a lap that was timed elsewhere."""
+        if self._laps > 2 and seconds > max(self._LONG, self._MUCH_LONGER * self._longest):
+            seconds = self.seconds / self._laps
+        self._longest = max(self._longest, seconds)
+        self.seconds += seconds
+        self._laps += 1
+
+
+class Busy(Stopwatch):
+    """How long a device was at work on at least one of the spans, which may overlap."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._until = -math.inf
+
+    def add(self, begin: float, end: float) -> None:
+        """Count a span of work; in the order in which they began."""
+        self.count(max(end - max(begin, self._until), 0.0))
+        self._until = max(self._until, end)

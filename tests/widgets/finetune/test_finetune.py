@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from heartbeat import ALLOWED, PACE, TRIES, Heartbeat, slide
+from heartbeat import ALLOWED, PACE, TRIES, Heartbeat, slide, times_bare
 from tuning import EVERY, START, Tuning
 
 import napari_srcnn
@@ -188,20 +188,6 @@ def test_cancel_leaves_nothing(viewer: Any, tuning: Tuning, pollen: np.ndarray) 
         assert tuning.sees(widget.train_button)
         assert widget.form.isEnabled()
         assert not tuning.sees(widget.live)
-
-
-def test_stopped_before_a_measurement_there_is_nothing_to_keep(
-    viewer: Any, tuning: Tuning, pollen: np.ndarray
-) -> None:
-    viewer.add_image(pollen)
-    widget = tuning.open()
-    tuning.train()
-    tuning.wait_for(lambda: bool(tuning.prepared))
-    widget.stop_button.click()
-    tuning.finish()
-    if not tuning.measured:
-        assert "nothing to keep" in tuning.notes[-1]
-        assert list((tuning.home / "models").glob("*")) == []
 
 
 def test_a_widget_closed_while_it_trains_can_resume(
@@ -534,8 +520,7 @@ def test_a_fine_tuned_network_is_better_at_what_it_was_made_for(
     assert errors[1] < errors[0]
 
 
-@pytest.mark.alone
-def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
+def test_the_main_thread_is_not_held_up_longer_than_by_bare_napari(
     make_napari_viewer: Callable[..., Any],
     tuning_of: Callable[[Any], Tuning],
     pollen: np.ndarray,
@@ -546,7 +531,7 @@ def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
     viewer.add_image(stack, name="cells")
     tuning = tuning_of(viewer)
     widget = tuning.open()
-    excess = []
+    held_up = []
     for _ in range(TRIES):
         qtbot.wait(300)
         heart, slider, began = Heartbeat(), slide(viewer, len(stack)), time.perf_counter()
@@ -563,8 +548,8 @@ def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
         qtbot.wait(int(seconds * 1000))
         slider.stop()
         bare = heart.stop()
-        excess.append(ran - bare)
+        held_up.append(times_bare(ran, bare))
         print(f"longest stall {ran * 1e3:.0f} ms in {seconds:.1f} s, {bare * 1e3:.0f} bare")
-        if excess[-1] <= ALLOWED:
+        if held_up[-1] <= ALLOWED:
             break
-    assert min(excess) <= ALLOWED
+    assert min(held_up) <= ALLOWED

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.settings import get_plugin_settings
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 import napari_srcnn
 from napari_srcnn.samples import load_sample
@@ -231,7 +232,7 @@ def test_a_model_is_proposed_and_the_reason_is_told(
     layer = viewer.add_image(np.asarray(load_sample("pollen").data[10:12]))
     widget = dock()
     note = widget.form.model_note
-    qtbot.waitUntil(lambda: "16-bit, noise of" in note.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "16-bit, noise of" in note.text(), timeout=60_000)
     assert widget.form.model.value == "srcnn-9-5-5-x2-microscopes"
     widget.form.scale.value = 3
     assert widget.form.model.value == "srcnn-9-5-5-x3-microscopes"
@@ -239,12 +240,12 @@ def test_a_model_is_proposed_and_the_reason_is_told(
     # A clean 8-bit image is taken for a photograph.
     viewer.layers.remove(layer)
     viewer.add_image(np.repeat(np.arange(200, dtype=np.uint8)[None], 100, 0))
-    qtbot.waitUntil(lambda: "as clean as a photograph" in note.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "as clean as a photograph" in note.text(), timeout=60_000)
     assert widget.form.model.value == "srcnn-9-5-5-x3"
     # What the user chose stays.
     widget.form.model.value = "srcnn-9-1-5-x3"
     viewer.add_image(np.asarray(load_sample("pollen").data[0]), name="other")
-    qtbot.waitUntil(lambda: widget.form.layers[0].name == "other", timeout=5_000)
+    qtbot.waitUntil(lambda: widget.form.layers[0].name == "other", timeout=60_000)
     assert widget.form.model.value == "srcnn-9-1-5-x3"
 
 
@@ -284,6 +285,65 @@ def test_channels_are_taken_from_the_labels_and_can_be_corrected(
     widget.upscale()
     finish(widget)
     assert len(result_of(viewer).metadata[METADATA_KEY]["intensity_ranges"]) == 2
+
+
+def test_a_channel_axis_that_was_chosen_stays_chosen(
+    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
+) -> None:
+    source = viewer.add_image(np.stack([brain, brain // 3]), axis_labels=("c", "z", "y", "x"))
+    widget = dock()
+    for axis, ranges in ((-1, 1), (1, 5)):
+        widget.form.channels.value = axis
+        source.contrast_limits = (0, 500 + axis)  # what makes the fields look again
+        viewer.layers.selection.active = viewer.add_image(brain[0], name="other")
+        widget._show_layers()
+        viewer.layers.selection.active = source
+        widget._show_layers()
+        widget.upscale()
+        finish(widget)
+        assert widget.form.channels.value == axis
+        assert len(result_of(viewer).metadata[METADATA_KEY]["intensity_ranges"]) == ranges
+    source.axis_labels = ("z", "c", "y", "x")
+    widget._show_layers()
+    assert widget.form.channels.value == 1, "what the labels say now"
+
+
+@pytest.mark.parametrize("typed", ["precious", "precious.tif", "precious.ome.tif"])
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_file_that_has_the_name_with_its_suffix_is_asked_about(
+    typed: str,
+    is_replaced: bool,
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    brain: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def answer(_parent: Any, _title: str, text: str, *_: Any) -> Any:
+        asked.append(text)
+        buttons = QMessageBox.StandardButton
+        return buttons.Yes if is_replaced else buttons.Cancel
+
+    monkeypatch.setattr(QMessageBox, "question", answer)
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / typed), "OME-TIFF")
+    )
+    precious = tmp_path / "precious.ome.tif"
+    precious.write_bytes(b"years of work")
+    viewer.add_image(brain)
+    widget = dock()
+    widget.upscale()
+    finish(widget)
+    widget.save_button.click()
+    finish(widget)
+    is_dialogs_own = typed == precious.name  # which has asked by then
+    assert len(asked) == (not is_dialogs_own)
+    is_written = is_replaced or is_dialogs_own
+    assert (precious.read_bytes() != b"years of work") == is_written
+    assert ("Saved" in widget.message.text()) == is_written
 
 
 @pytest.mark.parametrize(
