@@ -53,6 +53,10 @@ def test_a_preview_equals_the_result_there_and_lies_over_it(
     widget.upscale()
     finish(widget)
     result = viewer.layers[-1]
+    assert not preview.visible
+    widget.shown.buttons["SRCNN"].click()
+    assert viewer.layers[-1] is preview, "it is seen over the result"
+    assert preview.visible
     # The pixel at a world point is the same one.
     for point in ((0, 0, 0), (0, 7, 11)):
         world = preview.data_to_world(point)
@@ -289,6 +293,10 @@ def test_a_stack_that_has_no_slice_here_has_no_preview(
     assert not widget.runner.job
 
 
+# Another process may have the processor; what is the widget's own comes every time.
+AGAIN = ("again", "a third time", "a fourth time")
+
+
 @pytest.mark.alone
 def test_a_preview_holds_the_window_up_no_longer_than_150_ms(
     make_napari_viewer: Callable[..., Any], brain: np.ndarray, qtbot: Any
@@ -303,7 +311,7 @@ def test_a_preview_holds_the_window_up_no_longer_than_150_ms(
     viewer.layers.selection = set(channels)
     widget._show_layers()
     stalls = {}
-    for name in ("first", "again", "once more", "upscale"):
+    for name in ("first", *AGAIN, "upscale"):
         qtbot.wait(700)
         heart = Heartbeat()
         (widget.upscale if name == "upscale" else widget.preview)()
@@ -316,5 +324,5 @@ def test_a_preview_holds_the_window_up_no_longer_than_150_ms(
         print(name, f"{stalls[name] * 1e3:.0f} ms")
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.runner.job, timeout=60_000)
-    assert min(stalls["again"], stalls["once more"]) < 0.15
+    assert min(stalls[name] for name in AGAIN) < 0.15
     assert stalls["upscale"] < 0.15
