@@ -61,7 +61,7 @@ class Tuning:
 
     def wait_for(self, is_so: Callable[[], bool]) -> None:
         """Wait until something is so."""
-        self._bot.waitUntil(lambda: bool(is_so()), timeout=60_000)
+        self._bot.waitUntil(lambda: bool(is_so()), timeout=180_000)
 
     def wait(self, milliseconds: int) -> None:
         """Let the window live."""

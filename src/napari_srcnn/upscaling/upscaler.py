@@ -16,6 +16,7 @@ from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import Computed, TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
+from napari_srcnn.upscaling.misfit import NO_MISFIT
 
 if TYPE_CHECKING:
     from napari_srcnn.upscaling.plan import UpscalePlan
@@ -53,6 +54,7 @@ class Run:
         self.slices_done = skip
         self.tiles_done = self.pixels_done = 0
         self.clipped = self.nonfinite = 0
+        self.misfit = NO_MISFIT
         self.said: list[str] = []
         self.unsaid: list[str] = []
 
@@ -66,6 +68,11 @@ class Run:
         self.watch.resume()
         if self.plan.request.note:
             self.say(self.plan.request.note)
+        told = self.plan.told
+        if told is not None and told.measured:
+            self.say(f"Noise: {told.text}.")
+            for note in told.notes:
+                self.say(note)
         with Workers(self.loop.threads()) as workers:
             for computed in self.loop.tiles(workers):
                 self._store(computed)
@@ -80,6 +87,7 @@ class Run:
         if self.spread is not None and result.spread is not None:
             for index, pixels in zip(computed.indices, result.spread, strict=True):
                 self.spread[index][tile.slices] = to_plane(pixels, samples)
+        self.misfit += result.misfit
         self.clipped += result.clipped
         self.nonfinite += result.nonfinite
         self.busy.add(*result.span)
@@ -143,6 +151,9 @@ class Run:
                 else f"The image holds values that are not finite: {self.nonfinite} pixels "
                 "within their reach are at the lower limit of the result's dtype."
             )
+        misfit = self.misfit.without(plan.request.smoothing)
+        if misfit.is_beyond_noise:
+            self.say(misfit.sentence)
         if self.clipped:
             self.say(f"{self.clipped} values lay outside of {plan.dtype} and were clipped.")
         # A shorter time says too little; a self-ensemble's is eight times as long.
@@ -153,6 +164,8 @@ class Run:
                 plan.device, plan.model.config, plan.request.half, mpx_per_s=round(mpx_per_s, 3)
             )
         return Report(
+            noise=None if plan.told is None else plan.told.noises,
+            noise_text="" if plan.told is None else plan.told.text,
             ranges=plan.ranges,
             window=plan.request.window,
             clipped=self.clipped,

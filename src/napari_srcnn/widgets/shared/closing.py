@@ -28,6 +28,10 @@ class UnderWay(QObject):
             self._main = _main_window(self._window)
             if self._main is not None:
                 self._main.installEventFilter(self)
+        elif self._main is not None and not what_is_lost:
+            # What is kept of a window keeps napari's viewer from being collected.
+            self._main.removeEventFilter(self)
+            self._main = None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # Qt's name
         """Ask, and refuse to close where the user has thought better of it."""

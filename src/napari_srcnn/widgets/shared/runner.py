@@ -14,6 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -52,6 +53,8 @@ class Runner(QObject):
         self.job = ""
         self._yielded.connect(self._on_yielded)
         self._finished.connect(self._on_finished)
+        # A job that says nothing, as one that waits, would not find out that nobody listens.
+        self.destroyed.connect(partial(_cancel_jobs_of, id(self)))
 
     @property
     def is_cancelled(self) -> bool:
@@ -182,6 +185,12 @@ class _Job(threading.Thread):
 
 
 _jobs: set[_Job] = set()
+
+
+def _cancel_jobs_of(runner_id: int) -> None:
+    for job in tuple(_jobs):
+        if id(job.runner) == runner_id:
+            job.cancel.set()
 
 
 def wait(seconds: float | None = None) -> bool:
