@@ -316,5 +316,5 @@ def test_further_previews_and_the_run_add_and_remove_no_preview_layer(
     assert list(viewer.layers) == before
     widget.upscale()
     finish(widget)
-    assert moved == ["a ×2", "b ×2", "c ×2"]
+    assert moved == [f"{name} ×2 (running)" for name in "abc"]
     assert [one.visible for one in before] == [False] * 6, "the results are seen alone"
