@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,9 @@ def _open(path: Path) -> tuple[tifffile.TiffFile, tuple[str, ...]]:
         tif.close()
         if described.suffix.lower() in (".tif", ".tiff"):
             return tifffile.TiffFile(described), ()
-        return tifffile.TiffFile(path, omexml=described.read_text(encoding="utf-8").strip()), ()
+        # tifffile takes the description's own name for the file's.
+        text = re.sub(r'(<OME\b[^>]*?)\sUUID="[^"]*"', r"\1", described.read_text("utf-8"), count=1)
+        return tifffile.TiffFile(path, omexml=text.strip()), ()
 
 
 def _stack(
