@@ -14,7 +14,7 @@ import napari
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
-from napari_srcnn.cli.demo import run_demo
+from napari_srcnn.cli.showcase import run_demo
 
 IMAGES = Path(__file__).parent / "images"
 PATIENCE = 300.0

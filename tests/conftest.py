@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import real_data
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -32,10 +33,22 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of the real images and networks, which are not part of the repository."""
-    folder = Path(os.environ.get("NAPARI_SRCNN_DATA") or REPOSITORY.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"needs the evaluation images; set NAPARI_SRCNN_DATA (looked in {folder})")
-    return folder.resolve()
+    if not real_data.THERE:
+        pytest.skip(real_data.MISSING)
+    return real_data.FOLDER.resolve()
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Photographs as files: Set5 where it is, else what scikit-image brings along."""
+    if real_data.THERE:
+        return sorted((real_data.FOLDER / "natural/eval/Set5").glob("*.bmp"))
+    from skimage.io import imsave
+
+    folder = tmp_path_factory.mktemp("photographs")
+    for name, image in real_data.bundled_photographs().items():
+        imsave(folder / f"{name}.png", image, check_contrast=False)
+    return sorted(folder.iterdir())
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 
 import pytest
@@ -48,3 +49,15 @@ def test_a_name_that_never_was_is_not_found() -> None:
         importlib.import_module("napari_srcnn.wieghts")
     with pytest.raises(AttributeError, match="no attribute 'Traning'"):
         napari_srcnn.training.Traning  # noqa: B018
+
+
+@pytest.mark.parametrize("module", ["looks", "tasks", "start", "noise"])
+def test_a_module_of_a_package_that_was_a_module_is_found_first(module: str) -> None:
+    """Python asks the package for a name before it looks for a module of that name."""
+    code = (
+        "import warnings; warnings.simplefilter('error', DeprecationWarning)\n"
+        f"from napari_srcnn.widgets.finetune import {module}\n"
+        f"print({module}.__name__)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == f"napari_srcnn.widgets.finetune.{module}"

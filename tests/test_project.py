@@ -295,7 +295,8 @@ def test_an_editable_install_finds_its_manifest_and_weights(
     assert {path.suffix for path in site.iterdir()} == {".pth", ".dist-info"}, "no stale copies"
     prepare = (
         "import site, sys\n"
-        f"sys.path[:] = [path for path in sys.path if path != {str(SOURCE)!r}]\n"
+        "from pathlib import Path\n"
+        "sys.path[:] = [p for p in sys.path if not Path(p, 'napari_srcnn').is_dir()]\n"
         f"sys.path.insert(0, {str(site)!r})\nsite.addsitedir({str(site)!r})\n"
     )
     file, display_name, models = run_python(prepare + INSPECT, cwd=tmp_path).splitlines()

@@ -33,7 +33,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "config": ("network.config",),
     "dataset": ("training.photographs",),
     "degrade": ("microscope.degradation", "microscope.noise"),
-    "demo": ("cli.demo",),
+    "demo": ("cli.showcase",),
     "device": ("network.device",),
     "engine": ("upscaling.tiles",),
     "estimate": ("microscope.noise_estimate", "microscope.registration", "microscope.blur"),
@@ -119,7 +119,10 @@ def attribute_of(package: str) -> Callable[[str], Any]:
     places = MOVED[package.removeprefix(f"{ROOT}.")]
 
     def find(name: str) -> Any:
-        if not name.startswith("__"):
+        from importlib.util import find_spec  # takes time, and few need it
+
+        # Python asks here before it looks for a module of the package.
+        if not name.startswith("__") and find_spec(f"{package}.{name}") is None:
             for place in places:
                 module = import_module(f"{ROOT}.{place}")
                 for known in (name, RENAMED.get(name, name)):

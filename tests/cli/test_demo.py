@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 import napari_srcnn
-from napari_srcnn.cli.demo import side_by_side
+from napari_srcnn.cli.showcase import side_by_side
 from napari_srcnn.samples import load_sample
 
 

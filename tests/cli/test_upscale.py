@@ -169,6 +169,102 @@ def test_the_image_itself_is_never_the_output(upscaled: Upscaled) -> None:
     assert upscaled.source.read_bytes() == before
 
 
+# ---------------------------------------------------------------- what a file holds
+
+
+def here(*arguments: object) -> Ended:
+    """Run upscale in this process, with a tile that needs no measuring."""
+    return command_here("upscale", "--device", "cpu", "--tile", 64, *arguments)
+
+
+def write_images(path: Path, *shapes: tuple[int, ...]) -> Path:
+    with tifffile.TiffWriter(path) as tif:
+        for n, shape in enumerate(shapes):
+            pixels = np.random.default_rng(n).integers(100, 4000, shape).astype("u2")
+            tif.write(pixels, photometric="minisblack", contiguous=False)
+    return path
+
+
+def test_no_image_of_a_file_is_left_out(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "in.tif", (20, 24), (18, 30))
+    ended = here(source, tmp_path / "out", "--model", MODEL)
+    assert ended.code == 0
+    assert "in.tif: holds 2 images; each becomes a file of its own." in ended.out
+    assert names(tmp_path / "out") == ["in_x2_image1.ome.tif", "in_x2_image2.ome.tif"]
+    assert tifffile.imread(tmp_path / "out" / "in_x2_image2.ome.tif").shape == (36, 60)
+    again = here(source, tmp_path / "out", "--model", MODEL)
+    assert again.out.count("done already, skipped") == 2
+
+
+def test_an_image_of_several_is_chosen_by_its_number(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "in.tif", (20, 24), (18, 30))
+    ended = here(source, tmp_path / "out.ome.tif", "--model", MODEL, "--image", 2)
+    assert ended.code == 0
+    assert tifffile.imread(tmp_path / "out.ome.tif").shape == (36, 60)
+    ended = here(source, tmp_path / "other.ome.tif", "--model", MODEL, "--image", 3)
+    assert ended.code == 2
+    assert "in.tif holds 2 images; there is no number 3 (they count from 1)." in ended.err
+
+
+def test_one_damaged_image_does_not_keep_the_others_back(tmp_path: Path) -> None:
+    source = tmp_path / "in.tif"
+    write_images(source, (20, 24))
+    tifffile.imwrite(source, np.zeros((9, 9), np.complex64), append=True)
+    ended = here(source, tmp_path / "out", "--model", MODEL)
+    assert ended.code == 1
+    assert "in.tif, image 2 of 2: The image is complex64; enlarge its magnitude" in ended.err
+    assert names(tmp_path / "out") == ["in_x2_image1.ome.tif"]
+
+
+def test_an_image_that_is_spread_over_files_is_enlarged_once(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_set(folder)
+    write_images(folder / "other.tif", (20, 24))
+    ended = here(folder, tmp_path / "out", "--model", MODEL)
+    assert ended.code == 0
+    assert "z1.ome.tif: a part of the same image as z0.ome.tif, done with it." in ended.out
+    assert names(tmp_path / "out") == ["other_x2.ome.tif", "z0_x2.ome.tif"]
+    with read_stack(tmp_path / "out" / "z0_x2.ome.tif") as big:
+        assert big.shape == (2, 40, 48)
+    again = here(folder, tmp_path / "out", "--model", MODEL)
+    assert again.code == 0
+    assert again.out.count("done already, skipped") == 2
+
+
+def write_set(folder: Path) -> None:
+    """Write a stack whose two planes lie in a file each, as microscopes do."""
+    uuids = [f"urn:uuid:10000000-0000-0000-0000-00000000000{n}" for n in range(2)]
+    planes = "".join(
+        f'<TiffData FirstZ="{n}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="z{n}.ome.tif">{uuids[n]}</UUID></TiffData>'
+        for n in range(2)
+    )
+    for n, uuid in enumerate(uuids):
+        xml = (
+            '<?xml version="1.0" encoding="UTF-8"?>'
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uuid}">'
+            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" '
+            'SizeX="24" SizeY="20" SizeZ="2" SizeC="1" SizeT="1"><Channel ID="Channel:0:0"/>'
+            f"{planes}</Pixels></Image></OME>"
+        )
+        pixels = np.random.default_rng(n).integers(0, 4000, (20, 24)).astype("u2")
+        tifffile.imwrite(folder / f"z{n}.ome.tif", pixels, description=xml.encode(), metadata=None)
+
+
+def test_a_model_of_rgb_enlarges_a_file_of_rgb(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "in.tif", pixels, photometric="rgb")
+    target = tmp_path / "out.ome.tif"
+    ended = here(tmp_path / "in.tif", target, "--model", "srcnn-9-1-5-x2-rgb")
+    assert ended.code == 0
+    assert tifffile.imread(target).shape == (40, 48, 3)
+    gray = write_images(tmp_path / "gray.tif", (20, 24))
+    refused = here(gray, tmp_path / "gray.ome.tif", "--model", "srcnn-9-1-5-x2-rgb")
+    assert refused.code == 2
+    assert "The model takes RGB" in sentence(refused)
+
+
 # ---------------------------------------------------------------- folders
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from real_data import bundled_photographs, with_data
 from scipy.io import loadmat
 from skimage.io import imread
 
@@ -26,59 +30,147 @@ def corners(side: int, *, bottom_right: bool) -> NDArray[np.float64]:
     return image[::-1, ::-1] if bottom_right else image
 
 
-# -- MATLAB's own results --------------------------------------------------------------------------
+# -- MATLAB's results, by arithmetic --------------------------------------------------------------
 
-# MATLAB R2019b, imresize(magic ramp, ...) of sanghyun-son/bicubic_pytorch's test_answer.
-REFERENCES = {
-    "down_down_aa": 8,
-    "down_down_noaa": 8,
-    "down_down_irregular_aa": 8,
-    "down_down_irregular_noaa": 8,
-    "down_down_small_aa": 4,
-    "down_down_small_noaa": 4,
-    "down_down_x2_aa": 8,
-    "down_down_x3_aa": 15,
-    "down_down_x4_aa": 8,
-    "down_down_x5_aa": 15,
-    "up_up_irregular_aa": 8,
-    "up_up_irregular_noaa": 8,
+
+def kernel(x: Fraction) -> Fraction:
+    """Keys' cubic with a = -1/2, as MATLAB's documentation gives it."""
+    x = abs(x)
+    if x <= 1:
+        return Fraction(3, 2) * x**3 - Fraction(5, 2) * x**2 + 1
+    if x <= 2:
+        return Fraction(-1, 2) * x**3 + Fraction(5, 2) * x**2 - 4 * x + 2
+    return Fraction(0)
+
+
+def exact_weights(length: int, wanted: int, *, antialias: bool = True) -> list[list[Fraction]]:
+    """What each of the samples that are wanted takes of each that there are: no roundings."""
+    step = Fraction(length, wanted)
+    widened = max(step, Fraction(1)) if antialias else Fraction(1)
+    rows = []
+    for place in range(wanted):
+        centre = (place + Fraction(1, 2)) * step - Fraction(1, 2)
+        taps = range(math.floor(centre - 2 * widened), math.ceil(centre + 2 * widened) + 1)
+        values = [kernel((centre - tap) / widened) for tap in taps]
+        row = [Fraction(0)] * length
+        for tap, value in zip(taps, values, strict=True):
+            mirrored = tap % (2 * length)
+            row[min(mirrored, 2 * length - 1 - mirrored)] += value / sum(values)
+        rows.append(row)
+    return rows
+
+
+def exactly_resized(
+    image: NDArray[Any], shape: tuple[int, ...], *, antialias: bool = True
+) -> NDArray[np.float64]:
+    rows, columns = (
+        np.array(exact_weights(length, wanted, antialias=antialias), np.float64)
+        for length, wanted in zip(image.shape, shape, strict=False)
+    )
+    return np.einsum("yi,xj,ij...->yx...", rows, columns, image, optimize=True)
+
+
+# MATLAB R2019b, imresize(ramp or corners, ...) of sanghyun-son/bicubic_pytorch's test_answer: the
+# side of the image, and the shape that was asked for.
+REFERENCES: dict[str, tuple[int, tuple[int, int]]] = {
+    "down_down_aa": (8, (3, 4)),
+    "down_down_noaa": (8, (3, 4)),
+    "down_down_irregular_aa": (8, (5, 7)),
+    "down_down_irregular_noaa": (8, (5, 7)),
+    "down_down_small_aa": (4, (3, 3)),
+    "down_down_small_noaa": (4, (3, 3)),
+    "down_down_x2_aa": (8, (4, 4)),
+    "down_down_x3_aa": (15, (5, 5)),
+    "down_down_x4_aa": (8, (2, 2)),
+    "down_down_x5_aa": (15, (3, 3)),
+    "up_up_irregular_aa": (8, (11, 13)),
+    "up_up_irregular_noaa": (8, (11, 13)),
+    "up_up_topleft_noaa": (4, (5, 5)),
+    "up_up_bottomright_noaa": (4, (5, 5)),
 }
 
 
-def reference(shared_data: Path, name: str) -> NDArray[np.float64]:
-    folder = shared_data / "natural/eval/matlab_imresize_refs/sanghyun-son_bicubic_pytorch"
-    return np.asarray(loadmat(folder / "test_answer" / f"{name}.mat")[name])
+def reference(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """An image, and what MATLAB makes of it."""
+    side, shape = REFERENCES[name]
+    image = ramp(side)
+    if "topleft" in name or "bottomright" in name:
+        image = corners(side, bottom_right="bottomright" in name)
+    return image, exactly_resized(image, shape, antialias=not name.endswith("noaa"))
+
+
+def answers(shared_data: Path) -> Path:
+    return shared_data / "natural/eval/matlab_imresize_refs/sanghyun-son_bicubic_pytorch"
+
+
+def test_the_arithmetic_gives_matlabs_own_answers(shared_data: Path) -> None:
+    for name in REFERENCES:
+        matlabs = loadmat(answers(shared_data) / "test_answer" / f"{name}.mat")[name]
+        assert np.abs(reference(name)[1] - matlabs).max() < 1e-12, name
+
+
+def test_the_arithmetic_gives_what_matlab_printed() -> None:
+    # The impulses of the upper left corner, 4 x 4, enlarged to 5 x 5; in 128ths.
+    _, enlarged = reference("up_up_topleft_noaa")
+    assert enlarged * 128 == pytest.approx(
+        np.array(
+            [
+                [13911.7088, 3545.22848, -1593.16, 3441.17664, 13977.92],
+                [4540.33472, 1148.260992, -459.464, 849.591936, 3451.008],
+                [-83.24, -27.164, 50.5, -205.812, -836],
+                [-98.3136, -24.27264, 5.88, 0, 0],
+                [0, 0, 0, 0, 0],
+            ]
+        )
+    )
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_ramps_are_resized_as_matlab_does(name: str, shared_data: Path) -> None:
-    expected = reference(shared_data, name)
-    antialias = not name.endswith("noaa")
-    result = imresize(ramp(REFERENCES[name]), shape=expected.shape, antialias=antialias)
+def test_ramps_and_impulses_are_resized_as_matlab_does(name: str) -> None:
+    image, expected = reference(name)
+    result = imresize(image, shape=expected.shape, antialias=not name.endswith("noaa"))
     assert np.abs(result - expected).max() < 1e-12
 
 
 @pytest.mark.parametrize("divisor", [2, 3, 4, 5])
-def test_a_scale_gives_what_its_shape_gives(divisor: int, shared_data: Path) -> None:
-    expected = reference(shared_data, f"down_down_x{divisor}_aa")
-    side = 15 if divisor % 2 else 8
-    assert np.abs(imresize(ramp(side), scale=1 / divisor) - expected).max() < 1e-12
+def test_a_scale_gives_what_its_shape_gives(divisor: int) -> None:
+    image, expected = reference(f"down_down_x{divisor}_aa")
+    assert np.abs(imresize(image, scale=1 / divisor) - expected).max() < 1e-12
 
 
-@pytest.mark.parametrize("corner", ["topleft", "bottomright"])
-def test_impulses_in_a_corner_are_enlarged_as_matlab_does(corner: str, shared_data: Path) -> None:
-    expected = reference(shared_data, f"up_up_{corner}_noaa")
-    image = corners(4, bottom_right=corner == "bottomright")
-    assert np.abs(imresize(image, shape=expected.shape) - expected).max() < 1e-12
-
-
-@pytest.mark.parametrize("kind", ["aa", "noaa"])
-def test_a_colour_photograph_is_resized_as_matlab_does(kind: str, shared_data: Path) -> None:
-    expected = reference(shared_data, f"down_down_butterfly_irregular_{kind}")
-    folder = shared_data / "natural/eval/matlab_imresize_refs/sanghyun-son_bicubic_pytorch"
-    image = imread(folder / "example/butterfly.png") / 255
-    result = imresize(image, shape=expected.shape[:2], antialias=kind == "aa")
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("name", bundled_photographs())
+def test_a_photograph_is_resized_by_the_arithmetic(name: str, antialias: bool) -> None:
+    image = bundled_photographs()[name][:96, :120] / 255
+    result = imresize(image, shape=(61, 47), antialias=antialias)
+    expected = exactly_resized(image, (61, 47), antialias=antialias)
     assert np.abs(result - expected).max() < 1e-12
+
+
+@pytest.mark.parametrize("divisor", [2, 3, 4])
+def test_no_sample_of_8_bits_is_rounded_another_way_than_exactly(divisor: int) -> None:
+    image = bundled_photographs()["astronaut"]
+    # The lines first, then the columns, each rounded half up: in integers, where a half is one.
+    expected = image.astype(np.int64)
+    for axis in (0, 1):
+        weights = exact_weights(image.shape[axis], image.shape[axis] // divisor)
+        whole = math.lcm(*(weight.denominator for row in weights for weight in row))
+        matrix = np.array([[int(weight * whole) for weight in row] for row in weights])
+        sums = np.moveaxis(np.tensordot(matrix, expected, axes=(1, axis)), 0, axis)
+        expected = ((2 * sums + whole) // (2 * whole)).clip(0, 255)
+    assert np.array_equal(imresize(image, scale=1 / divisor), expected)
+
+
+# -- MATLAB's own files ----------------------------------------------------------------------------
+
+
+def test_a_colour_photograph_is_resized_as_matlab_does(shared_data: Path) -> None:
+    image = imread(answers(shared_data) / "example/butterfly.png") / 255
+    for kind in ("aa", "noaa"):
+        name = f"down_down_butterfly_irregular_{kind}"
+        expected = loadmat(answers(shared_data) / "test_answer" / f"{name}.mat")[name]
+        result = imresize(image, shape=expected.shape[:2], antialias=kind == "aa")
+        assert np.abs(result - expected).max() < 1e-12, kind
 
 
 def test_a_photograph_of_8_bits_and_in_double_is_resized_as_matlab_does(shared_data: Path) -> None:
@@ -114,14 +206,16 @@ def test_no_sample_of_matlabs_low_res_images_differs(shared_data: Path) -> None:
 # MATLAB's figures in the SRCNN paper (TPAMI 2016), tables 2 and 4.
 @pytest.mark.parametrize(
     ("images", "scale", "expected"),
-    [
-        ("Set5", 2, 33.66),
-        ("Set5", 3, 30.39),
-        ("Set5", 4, 28.42),
-        ("Set14", 2, 30.23),
-        ("Set14", 3, 27.54),
-        ("Set14", 4, 26.00),
-    ],
+    with_data(
+        [
+            ("Set5", 2, 33.66),
+            ("Set5", 3, 30.39),
+            ("Set5", 4, 28.42),
+            ("Set14", 2, 30.23),
+            ("Set14", 3, 27.54),
+            ("Set14", 4, 26.00),
+        ]
+    ),
 )
 def test_bicubic_has_the_literatures_psnr(
     images: str, scale: int, expected: float, shared_data: Path

@@ -138,14 +138,25 @@ def test_channels_open_as_layers_with_their_names_and_colours(tmp_path: Path) ->
         assert stack.metadata["delta_t"] == [1.0, 3.0, 5.0]
 
 
-def test_the_imagej_composite_in_rgb_opens_as_channels(shared_data: Path) -> None:
-    path = shared_data / "micro" / "fluo" / "hela_3ch_rgb48.tif"
+def test_the_imagej_composite_in_rgb_opens_as_channels(tmp_path: Path) -> None:
+    # As ImageJ saves its sample image HeLa Cells: a composite whose pixels are RGB48.
+    path = tmp_path / "hela_3ch_rgb48.tif"
+    tifffile.imwrite(
+        path,
+        noise(40, 50, 3),
+        photometric="rgb",
+        resolution=(19.420064, 19.420064),
+        resolutionunit="NONE",
+        description="ImageJ=1.54f\nchannels=3\nmode=composite\nunit=\\u00B5m\nloop=false\n",
+        metadata=None,
+    )
     opened = [layers.Image(data, **options) for data, options, _ in read_layers(str(path))]
     assert [layer.colormap.name for layer in opened] == ["red", "green", "blue"]
     assert [layer.rgb for layer in opened] == [False] * 3
     np.testing.assert_array_equal(
         np.stack([np.asarray(layer.data) for layer in opened], -1), tifffile.imread(path)
     )
+    assert all(layer.scale == pytest.approx(0.0515, rel=1e-3) for layer in opened)
 
 
 def test_opening_reads_no_plane_before_it_is_asked_for(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import real_data
 import tifffile
 from numpy.typing import NDArray
 
@@ -295,6 +296,71 @@ def test_every_real_image_reads_lazily_as_it_does_at_once(shared_data: Path) -> 
             np.testing.assert_array_equal(stack[...], tifffile.imread(path), err_msg=path.name)
 
 
+# -- files as microscopes, ImageJ and scanners leave them -----------------------------------------
+
+MICRON = "\\u00B5m"  # as ImageJ writes it
+IMAGEJ: dict[str, Any] = {"photometric": "minisblack", "metadata": None, "resolutionunit": "NONE"}
+OME_CT: dict[str, Any] = {
+    "photometric": "minisblack",
+    "ome": True,
+    "metadata": {
+        "axes": "ZYX",
+        "PhysicalSizeZ": 4.22,
+        "PhysicalSizeY": 0.4883,
+        "PhysicalSizeX": 0.4883,
+        **{f"PhysicalSize{axis}Unit": "mm" for axis in "ZYX"},
+    },
+}
+
+
+def described(**lines: object) -> str:
+    return "".join(f"{key}={value}\n" for key, value in {"ImageJ": "1.54f", **lines}.items())
+
+
+# What is stored in the file of the same name, and how; small.
+LIKE_REAL: dict[str, tuple[NDArray[Any], dict[str, Any]]] = {
+    "fluo/hela_3ch_rgb48.tif": (
+        noise(20, 30, 3),
+        IMAGEJ
+        | {
+            "photometric": "rgb",
+            "resolution": (19.420064, 19.420064),
+            "description": described(channels=3, mode="composite", unit=MICRON, spacing=0.0515),
+        },
+    ),
+    "fluo/vesicles_z.tif": (
+        noise(4, 20, 30),
+        IMAGEJ
+        | {
+            "resolution": (10.623103, 10.623103),
+            "description": described(images=4, slices=4, unit=MICRON, spacing=0.39999999999999974),
+        },
+    ),
+    "fluo/golgi_bfa_t_float32.tif": (
+        noise(4, 20, 30, dtype="float32"),
+        IMAGEJ
+        | {
+            "resolution": (2.845474, 2.845474),
+            "description": described(
+                images=4, frames=4, unit="micron", finterval=59.86, spacing=0.3876
+            ),
+        },
+    ),
+    "fluo/cell_migration_t_plainaxes.tif": (noise(4, 20, 30), {"photometric": "minisblack"}),
+    "fluo/pollen_z_plain.tif": (
+        noise(4, 20, 30),
+        {
+            "photometric": "minisblack",
+            "metadata": None,
+            "compression": "packbits",
+            "resolution": (72, 72),
+            "resolutionunit": "INCH",
+        },
+    ),
+    "medical/ct_head_hu_int16.ome.tif": (noise(4, 20, 30, dtype="int16") - 1500, OME_CT),
+}
+
+
 @pytest.mark.parametrize(
     ("name", "axes", "pixel_size", "units"),
     [
@@ -307,12 +373,24 @@ def test_every_real_image_reads_lazily_as_it_does_at_once(shared_data: Path) -> 
     ],
 )
 def test_real_calibrations_are_read(
-    shared_data: Path, name: str, axes: str, pixel_size: tuple[float, ...], units: tuple[str, ...]
+    tmp_path: Path, name: str, axes: str, pixel_size: tuple[float, ...], units: tuple[str, ...]
 ) -> None:
-    with read_stack(shared_data / "micro" / name) as stack:
-        assert stack.axes == axes
-        assert stack.pixel_size == pytest.approx(pixel_size, rel=1e-3)
-        assert stack.units[: len(units)] == units
+    image, options = LIKE_REAL[name]
+    like = tmp_path / Path(name).name
+    tifffile.imwrite(like, image, **options)
+    real = [real_data.FOLDER / "micro" / name] if real_data.THERE else []
+    for path in [like, *real]:
+        with read_stack(path) as stack:
+            assert stack.axes == axes
+            assert stack.pixel_size == pytest.approx(pixel_size, rel=1e-3)
+            assert stack.units[: len(units)] == units
+
+
+@pytest.mark.parametrize("name", LIKE_REAL)
+def test_a_file_like_a_real_one_reads_lazily_as_it_does_at_once(tmp_path: Path, name: str) -> None:
+    image, options = LIKE_REAL[name]
+    tifffile.imwrite(tmp_path / Path(name).name, image, **options)
+    assert_reads(tmp_path / Path(name).name, image)
 
 
 def damaged_files() -> dict[str, Callable[[Path], str]]:

@@ -11,6 +11,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from real_data import with_data
 from scipy.ndimage import gaussian_filter
 
 from napari_srcnn.image.intensity import cast
@@ -256,7 +257,7 @@ def test_a_shift_takes_two_images(low: NDArray[Any], high: NDArray[Any], sentenc
         estimate_shift(low, high, 2)
 
 
-@pytest.mark.parametrize(("name", "scale"), [("sr_caco2_x2", 2), ("sr_caco2_x4", 4)])
+@pytest.mark.parametrize(("name", "scale"), with_data([("sr_caco2_x2", 2), ("sr_caco2_x4", 4)]))
 def test_a_real_pair_lies_as_it_was_cropped(shared_data: Path, name: str, scale: int) -> None:
     import tifffile
 

@@ -23,6 +23,7 @@ from napari_srcnn.models.library import (
     load_model,
     model_info,
     own_models,
+    usable_models,
 )
 from napari_srcnn.models.manage import (
     check_name,
@@ -397,6 +398,20 @@ def test_a_file_whose_name_gives_none_needs_one(own_home: Path, tmp_path: Path) 
     path = save_model(tmp_path / "ß.safetensors", random_network(), {})
     assert "give the model a name" in refusal(import_model, path)
     assert import_model(path, "sz").name == "sz"
+
+
+def test_damaged_models_are_left_out_of_what_is_chosen_from(
+    own_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own("mine")
+    (user_model_dir() / "broken.safetensors").write_bytes(b"nothing")
+    (user_model_dir() / "gone.safetensors").symlink_to(own_home / "nowhere")
+    (user_model_dir() / "folder.safetensors").mkdir()
+    assert [info.name for info in usable_models()] == [*BUNDLED, "mine"]
+    for name in ("broken", "gone", "folder"):
+        assert f"The model {name} is left out: {name}.safetensors" in caplog.text
+        with pytest.raises(CheckpointError, match=name):
+            model_info(name)
 
 
 def test_a_card_is_told_in_words(own_home: Path) -> None:

@@ -13,12 +13,18 @@ import numpy as np
 import pytest
 import torch
 from networks import random_network
+from real_data import bundled_photographs, with_data
 from safetensors.torch import save_file
 from scipy.io import savemat
+from skimage.color import rgb2ycbcr
+from skimage.io import imsave
+from skimage.metrics import peak_signal_noise_ratio
 from torch import nn
 
+from napari_srcnn.assess.published import Protocol
 from napari_srcnn.assess.reference import evaluate
 from napari_srcnn.assess.report import mean_scores
+from napari_srcnn.image.resize import imresize
 from napari_srcnn.models.library import list_models, load_model, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.network.model import SRCNN
@@ -121,6 +127,38 @@ def test_torchs_old_format_and_safetensors_are_read(tmp_path: Path) -> None:
     save_file(state_of(model), tmp_path / "x2.safetensors")
     assert same(read_published(old).model(), model)
     assert same(read_published(tmp_path / "x2.safetensors").model(), model)
+
+
+# What was published, as its authors' files hold it: names, wrapper, kernels, channels.
+AS_PUBLISHED = {
+    "Nhat-Thanh/SRCNN-Pytorch": ("patch_extraction", "bare", (9, 1, 5), 3),
+    "Nhat-Thanh/SRCNN-Pytorch, checkpoint": (
+        "patch_extraction",
+        "model in a checkpoint",
+        (9, 1, 5),
+        3,
+    ),
+    "chompaa/clarisolve": ("conv", "bare", (9, 5, 5), 1),
+    "binh234/isr": ("sequence", "bare", (9, 1, 5), 3),
+    "prajapatisarvesh/SRCNN-Pytorch": ("conv", "DataParallel", (9, 1, 5), 3),
+    "thanh0702/SRCNN": ("conv", "bare", (9, 5, 5), 3),
+    "mmagic": ("mmagic", "state_dict", (9, 1, 5), 3),
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", AS_PUBLISHED)
+def test_what_was_published_is_read_at_its_full_size(
+    name: str, zipped: bool, tmp_path: Path
+) -> None:
+    names, wrapper, kernels, channels = AS_PUBLISHED[name]
+    model = random_network(3, kernels=kernels, widths=(64, 32), channels=channels, skip=False)
+    content = WRAPPERS[wrapper](state_of(model, NAMES[names]))
+    torch.save(content, tmp_path / "net.pth", _use_new_zipfile_serialization=zipped)
+    found = read_published(tmp_path / "net.pth", scale=2)
+    assert same(found.model(), model)
+    assert (found.config.kernels, found.config.channels) == (kernels, channels)
+    assert found.sentence
 
 
 @pytest.mark.parametrize("kernels", [(9, 1, 5), (9, 3, 5), (9, 5, 5)])
@@ -309,7 +347,7 @@ AUTHORS = {
 }
 
 
-@pytest.mark.parametrize("name", AUTHORS)
+@pytest.mark.parametrize("name", with_data(AUTHORS))
 def test_the_authors_weights_score_what_they_published(name: str, shared_data: Path) -> None:
     path = shared_data / "weights" / "authors_mat" / f"{name}.mat"
     scores = evaluate(find_images(shared_data / "natural/eval/Set5"), [path], device="cpu")
@@ -329,14 +367,35 @@ def test_every_published_file_loads_or_says_why_not(shared_data: Path) -> None:
 # -- measuring -------------------------------------------------------------------------------------
 
 
-def test_a_network_that_corrects_nothing_scores_as_bicubic(shared_data: Path) -> None:
+def test_a_network_that_corrects_nothing_scores_as_bicubic(photographs: list[Path]) -> None:
     name = next(n for n in list_models() if n.endswith("x4"))
-    images = find_images(shared_data / "natural/eval/Set5")[:2]
+    images = photographs[:2]
     y = mean_scores(list(evaluate(images, [name], device="cpu")))
     rgb = mean_scores(list(evaluate(images, [name], protocol="rgb", device="cpu")))
     # The luma alone is improved, so less is gained on all three; and colours are harder.
     assert 0 < rgb[1].psnr - rgb[0].psnr < y[1].psnr - y[0].psnr
     assert rgb[0].psnr < y[0].psnr
+
+
+@pytest.mark.parametrize("protocol", ["y", "rgb"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_score_is_what_the_literatures_protocol_gives_step_by_step(
+    scale: int, protocol: Protocol, tmp_path: Path
+) -> None:
+    image = bundled_photographs()["astronaut"][:101, :122]
+    imsave(tmp_path / "astronaut.png", image)
+    model = next(n for n in list_models() if n.endswith(f"x{scale}"))
+    scores = evaluate([tmp_path / "astronaut.png"], [model], protocol=protocol, device="cpu")
+    bicubic, _ = mean_scores(list(scores))
+    # Cropped, Y of the studio range in 8 bits, down and up in floating point, rounded, shaved.
+    truth = image[: 101 // scale * scale, : 122 // scale * scale].astype(np.float64)
+    if protocol == "y":
+        truth = np.floor(rgb2ycbcr(truth / 255)[..., 0] + 0.5)
+    result = imresize(imresize(truth / 255, scale=1 / scale), scale=scale)
+    result = np.floor(result.clip(0, 1) * 255 + 0.5)
+    inner = (slice(scale, -scale),) * 2
+    expected = peak_signal_noise_ratio(truth[inner], result[inner], data_range=255)
+    assert bicubic.psnr == pytest.approx(expected, abs=1e-9)
 
 
 def test_rgb_bicubic_has_mmagics_psnr(shared_data: Path) -> None:

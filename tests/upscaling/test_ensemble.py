@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from napari_srcnn.assess.reference import evaluate
 from napari_srcnn.assess.report import mean_scores
 from napari_srcnn.image.rect import Padding
-from napari_srcnn.training.photographs import find_images
 from napari_srcnn.upscaling.api import plan_upscale, upscale, upscale_region
 
 NETWORK = random_network(1, strength=10)
@@ -137,10 +136,11 @@ def test_a_padding_turns_with_its_tile() -> None:
         assert inner.shape in {(16, 14), (14, 16)}
 
 
-def test_it_is_better_than_one_view_on_photographs(shared_data: Path) -> None:
-    images = find_images(shared_data / "natural/eval/Set5")
+def test_it_is_better_than_one_view_on_photographs(photographs: list[Path]) -> None:
     once, eightfold = (
-        mean_scores(list(evaluate(images, ["srcnn-9-1-5-x3"], device="cpu", ensemble=ensemble)))[1]
+        mean_scores(
+            list(evaluate(photographs, ["srcnn-9-1-5-x3"], device="cpu", ensemble=ensemble))
+        )[1]
         for ensemble in (False, True)
     )
     assert 0.02 < eightfold.psnr - once.psnr < 0.3

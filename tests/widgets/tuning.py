@@ -32,7 +32,10 @@ class Tuning:
         return self.widget
 
     def choose(self) -> None:
-        """Choose a small network and small batches."""
+        """Choose a small network and small batches, and low-res images without noise."""
+        self.widget.form.noise_from.value = "typed"
+        for field in (self.widget.form.gain, self.widget.form.read, self.widget.form.offset):
+            field.setValue(0.0)
         self.widget.form.start.value = START
         self.widget.form.patch.value = 24
         self.widget.form.batch.setValue(4)
@@ -58,7 +61,7 @@ class Tuning:
 
     def wait_for(self, is_so: Callable[[], bool]) -> None:
         """Wait until something is so."""
-        self._bot.waitUntil(lambda: bool(is_so()), timeout=60_000)
+        self._bot.waitUntil(lambda: bool(is_so()), timeout=180_000)
 
     def wait(self, milliseconds: int) -> None:
         """Let the window live."""

@@ -87,14 +87,13 @@ def _benchmark_folder(
     from tqdm import tqdm
 
     from napari_srcnn.assess.reference import evaluate
-    from napari_srcnn.models.library import list_models, model_info
+    from napari_srcnn.models.library import usable_models
     from napari_srcnn.training.photographs import find_images
 
     names = chosen
     if not names:
         channels = 1 if protocol == "y" else 3
-        infos = [model_info(name) for name in list_models()]
-        names = [i.name for i in infos if i.bundled and i.config.channels == channels]
+        names = [i.name for i in usable_models() if i.bundled and i.config.channels == channels]
     scores = evaluate(
         find_images(folder),
         names,

@@ -1,16 +1,192 @@
-"""``napari-srcnn filters`` and ``convert``."""
+"""``napari-srcnn models``, ``filters`` and ``convert``."""
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_srcnn.cli.app import app, boundary
 from napari_srcnn.cli.train import target_file
 from napari_srcnn.network.checkpoint import save_model, write_atomically
+
+if TYPE_CHECKING:
+    from napari_srcnn.models.library import ModelInfo
+
+# ---------------------------------------------------------------- models
+
+
+@app.command()
+def models(
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Tell all about this one: a name or a file."),
+    ] = None,
+    rename: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--rename", metavar="OLD NEW", help="Give one of your own another name."),
+    ] = None,
+    delete: Annotated[
+        str | None, typer.Option("--delete", metavar="NAME", help="Delete one of your own.")
+    ] = None,
+    export: Annotated[
+        tuple[str, Path] | None,
+        typer.Option("--export", metavar="NAME FILE", help="Copy a model to a .safetensors file."),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Copy a .safetensors file to your own."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="For --import. Default: the file's name."),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", "-f", help="For --import and --export: replace what is there."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON.")] = False,
+) -> None:
+    """List the models: the bundled ones, then your own; or tell about one, or put yours in order.
+
+    One thing at a time: NAME, --rename, --delete, --export or --import.
+    """
+    with boundary():
+        asked = (model, rename, delete, export, source)
+        if sum(one is not None for one in asked) > 1:
+            raise ValueError("One of NAME, --rename, --delete, --export and --import is possible.")
+        if name is not None and source is None:
+            raise ValueError("--name goes with --import; --rename OLD NEW renames a model.")
+        if force and source is None and export is None:
+            raise ValueError("--force goes with --import or --export only.")
+        if as_json and (rename or export or delete is not None or source is not None):
+            raise ValueError("--json goes with the list or with a NAME only.")
+        if model is not None:
+            _show_model(model, as_json=as_json)
+        elif not any(one is not None for one in asked):
+            _list_models(as_json=as_json)
+        else:
+            typer.echo(_put_in_order(rename, delete, export, source, name, force=force))
+
+
+def _put_in_order(
+    rename: tuple[str, str] | None,
+    delete: str | None,
+    export: tuple[str, Path] | None,
+    source: Path | None,
+    name: str | None,
+    *,
+    force: bool,
+) -> str:
+    """Do the one thing that was asked for, and say what was done."""
+    from napari_srcnn.models.manage import delete_model, export_model, import_model, rename_model
+
+    if rename is not None:
+        return f"{rename[0]} → {rename[1]}: {rename_model(*rename).path}"
+    if delete is not None:
+        delete_model(delete)
+        return f"{delete} was deleted."
+    if export is not None:
+        return f"{export[0]} → {export_model(*export, force=force)}"
+    if source is None:
+        raise ValueError("One of NAME, --rename, --delete, --export and --import is needed.")
+    info = import_model(source, name, force=force)
+    return f"{source} → {info.name}: {info.path}"
+
+
+def _show_model(name: str, *, as_json: bool) -> None:
+    from napari_srcnn.models.card import card_lines
+    from napari_srcnn.models.library import model_info
+
+    info = model_info(name)
+    if as_json:
+        typer.echo(
+            json.dumps(_row(info) | {"card": info.card.to_dict()}, indent=1, ensure_ascii=False)
+        )
+        return
+    for line in (*card_lines(info), f"File: {info.path}", f"SHA-256: {info.sha256}"):
+        typer.echo(line)
+
+
+def _list_models(*, as_json: bool) -> None:
+    from napari_srcnn.models.paths import user_model_dir
+
+    rows = model_rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    typer.echo(_table(rows))
+    typer.echo(f"\nPSNR in dB on Y. Your own models (.safetensors) go to {user_model_dir()}")
+
+
+def model_rows() -> list[dict[str, Any]]:
+    """Return what is known of every model; of an unusable file, why."""
+    from napari_srcnn.models.library import list_models, model_info
+    from napari_srcnn.network.checkpoint import CheckpointError
+
+    rows: list[dict[str, Any]] = []
+    for name in list_models():
+        try:
+            rows.append(_row(model_info(name)))
+        except CheckpointError as error:
+            rows.append({"name": name, "error": str(error)})
+    return rows
+
+
+def _row(info: ModelInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "scale": info.config.scale,
+        "channels": info.config.channels,
+        "kernels": info.config.kernel_name,
+        "widths": list(info.config.widths),
+        "parameters": info.config.parameters,
+        "psnr": dict(info.card.psnr),
+        "license": info.card.license or None,
+        "origin": "bundled" if info.bundled else "own",
+        "description": info.description,
+        "sha256": info.sha256,
+        "path": str(info.path),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    from napari_srcnn.models.card import plain
+
+    head = ("name", "scale", "channels", "parameters", "Set5", "Set14", "licence", "origin")
+    lines = [head]
+    broken = []
+    for row in rows:
+        if "error" in row:
+            broken.append(f"{row['name']} cannot be used: {row['error']}")
+            continue
+        psnr = row["psnr"] if isinstance(row["psnr"], dict) else {}
+        figures = (psnr.get(name) for name in ("Set5", "Set14"))
+        lines.append(
+            (
+                row["name"],
+                f"×{row['scale']}",
+                str(row["channels"]),
+                f"{row['parameters']:,}",
+                *(f"{x:.2f}" if isinstance(x, int | float) else "–" for x in figures),
+                plain(row["license"], longest=28) or "–",
+                row["origin"],
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    right = {"scale", "channels", "parameters", "Set5", "Set14"}
+    text = [
+        "  ".join(
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(head, line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([*text, *(["", *broken] if broken else [])])
+
 
 # ---------------------------------------------------------------- filters
 

@@ -1,9 +1,10 @@
-"""The command line: every widget's job without a screen."""
+"""``napari-srcnn upscale``: TIFF in, OME-TIFF out."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +14,11 @@ import typer
 from napari_srcnn.cli.app import app, boundary, say, sentence
 
 if TYPE_CHECKING:
-    from napari_srcnn.models.library import ModelInfo
-    from napari_srcnn.upscaling.files import FileRun, Job, Options
+    from napari_srcnn.microscope.noise import Noise
+    from napari_srcnn.upscaling.files import FileRun, Job
     from napari_srcnn.upscaling.messages import Report
+    from napari_srcnn.upscaling.noise import Told
+    from napari_srcnn.upscaling.options import Options
 
 SOME_FAILED = 1
 
@@ -33,9 +36,6 @@ class Compression(StrEnum):
     zlib = "zlib"
     lzw = "lzw"
     zstd = "zstd"
-
-
-# ---------------------------------------------------------------- upscale
 
 
 @app.command()
@@ -92,6 +92,13 @@ def upscale(
         str | None,
         typer.Option(help="What the axes are, where the file does not say it right: TCYX, ZYX."),
     ] = None,
+    image: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Which image of a file that holds several, from 1. Default: all, a file each.",
+        ),
+    ] = None,
     color: Annotated[
         Color | None,
         typer.Option(
@@ -118,39 +125,62 @@ def upscale(
         bool,
         typer.Option("--ensemble", help="Average eight views: a little better, 8 times the time."),
     ] = False,
+    noise: Annotated[
+        str,
+        typer.Option(
+            metavar="NOISE",
+            help="Of the image, for networks that are told it: auto (measured), none, SIGMA in the "
+            "image's units, or GAIN,READ,OFFSET; or one of these for each channel, with spaces.",
+        ),
+    ] = "auto",
+    smoothing: Annotated[
+        float,
+        typer.Option(
+            help="How much of the noise such a network is told: 0 keeps the grain, 1 is as "
+            "measured, up to 2."
+        ),
+    ] = 1.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Enlarge images: TIFF in, OME-TIFF out, with pixel size and units.
 
-    The result has the type, the intensities and the place of the original. Files that are there
-    already and were made by the same job are skipped. Memory stays the same however many planes a
-    file has, and a stopped run leaves no half-written file.
+    The result has the type, the intensities and the place of the original. Of a file that holds
+    several images each becomes a file; an image that is spread over several files becomes one.
+    Files that are there already and were made by the same job are skipped. Memory stays the same
+    however many planes a file has, and a stopped run leaves no half-written file.
 
     Exit codes: 0 all is there; 1 some files failed; 2 wrong input; 130 stopped by Ctrl-C.
     """
     with boundary():
-        from napari_srcnn.upscaling.files import Options, choose_model, find_jobs
+        from napari_srcnn.upscaling.files import find_jobs
+        from napari_srcnn.upscaling.options import Options, choose_scale
 
-        resolved_scale, resolved_model = choose_model(scale, model)
         options = Options(
-            scale=resolved_scale,
-            model=resolved_model,
+            scale=choose_scale(scale, model),
+            model=model,
             axes=axes,
             device=device,
             intensity=parse_intensity(intensity),
             window=None if window is None else parse_pair(window, "window"),
             color=None if color is None else color.value,
-            dtype=dtype,
+            dtype=dtype,  # type: ignore[arg-type]  # a name becomes a dtype
             tile=tile,
-            compression=None if compression is None else compression.value,
             tf32=tf32,
             half=half,
             ensemble=ensemble,
+            noise=parse_noise(noise),  # type: ignore[arg-type]  # numbers become noises
+            smoothing=smoothing,
         )
-        options.check()
-        jobs = find_jobs(inputs, output, scale=options.scale, recursive=recursive)
+        jobs = find_jobs(inputs, output, scale=choose_scale(scale, model), recursive=recursive)
+        batch = _Batch(
+            options,
+            compression=None if compression is None else compression.value,
+            image=image,
+            force=force,
+            quiet=quiet,
+        )
         several = len(jobs) > 1 or any(path.is_dir() for path in inputs)
-        code = _Batch(options, force=force, quiet=quiet).run(jobs, several=several)
+        code = batch.run(jobs, several=several)
     raise typer.Exit(code)
 
 
@@ -188,49 +218,117 @@ def parse_intensity(text: str) -> Any:
     return pairs[0] if len(pairs) == 1 else pairs
 
 
+def parse_noise(text: str) -> Told:
+    """Return ``"auto"``, None, a standard deviation, a noise, or a tuple of one a channel.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    from napari_srcnn.microscope.noise import Noise
+
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    found: list[float | Noise] = []
+    for part in text.split():
+        try:
+            numbers = [float(number) for number in part.split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) not in (1, 3):
+            raise ValueError(
+                f"noise is {text!r}; it can be auto, none, SIGMA, or GAIN,READ,OFFSET, and one of "
+                "these for each channel, with spaces between."
+            )
+        gain, read, offset = numbers if len(numbers) == 3 else (0.0, numbers[0], 0.0)
+        found.append(Noise(gain=gain, read=read, offset=offset))
+    if not found:
+        raise ValueError("noise is empty; it can be auto, none, SIGMA, or GAIN,READ,OFFSET.")
+    return found[0] if len(found) == 1 else tuple(found)
+
+
 class _Batch:
     """Upscales files one after the other and says how it goes."""
 
-    def __init__(self, options: Options, *, force: bool, quiet: bool) -> None:
-        self.options, self.force, self.quiet = options, force, quiet
+    def __init__(
+        self,
+        options: Options,
+        *,
+        compression: str | None,
+        image: int | None,
+        force: bool,
+        quiet: bool,
+    ) -> None:
+        self.options, self.compression, self.image = options, compression, image
+        self.force, self.quiet = force, quiet
         self.ready = False
+        self.failed: list[tuple[Job, str]] = []
+        # By the file: whose image it is a part of.
+        self.parts: dict[Path, Job] = {}
+        self.targets: dict[Path, Job] = {}
 
     def run(self, jobs: list[Job], *, several: bool) -> int:
         """Return the exit code."""
-        failed: list[tuple[Job, str]] = []
         for number, job in enumerate(jobs, 1):
             label = f"[{number}/{len(jobs)}] {job.source.name}" if several else job.source.name
-            try:
-                self._one(job, label)
-            except (ValueError, OSError, MemoryError) as error:
-                if isinstance(error, BrokenPipeError) or not several:
-                    raise
-                failed.append((job, sentence(error)))
-                say(f"{label}: {sentence(error)}")
-        if failed:
-            say(f"{len(failed)} of {len(jobs)} files failed:")
-            for job, reason in failed:
+            with self._collected(job, label, several=several):
+                self._file(job, label, several=several)
+        if self.failed:
+            say(f"{len(self.failed)} of {len(jobs)} files failed:")
+            for job, reason in self.failed:
                 say(f"  {job.source}: {reason}")
-        return SOME_FAILED if failed else 0
+        return SOME_FAILED if self.failed else 0
+
+    @contextlib.contextmanager
+    def _collected(self, job: Job, label: str, *, several: bool) -> Iterator[None]:
+        """Keep what went wrong for the end, where there are other files to do."""
+        try:
+            yield
+        except (ValueError, OSError, MemoryError) as error:
+            if isinstance(error, BrokenPipeError) or not several:
+                raise
+            self.failed.append((job, sentence(error)))
+            say(f"{label}: {sentence(error)}")
+
+    def _file(self, job: Job, label: str, *, several: bool) -> None:
+        """Upscale all images of a file, or the one that is wanted."""
+        from napari_srcnn.upscaling.files import split_job
+
+        if whole := self.parts.get(job.source.resolve()):
+            self._tell(f"{label}: a part of the same image as {whole.source.name}, done with it.")
+            return
+        jobs = split_job(job, self.image)
+        if len(jobs) > 1:
+            self._tell(f"{label}: holds {len(jobs)} images; each becomes a file of its own.")
+        for one in jobs:
+            title = f"{label}, image {one.image + 1} of {len(jobs)}" if len(jobs) > 1 else label
+            with self._collected(one, title, several=several or len(jobs) > 1):
+                self._one(one, title)
 
     def _one(self, job: Job, label: str) -> None:
-        from napari_srcnn.upscaling.files import FileRun, check_job, why_not_done
+        from napari_srcnn.upscaling.files import FileRun, why_not_done
 
+        target = job.target.resolve()
+        if other := self.targets.get(target):
+            raise ValueError(
+                f"{other.source} and {job.source} would both be written to {job.target}; "
+                "rename one of them"
+            )
+        self.targets[target] = job
         if job.target.exists() and not self.force:
             if reason := why_not_done(job, self.options):
                 raise ValueError(
                     f"{job.target} is there already and {reason}; --force writes it again"
                 )
             self._tell(f"{label}: done already, skipped ({job.target}); --force does it again.")
-            return
-        # What can be wrong with the file is said before torch is loaded, which takes seconds.
-        check_job(job, self.options)
-        self._prepare()
-        with FileRun(job, self.options) as run:
-            for note in run.notes:
-                self._note(note)
-            report = self._follow(run, label)
-        self._tell(summary(run, report))
+        else:
+            # What can be wrong with the file is said before torch is loaded, which takes seconds.
+            with FileRun(job, self.options, compression=self.compression) as run:
+                self._prepare()
+                report = self._follow(run, label)
+            self._tell(summary(run, report))
+        self.parts |= {file.resolve(): job for file in job.files}
 
     def _prepare(self) -> None:
         """Load torch and choose the device, once."""
@@ -241,9 +339,12 @@ class _Batch:
             device_label,
             no_gpu_reason,
             raise_malloc_thresholds,
+            set_tf32,
         )
 
+        # This process is ours, so what holds for all of it may be set.
         raise_malloc_thresholds()
+        set_tf32(self.options.tf32)
         chosen = choose_device(self.options.device)
         if not self.quiet:
             reason = no_gpu_reason() if self.options.device == "auto" else None
@@ -265,7 +366,10 @@ class _Batch:
             bar_format="{desc} {percentage:3.0f}%|{bar}|{postfix}",
         )
         with bar:
-            for message in run.messages():
+            messages = run.messages()
+            for note in run.notes:
+                self._note(note)
+            for message in messages:
                 if isinstance(message, Report):
                     return message
                 left = max(message.tiles_total - message.tiles_done, 0)
@@ -312,211 +416,3 @@ def summary(run: FileRun, report: Report) -> str:
     if report.nonfinite:
         parts.append(f"{report.nonfinite} pixels not finite")
     return "; ".join(parts) + "."
-
-
-# ---------------------------------------------------------------- models
-
-
-@app.command()
-def models(
-    model: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME", help="Tell all about this one: a name or a file."),
-    ] = None,
-    rename: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--rename", metavar="OLD NEW", help="Give one of your own another name."),
-    ] = None,
-    delete: Annotated[
-        str | None, typer.Option("--delete", metavar="NAME", help="Delete one of your own.")
-    ] = None,
-    export: Annotated[
-        tuple[str, Path] | None,
-        typer.Option("--export", metavar="NAME FILE", help="Copy a model to a .safetensors file."),
-    ] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option("--import", metavar="FILE", help="Copy a .safetensors file to your own."),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="NAME", help="For --import. Default: the file's name."),
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option("--force", "-f", help="For --import and --export: replace what is there."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON.")] = False,
-) -> None:
-    """List the models: the bundled ones, then your own; or tell about one, or put yours in order.
-
-    One thing at a time: NAME, --rename, --delete, --export or --import.
-    """
-    with boundary():
-        asked = (model, rename, delete, export, source)
-        if sum(one is not None for one in asked) > 1:
-            raise ValueError("One of NAME, --rename, --delete, --export and --import is possible.")
-        if name is not None and source is None:
-            raise ValueError("--name goes with --import; --rename OLD NEW renames a model.")
-        if force and source is None and export is None:
-            raise ValueError("--force goes with --import or --export only.")
-        if as_json and (rename or export or delete is not None or source is not None):
-            raise ValueError("--json goes with the list or with a NAME only.")
-        if model is not None:
-            _show_model(model, as_json=as_json)
-        elif not any(one is not None for one in asked):
-            _list_models(as_json=as_json)
-        else:
-            typer.echo(_put_in_order(rename, delete, export, source, name, force=force))
-
-
-def _put_in_order(
-    rename: tuple[str, str] | None,
-    delete: str | None,
-    export: tuple[str, Path] | None,
-    source: Path | None,
-    name: str | None,
-    *,
-    force: bool,
-) -> str:
-    """Do the one thing that was asked for, and say what was done."""
-    from napari_srcnn.models.manage import delete_model, export_model, import_model, rename_model
-
-    if rename is not None:
-        return f"{rename[0]} → {rename[1]}: {rename_model(*rename).path}"
-    if delete is not None:
-        delete_model(delete)
-        return f"{delete} was deleted."
-    if export is not None:
-        return f"{export[0]} → {export_model(*export, force=force)}"
-    assert source is not None
-    info = import_model(source, name, force=force)
-    return f"{source} → {info.name}: {info.path}"
-
-
-def _show_model(name: str, *, as_json: bool) -> None:
-    from napari_srcnn.models.card import card_lines
-    from napari_srcnn.models.library import model_info
-
-    info = model_info(name)
-    if as_json:
-        typer.echo(json.dumps(_row(info) | {"card": info.card}, indent=1, ensure_ascii=False))
-        return
-    for line in (*card_lines(info), f"File: {info.path}", f"SHA-256: {info.sha256}"):
-        typer.echo(line)
-
-
-def _list_models(*, as_json: bool) -> None:
-    from napari_srcnn.models.paths import user_model_dir
-
-    rows = model_rows()
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    typer.echo(_table(rows))
-    typer.echo(f"\nPSNR in dB on Y. Your own models (.safetensors) go to {user_model_dir()}")
-
-
-def model_rows() -> list[dict[str, Any]]:
-    """Return what is known of every model; of an unusable file, why."""
-    from napari_srcnn.models.library import list_models, model_info
-    from napari_srcnn.network.checkpoint import CheckpointError
-
-    rows: list[dict[str, Any]] = []
-    for name in list_models():
-        try:
-            rows.append(_row(model_info(name)))
-        except CheckpointError as error:
-            rows.append({"name": name, "error": str(error)})
-    return rows
-
-
-def _row(info: ModelInfo) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "scale": info.config.scale,
-        "channels": info.config.channels,
-        "kernels": info.config.kernel_name,
-        "widths": list(info.config.widths),
-        "parameters": info.config.parameters,
-        "psnr": info.card.get("psnr", {}),
-        "license": info.card.get("license"),
-        "origin": "bundled" if info.bundled else "own",
-        "description": info.description,
-        "sha256": info.sha256,
-        "path": str(info.path),
-    }
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    from napari_srcnn.models.card import plain
-
-    head = ("name", "scale", "channels", "parameters", "Set5", "Set14", "licence", "origin")
-    lines = [head]
-    broken = []
-    for row in rows:
-        if "error" in row:
-            broken.append(f"{row['name']} cannot be used: {row['error']}")
-            continue
-        psnr = row["psnr"] if isinstance(row["psnr"], dict) else {}
-        figures = (psnr.get(name) for name in ("Set5", "Set14"))
-        lines.append(
-            (
-                row["name"],
-                f"×{row['scale']}",
-                str(row["channels"]),
-                f"{row['parameters']:,}",
-                *(f"{x:.2f}" if isinstance(x, int | float) else "–" for x in figures),
-                plain(row["license"], longest=28) or "–",
-                row["origin"],
-            )
-        )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    right = {"scale", "channels", "parameters", "Set5", "Set14"}
-    text = [
-        "  ".join(
-            cell.rjust(width) if name in right else cell.ljust(width)
-            for name, cell, width in zip(head, line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join([*text, *(["", *broken] if broken else [])])
-
-
-# ---------------------------------------------------------------- demo
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("demo"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    show: Annotated[
-        bool | None,
-        typer.Option(
-            "--show/--no-show", help="Leave napari open at the end. Default: where a screen is."
-        ),
-    ] = None,
-) -> None:
-    """Enlarge a bundled 16-bit stack, draw it beside bicubic, and look at it in napari."""
-    with boundary():
-        from napari_srcnn.cli.demo import run_demo, show_in_napari
-        from napari_srcnn.words import format_bytes
-
-        made = run_demo(out, device=device)
-        report = made.report
-        shape = " × ".join(str(n) for n in report.result.shape)
-        typer.echo(
-            f"Enlarged stack:  {made.stack} ({shape} {report.result.dtype}, "
-            f"{format_bytes(report.result.nbytes)})"
-        )
-        typer.echo(f"Side by side:    {made.picture}")
-        screenshot = show_in_napari(out / "napari.png", stay=show)
-        typer.echo(f"napari:          {screenshot}")
-        typer.echo(
-            f"Upscaling took {report.seconds:.1f} s with {report.model} on {report.device}; "
-            f"with the pictures and loading it was {made.seconds:.1f} s."
-        )
-        typer.echo(
-            "Made smaller by 2 first, so that the truth is known, the same stack comes back "
-            f"{made.gain:+.2f} dB closer to it than by bicubic."
-        )

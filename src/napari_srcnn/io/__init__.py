@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.io.ome_tiff import COMPRESSIONS, SUFFIX, OmeTiffWriter, write_stack
-from napari_srcnn.io.tiff import SUFFIXES, count_images, image_names, read_stack, stack_name
+from napari_srcnn.io.tiff import (
+    SUFFIXES,
+    count_images,
+    image_files,
+    image_names,
+    read_stack,
+    stack_name,
+)
 
 __all__ = [
     "COMPRESSIONS",
@@ -14,6 +21,7 @@ __all__ = [
     "Stack",
     "StackError",
     "count_images",
+    "image_files",
     "image_names",
     "read_stack",
     "stack_name",

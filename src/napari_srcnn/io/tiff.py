@@ -104,6 +104,31 @@ def count_images(path: str | os.PathLike[str]) -> int:
     return len(image_names(path))
 
 
+def image_files(path: str | os.PathLike[str], series: int = 0) -> tuple[Path, ...]:
+    """Return the files that together hold an image of a file: of most images, the file alone.
+
+    Parameters
+    ----------
+    path, series
+        See `read_stack`.
+
+    Raises
+    ------
+    StackError
+        The file cannot be read.
+    """
+    path = Path(path)
+    chain = check_file(path)
+    tif, _ = _open(path)
+    with tif, in_one_sentence(path, _DAMAGED):
+        images, _ = images_of(path, tif, chain)
+        if not 0 <= series < len(images):
+            return (path,)
+        pages = (page for page in images[series].pages if page is not None)
+        found = {Path(page.parent.filehandle.path).resolve() for page in pages}
+    return (path,) if len(found) < 2 else tuple(sorted(found))
+
+
 def stack_name(path: str | os.PathLike[str]) -> str:
     """Return a file's name without its ending: ``cells`` for ``cells.ome.tif``."""
     name = Path(path).name

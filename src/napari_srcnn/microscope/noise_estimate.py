@@ -24,14 +24,16 @@ _TILE = 256
 
 # The sixth difference, along both axes: of what an optical blur of 1 px or more has left it keeps
 # nearly nothing, of white noise all of the variance.
-_DIFFERENCE = np.array([1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0]) / math.sqrt(924.0)
-_REACH = len(_DIFFERENCE) // 2
+DIFFERENCE = np.array([1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0]) / math.sqrt(924.0)
+_REACH = len(DIFFERENCE) // 2
 _BLOCK = 8
 # What is of one value over so many pixels, squared, is padding and no dark image.
 _FLAT = 15
 # Blocks in a bin of equal brightness, and of all.
-_BIN_BLOCKS, _BLOCKS = 24, 64
+_BIN_BLOCKS, ENOUGH = 24, 64
 _BINS = 48
+# With fewer blocks than this the noise may come out too low by chance.
+FEW = 1000
 # Texture makes a block's variance larger, never smaller: the lower part of them is asked.
 _QUANTILE = 0.3
 # Darkest part of the blocks, which is taken for the dark level.
@@ -82,24 +84,52 @@ def estimate_noise(stack: Any, *, offset: float | None = None) -> Noise:
        Understanding 64(2), 1996.
     .. [2] J. R. Janesick, "Photon Transfer", SPIE Press, 2007.
     """
-    if offset is not None and not math.isfinite(offset):
-        raise ValueError(f"The offset is {offset}, but it needs a finite number or None.")
-    tiles = list(_tiles(stack))
+    check_offset(offset)
+    tiles = list(sample_tiles(stack))
     finite = [tile[np.isfinite(tile)] for tile in tiles]
     values = [value for tile in finite if tile.size for value in (tile.min(), tile.max())]
     if values and min(values) == max(values):
         raise ValueError("The image is constant, and so without noise that could be measured.")
-    limit = saturation_level(finite)
+    blocks = noise_blocks(tiles, saturation_level(finite))
+    if blocks.shape[1] < ENOUGH:
+        raise ValueError(
+            f"The noise cannot be measured on so few pixels: {blocks.shape[1]} blocks of 8 x 8 "
+            f"pixels vary and are neither saturated nor NaN, and it takes {ENOUGH}."
+        )
+    return photon_transfer(blocks, offset)
+
+
+def check_offset(offset: float | None) -> None:
+    """Refuse a value without light that is no number."""
+    if offset is not None and not math.isfinite(offset):
+        raise ValueError(f"The offset is {offset}, but it needs a finite number or None.")
+
+
+def noise_blocks(tiles: Sequence[NDArray[np.float64]], limit: float) -> NDArray[np.float64]:
+    """Return the mean, the noise's variance and the mean's variance in blocks of 8 x 8 pixels.
+
+    Parameters
+    ----------
+    tiles : sequence of ndarray, each (y, x)
+        NaN and what is saturated are left out.
+    limit : float
+        The least value that is saturated.
+
+    Returns
+    -------
+    ndarray, shape (3, n)
+        Of blocks that vary.
+    """
     blocks = np.concatenate([_blocks(tile, limit) for tile in tiles], axis=1)
     if blocks.size:
         # A block of one value says nothing about noise: it is darker than one count.
         blocks = blocks[:, blocks[1] > (1e-7 * np.abs(blocks[0]).max()) ** 2]
+    return blocks
+
+
+def photon_transfer(blocks: NDArray[np.float64], offset: float | None = None) -> Noise:
+    """Return the noise of the line through what :func:`noise_blocks` gives."""
     means, variances, spreads = blocks
-    if len(means) < _BLOCKS:
-        raise ValueError(
-            f"The noise cannot be measured on so few pixels: {len(means)} blocks of 8 x 8 pixels "
-            f"vary and are neither saturated nor NaN, and it takes {_BLOCKS}."
-        )
     dark = means[means <= np.quantile(means, _DARK)].mean() if offset is None else offset
     light = means - dark
     freedoms = _block_freedom() / np.linspace(1, 5, 81)[::-1]
@@ -114,14 +144,32 @@ def estimate_noise(stack: Any, *, offset: float | None = None) -> Noise:
     return Noise(gain=gain, read=math.sqrt(read2), offset=float(dark))
 
 
-def _tiles(stack: Any) -> Iterator[NDArray[np.float64]]:
-    """Yield parts of some slices, evenly spread, integers with their dtype's maximum as inf."""
+def even_sigma(blocks: NDArray[np.float64]) -> float:
+    """Return the one standard deviation that blocks have, whatever their brightness."""
+    freedom = _block_freedom()
+    ratio = float(chi2.ppf(_QUANTILE, freedom)) / freedom
+    return math.sqrt(float(np.quantile(blocks[1], _QUANTILE)) / ratio)
+
+
+def sample_tiles(
+    stack: Any, pixels: int = _PIXELS, slices: int = SLICES
+) -> Iterator[NDArray[np.float64]]:
+    """Yield parts of some slices, evenly spread, integers with their dtype's maximum as inf.
+
+    Parameters
+    ----------
+    stack : array-like, shape (..., Y, X), of a real dtype
+    pixels : int
+        How many are read at most, but for one tile of each slice.
+    slices : int
+        How many are read at most.
+    """
     if not hasattr(stack, "shape"):
         stack = np.asarray(stack)
     *leading, height, width = plane_shape(stack)
     count = math.prod(leading)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, SLICES)).round().astype(int))
-    budget = _PIXELS // len(chosen)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, slices)).round().astype(int))
+    budget = pixels // len(chosen)
     # Tiles on a grid of the slice's proportions, or all of the slice.
     rows = cols = 1
     tile = (height, width)
@@ -187,13 +235,13 @@ def _blocks(tile: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
         return np.empty((3, 0))
     if bad.any():
         tile = np.where(bad, np.median(tile[~bad]), tile)
-    residual = correlate1d(correlate1d(tile, _DIFFERENCE, axis=0), _DIFFERENCE, axis=1)
+    residual = correlate1d(correlate1d(tile, DIFFERENCE, axis=0), DIFFERENCE, axis=1)
     # Weighted as the residual's variance is, the mean is the one that this variance belongs to.
-    mean = correlate1d(correlate1d(tile, _DIFFERENCE**2, axis=0), _DIFFERENCE**2, axis=1)
-    if min(tile.shape) >= _FLAT:
+    mean = correlate1d(correlate1d(tile, DIFFERENCE**2, axis=0), DIFFERENCE**2, axis=1)
+    if min(tile.shape) >= _FLAT and _has_still_block(tile):
         flat = maximum_filter(tile, _FLAT) == minimum_filter(tile, _FLAT)
         bad = bad | maximum_filter(flat, _FLAT)
-    good = ~maximum_filter(bad, 2 * _REACH + 1)
+    good = ~maximum_filter(bad, 2 * _REACH + 1) if bad.any() else ~bad
 
     def total(values: NDArray[Any]) -> NDArray[np.float64]:
         inner = values[_REACH : _REACH + rows * half, _REACH : _REACH + cols * half]
@@ -209,14 +257,21 @@ def _blocks(tile: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
     return np.stack([first + level, variance, np.maximum(second - first**2, 0)])
 
 
+def _has_still_block(tile: NDArray[np.float64]) -> bool:
+    """Tell whether a block of 8 x 8 is of one value: any place of 15 x 15 that is has one in it."""
+    rows, cols = (n // _BLOCK for n in tile.shape)
+    blocks = tile[: rows * _BLOCK, : cols * _BLOCK].reshape(rows, _BLOCK, cols, _BLOCK)
+    return bool((np.ptp(blocks, axis=(1, 3)) == 0).any())
+
+
 def _mean_variance() -> float:
     """Variance of a pixel's weighted mean on white noise of variance 1."""
-    return float((_DIFFERENCE**4).sum() ** 2)
+    return float((DIFFERENCE**4).sum() ** 2)
 
 
 def _block_freedom() -> float:
     """Degrees of freedom of a block's variance: its residuals are not independent."""
-    overlap = np.correlate(_DIFFERENCE, _DIFFERENCE, "full") ** 2
+    overlap = np.correlate(DIFFERENCE, DIFFERENCE, "full") ** 2
     lags = np.abs(np.arange(len(overlap)) - len(overlap) // 2)
     # Sum over all pairs of a block's pixels of their squared correlation, along one axis.
     pairs = float((overlap * np.maximum(_BLOCK - lags, 0)).sum())
@@ -230,6 +285,8 @@ def _bins(
     # Steps that grow with brightness: the dark level is where most of the blocks are.
     root = np.sqrt(means - means.min())
     number = np.minimum((root / max(float(root.max()), 1e-300) * _BINS).astype(int), _BINS - 1)
+    if len(means) < FEW:
+        number = _joined(number)
     rows: list[list[Any]] = []
     for k in np.unique(number):
         chosen = number == k
@@ -239,6 +296,22 @@ def _bins(
         rows = [[means.mean(), np.quantile(variances, _QUANTILE), len(means)]]
     light, variance, blocks = np.array(rows, dtype=np.float64).T
     return light, variance, blocks
+
+
+def _joined(number: NDArray[np.int_]) -> NDArray[np.int_]:
+    """Return bins joined to their brighter neighbours until each has enough blocks.
+
+    Of many blocks the few brightest do no harm when they are left out; of few blocks these may be
+    all that say how the noise grows.
+    """
+    counts = np.bincount(number, minlength=_BINS)
+    joined, filled, new = np.empty(_BINS, int), 0, 0
+    for k, count in enumerate(counts):
+        joined[k] = new
+        filled += count
+        if filled >= _BIN_BLOCKS and counts[k + 1 :].sum() >= _BIN_BLOCKS:
+            filled, new = 0, new + 1
+    return joined[number]
 
 
 def _line(

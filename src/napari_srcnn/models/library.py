@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from napari_srcnn.network.model import SRCNN
 
 
+_logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _FILE_SUFFIXES = (SUFFIX, ".pt", ".pth", ".ckpt", ".mat", ".bin")
 # Best first: what a user gets who names no model.
@@ -147,8 +149,25 @@ def model_info(name: str | Path) -> ModelInfo:
         If there is no such model or its file cannot be used.
     """
     path = find_model(name)
-    stat = path.stat()
-    return _info(path, stat.st_mtime_ns, stat.st_size)
+    try:
+        stat = path.stat()
+        return _info(path, stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+
+
+def usable_models() -> list[ModelInfo]:
+    """Return all models that can be used; a damaged file of the user's own is left out, and said.
+
+    Any list to choose from is made of these: :func:`list_models` knows names alone.
+    """
+    found = []
+    for name in list_models():
+        try:
+            found.append(model_info(name))
+        except CheckpointError as error:
+            _logger.warning("The model %s is left out: %s", name, error)
+    return found
 
 
 def load_model(name: str | Path) -> SRCNN:

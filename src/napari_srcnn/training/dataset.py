@@ -209,7 +209,7 @@ def make_dataset(
     pixels = _megapixels(sum(block.high.size for block in training))
     names = ", ".join(source.name for source in sources[:3]) + (", …" if len(sources) > 3 else "")
     for one in fields:
-        notes += one.notes
+        notes += [*one.source.notes, *one.notes]
         if not whole and one.held_planes is not None and one.held_planes.is_guess:
             notes.append(
                 f"{one.source.name} has an axis without a name, which is taken for depth (Z); if "

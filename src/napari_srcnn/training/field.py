@@ -51,6 +51,8 @@ class Source:
         Pixel sizes along Y and X, in one unit, to check the scale with.
     path, low_path : Path, optional
         Where the images come from, so that a run can be resumed without them being open.
+    notes : tuple of str
+        What the user should know of how they were chosen.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Source:
     low_pixel: tuple[float, float] | None = None
     path: Path | None = None
     low_path: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 class _Planes:

@@ -272,6 +272,7 @@ class FinetuneRun:
         self.start, self.network, self.windows = self._begin()
         self.curve: list[tuple[float, float]] = []
         self._best: tuple[float, dict[str, torch.Tensor]] | None = None
+        self._latest: SRCNN | None = None
         self._done = (0, 0.0)
         self._data: Dataset | None = None
         self._pairs: list[Pair] = []
@@ -388,14 +389,13 @@ class FinetuneRun:
                 peak=self._data.peak,
                 every_step=True,
             ):
-                self._done = (message.step, message.seconds)
+                self._done, self._latest = (message.step, message.seconds), model
                 if not message.measured:
                     yield Trained(message=message)
                     continue
                 self.curve.append((round(message.seconds, 1), round(message.psnr, 3)))
                 if message.best:
-                    weights = {name: value.clone() for name, value in model.state_dict().items()}
-                    self._best = (message.psnr, weights)
+                    self._best = (message.psnr, _weights_of(model))
                 yield Trained(message=message, now=self._look(model))
         finally:
             if not path.is_file():  # nothing was measured that could be resumed
@@ -412,6 +412,13 @@ class FinetuneRun:
         enlarged = torch.from_numpy(self._patch_pair.enlarged)[None].to(self.device)
         run = fast_correction(model, self.device)
         return within(model, run, enlarged, self.network.halo)[0][0, 0].cpu().numpy()
+
+    def measure(self) -> None:
+        """Measure what was stopped before its first measurement, so that it can be kept."""
+        if self._best is None and self._latest is not None and self._data is not None:
+            psnr, _ = validate(self._latest, self._pairs, self.device, peak=self._data.peak)
+            self.curve.append((round(self._done[1], 1), round(psnr, 3)))
+            self._best = (psnr, _weights_of(self._latest))
 
     def outcome(self) -> Outcome:
         """Return the best network so far with its card.
@@ -528,6 +535,11 @@ class FinetuneRun:
         """
         check_name(name)
         self.options = replace(self.options, name=name)
+
+
+def _weights_of(model: SRCNN) -> dict[str, torch.Tensor]:
+    """Return a copy of a network's weights."""
+    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 def _check_same_images(name: str, seen: list[float]) -> None:

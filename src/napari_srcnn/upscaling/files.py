@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-import napari_srcnn
 from napari_srcnn.io import (
-    COMPRESSIONS,
     SUFFIX,
     SUFFIXES,
     OmeTiffWriter,
     Stack,
+    StackError,
+    count_images,
+    image_files,
     read_stack,
     stack_name,
 )
-from napari_srcnn.models.library import MICROSCOPES, bundled_name, default_model, model_info
-from napari_srcnn.upscaling.options import resolve
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.models.library import MICROSCOPES, bundled_name, model_info
+from napari_srcnn.upscaling.options import Options, Plan, choose_scale, resolve
+from napari_srcnn.upscaling.provenance import Provenance, SourceFile
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,120 +36,27 @@ _OUTPUT_SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What is done to each file: the arguments of :func:`plan_upscale`, and of the output.
+class Job:
+    """A file to upscale and the file that becomes of it.
 
     Attributes
     ----------
-    scale : int
-    model : str
-        A model's name or path; for None each file gets the bundled one that fits it.
-    axes : str or None
-        In place of what the files say.
-    device : str
-    intensity : str or tuple
-    window : tuple of two floats, or None
-    color, dtype, compression : str or None
-    tile : int or None
-    tf32, half, ensemble : bool
+    source, target : Path
+    image : int
+        Which of the source's images, from 0.
     """
-
-    scale: int
-    model: str | None
-    axes: str | None = None
-    device: str = "auto"
-    intensity: Any = "auto"
-    window: tuple[float, float] | None = None
-    color: str | None = None
-    dtype: str | None = None
-    tile: int | None = None
-    compression: str | None = None
-    tf32: bool = False
-    half: bool = False
-    ensemble: bool = False
-
-    def check(self) -> None:
-        """Check what can be wrong whatever the image is.
-
-        Raises
-        ------
-        ValueError
-            With one sentence about the option.
-        """
-        if self.compression is not None and self.compression not in COMPRESSIONS:
-            raise ValueError(
-                f"compression is {self.compression!r}; it can be {' or '.join(COMPRESSIONS)}."
-            )
-        if self.model is None:
-            default_model(self.scale)  # says which scales there are
-        any_image = Stack(data=np.empty((1, 1), np.float32), axes="YX")
-        resolve(
-            any_image, self.scale, **self.for_plan(any_image) | {"color": None, "intensity": "auto"}
-        )
-
-    def for_plan(self, stack: Stack) -> dict[str, Any]:
-        """Return the arguments of :func:`plan_upscale` but the device."""
-        return {
-            "model": self.model,
-            "axes": stack.axes,
-            "intensity": self.intensity,
-            "window": self.window,
-            "color": self.color,
-            "dtype": self.dtype,
-            "tile": self.tile,
-            "tf32": self.tf32,
-            "half": self.half,
-            "ensemble": self.ensemble,
-        }
-
-    def _candidates(self) -> list[str]:
-        if self.model is not None:
-            return [self.model]
-        both = (bundled_name(self.scale), bundled_name(self.scale, MICROSCOPES))
-        return [name for name in both if name is not None]
-
-    def record(self) -> dict[str, Any]:
-        """Return what changes the pixels, as JSON values, to know an output again."""
-        intensity = self.intensity
-        return {
-            "scale": self.scale,
-            "model_sha256": [model_info(name).sha256 for name in self._candidates()],
-            "axes": self.axes,
-            "intensity": intensity if isinstance(intensity, str) else _listed(intensity),
-            "window": None if self.window is None else list(self.window),
-            "color": self.color,
-            "dtype": self.dtype,
-            "tf32": self.tf32,
-            "half": self.half,
-            "ensemble": self.ensemble,
-        }
-
-
-def choose_model(scale: int | None, model: str | None) -> tuple[int, str | None]:
-    """Complete a scale by a model's; without a model, each image gets the one that fits it.
-
-    Raises
-    ------
-    ValueError
-        If there is no such model, or it does not enlarge by the scale.
-    """
-    if model is None:
-        return 2 if scale is None else scale, None
-    info = model_info(model)
-    if scale not in (None, info.config.scale):
-        raise ValueError(
-            f"{info.name} enlarges ×{info.config.scale}, not ×{scale}; "
-            f"choose a model for ×{scale} or leave the scale out."
-        )
-    return info.config.scale, model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A file to upscale and the file that becomes of it."""
 
     source: Path
     target: Path
+    image: int = 0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the image: the source, and others where it is spread over several."""
+        try:
+            return image_files(self.source, self.image)
+        except StackError:  # said when the file is opened
+            return (self.source,)
 
 
 def find_jobs(
@@ -203,6 +112,41 @@ def find_jobs(
     return jobs
 
 
+def split_job(job: Job, image: int | None = None) -> list[Job]:
+    """Return a job for each image of a job's source, each with a target of its own.
+
+    Parameters
+    ----------
+    job : Job
+    image : int, optional
+        The only one that is wanted, counted from 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no such image.
+    """
+    try:
+        total = count_images(job.source)
+    except StackError:  # said when the file is opened
+        total = 1
+    if image is not None:
+        if not 1 <= image <= total:
+            held = "one image" if total == 1 else f"{total} images"
+            raise ValueError(
+                f"{job.source.name} holds {held}; there is no number {image} (they count from 1)."
+            )
+        return [replace(job, image=image - 1)]
+    if total == 1:
+        return [job]
+    stem = stack_name(job.target)
+    ending = job.target.name[len(stem) :]
+    return [
+        replace(job, image=n, target=job.target.with_name(f"{stem}_image{n + 1}{ending}"))
+        for n in range(total)
+    ]
+
+
 def _jobs_of(path: Path, output: Path, scale: int, recursive: bool) -> list[Job]:
     """Return the jobs of one input whose outputs go to a folder."""
     ending = f"_x{scale}{SUFFIX}"
@@ -235,12 +179,53 @@ def _listing() -> str:
     return ", ".join(SUFFIXES)
 
 
+def record(options: Options) -> dict[str, Any]:
+    """Return what of the options changes the pixels, as JSON values, to know an output again."""
+    return {
+        "scale": choose_scale(options.scale, _named(options)),
+        "model_sha256": [model_info(name).sha256 for name in _candidates(options)],
+        "axes": options.axes,
+        "intensity": _listed(options.intensity),
+        "window": _listed(options.window),
+        "color": options.color,
+        "dtype": None if options.dtype is None else options.dtype.name,
+        "tf32": options.tf32,
+        "half": options.half,
+        "ensemble": options.ensemble,
+        # Left out where they are as usual: records from before there were any stay true.
+        **({} if options.noise == "auto" else {"noise": _noise_record(options.noise)}),
+        **({} if options.smoothing == 1 else {"smoothing": options.smoothing}),
+    }
+
+
+def _noise_record(noise: tuple[Noise, ...] | None) -> list[dict[str, float]] | None:
+    return None if noise is None else [asdict(one) for one in noise]
+
+
+def _named(options: Options) -> str | Path | None:
+    """Return the model as a file's job can name it."""
+    if options.model is None or isinstance(options.model, str | Path):
+        return options.model
+    raise ValueError("Files are upscaled by a model's name or file, by which they are known again.")
+
+
+def _candidates(options: Options) -> list[str | Path]:
+    """Return the models that an image may get; which of them, only a look at its pixels says."""
+    if (model := _named(options)) is not None:
+        return [model]
+    scale = choose_scale(options.scale, None)
+    both = (bundled_name(scale), bundled_name(scale, MICROSCOPES))
+    return [name for name in both if name is not None]
+
+
 def _listed(value: Any) -> Any:
     return [_listed(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def why_not_done(job: Job, options: Options) -> str | None:
     """Return why a job's existing output is not its result, or None where it is.
+
+    An input is known by its content, and by that of the other files that hold its image.
 
     Parameters
     ----------
@@ -255,108 +240,80 @@ def why_not_done(job: Job, options: Options) -> str | None:
     """
     try:
         with read_stack(job.target) as stack:
-            made = stack.metadata.get("napari_srcnn")
+            written = stack.metadata.get("napari_srcnn")
     except ValueError:
         return "is no image that can be read"
-    if not isinstance(made, Mapping) or "job" not in made:
+    try:
+        made = Provenance.from_dict(written)  # type: ignore[arg-type]  # whatever a file holds
+    except ValueError:
+        made = None
+    if made is None or made.options is None or made.source is None:
         return "was not made by this program's upscale"
-    if made["job"] != options.record():
+    if made.options != record(options):
         return "was made with another model or other options"
-    if made.get("source") != _identity(job.source):
+    if not made.source.content:
+        return _older_reason(job, made.source)
+    now = SourceFile.of(job.source, job.image, job.files)
+    if (now.content, now.image) == (made.source.content, made.source.image):
+        return None
+    if now.name != made.source.name:
         return f"was made from another file than {job.source.name}"
-    if job.source.stat().st_mtime > job.target.stat().st_mtime:
+    if now.image != made.source.image:
+        return f"was made from another image of {job.source.name}"
+    return f"was made before {job.source.name} was changed"
+
+
+def _older_reason(job: Job, source: SourceFile) -> str | None:
+    """Return the same for what version 0.1 wrote, which knew files by name, size and date."""
+    stat = job.source.stat()
+    if (source.name, source.bytes) != (job.source.name, stat.st_size):
+        return f"was made from another file than {job.source.name}"
+    if stat.st_mtime > job.target.stat().st_mtime:
         return f"is older than {job.source.name}"
     return None
-
-
-def _identity(path: Path) -> dict[str, Any]:
-    return {"name": path.name, "bytes": path.stat().st_size}
-
-
-def open_source(job: Job, options: Options) -> Stack:
-    """Open a job's file, with its axes as the options name them.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be read or has other axes.
-    """
-    stack = read_stack(job.source)
-    try:
-        return stack if options.axes is None else stack.with_axes(options.axes.upper())
-    except ValueError:
-        stack.close()
-        raise
-
-
-def check_job(job: Job, options: Options) -> None:
-    """Check a job's file against the options, without torch and reading a few pixels at most.
-
-    Raises
-    ------
-    ValueError
-        With one sentence, if something does not fit.
-    """
-    with open_source(job, options) as stack:
-        resolve(stack, options.scale, **options.for_plan(stack))
 
 
 class FileRun:
     """One file's upscaling; a context manager that holds its files open.
 
-    Nothing is under the target's name until the ``with`` block ends well.
+    The source is opened, and the options are held against it, when the block is entered; torch is
+    loaded when the work begins. Nothing is under the target's name until the block ends well.
 
     Parameters
     ----------
     job : Job
     options : Options
+    compression : str, optional
+        Of the target; one of :data:`~napari_srcnn.io.COMPRESSIONS`.
 
     Attributes
     ----------
     stack : Stack
         What is read.
-    plan : UpscalePlan
+    request : Plan
+        What will be done, known without torch.
     notes : tuple of str
-        What its user should know of how it was read and is stored.
+        What its user should know of how it was read and is stored, once the work has begun.
 
     Raises
     ------
     ValueError
-        On entering, if the file cannot be read, does not fit the options, or the target cannot be
-        written.
+        On entering, if the file cannot be read or does not fit the options; as the work begins, if
+        the target cannot be written.
     """
 
     stack: Stack
-    plan: UpscalePlan
-    notes: tuple[str, ...]
+    request: Plan
 
-    def __init__(self, job: Job, options: Options) -> None:
-        self.job, self.options = job, options
+    def __init__(self, job: Job, options: Options, *, compression: str | None = None) -> None:
+        self.job, self.options, self.compression = job, options, compression
+        self.notes: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
-        from napari_srcnn.upscaling.api import plan_upscale
-
-        options = self.options
         with ExitStack() as files:
-            self.stack = files.enter_context(open_source(self.job, options))
-            self.plan = plan_upscale(
-                self.stack,
-                options.scale,
-                device=options.device,
-                **options.for_plan(self.stack),
-            )
-            self.job.target.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = OmeTiffWriter(
-                self.job.target,
-                self.plan.shape,
-                self.plan.dtype,
-                **self.stack.upscaled(options.scale),
-                provenance=self._provenance(),
-                compression=options.compression,
-                overwrite=True,
-            )
-            self.notes = self.stack.notes + self._writer.notes
-            files.enter_context(self._writer)
+            self.stack = files.enter_context(self._open())
+            # What the file says of its axes, where the user says nothing else.
+            self.request = resolve(replace(self.options, axes=self.stack.axes), self.stack)
             self._files = files.pop_all()
         return self
 
@@ -368,22 +325,39 @@ class FileRun:
     ) -> None:
         self._files.__exit__(kind, error, trace)
 
+    @cached_property
+    def plan(self) -> UpscalePlan:
+        """What will be done, with its network on its device."""
+        from napari_srcnn.upscaling.plan import load_plan
+
+        return load_plan(self.request, self.stack)
+
     def messages(self) -> Iterator[Progress | Report]:
         """Upscale into the target, with a message after each tile and a report at the end."""
-        return self.plan.run(self._writer)
+        self.plan.choose_tile()
+        made = replace(self.plan.provenance(), options=record(self.options), source=self._source())
+        self.job.target.parent.mkdir(parents=True, exist_ok=True)
+        writer = OmeTiffWriter(
+            self.job.target,
+            self.plan.shape,
+            self.plan.dtype,
+            **self.stack.upscaled(self.plan.scale),
+            provenance=made.to_dict(),
+            compression=self.compression,
+            overwrite=True,
+        )
+        self.notes = self.stack.notes + writer.notes
+        return self.plan.run(self._files.enter_context(writer))
 
-    def _provenance(self) -> dict[str, Any]:
-        """Return how the output is made, as far as it is known before the first pixel."""
-        plan = self.plan
-        return {
-            "model": plan.model_name,
-            "model_sha256": plan.model_sha256,
-            "scale": plan.scale,
-            "intensity_ranges": [[r.low, r.high] for r in plan.ranges],
-            "window": list(plan.request.window),
-            "device": plan.device_label,
-            "tile": plan.tile,
-            "version": napari_srcnn.__version__,
-            "source": _identity(self.job.source),
-            "job": self.options.record(),
-        }
+    def _open(self) -> Stack:
+        """Open the job's image, with its axes as the options name them."""
+        stack = read_stack(self.job.source, series=self.job.image)
+        try:
+            axes = self.options.axes
+            return stack if axes is None else stack.with_axes(axes)
+        except ValueError:
+            stack.close()
+            raise
+
+    def _source(self) -> SourceFile:
+        return SourceFile.of(self.job.source, self.job.image, self.job.files)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_srcnn.image.intensity import IntensityRange
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.upscaling.provenance import Provenance, library_versions
 
 Index = tuple[int, ...]
 
@@ -50,6 +52,10 @@ class Report:
         One a channel, or one for all.
     window : tuple of two floats
         What the network saw of a range.
+    noise : tuple of Noise or None
+        What the network was told, smoothing included; None if it is told nothing.
+    noise_text : str
+        What was measured of it, in words; empty where nothing was.
     clipped : int
         Values outside of the output's dtype, set to its limit.
     nonfinite : int
@@ -81,21 +87,34 @@ class Report:
     scale: int
     version: str
     messages: tuple[str, ...]
+    noise: tuple[Noise, ...] | None = None
+    noise_text: str = ""
     result: Any = field(repr=False)
 
+    @property
+    def provenance(self) -> Provenance:
+        """How the result was made, for a layer or a file."""
+        is_whole = self.slices_done == self.slices_total
+        return Provenance(
+            version=self.version,
+            libraries=library_versions(),
+            model=self.model,
+            model_sha256=self.model_sha256,
+            scale=self.scale,
+            ranges=tuple((r.low, r.high) for r in self.ranges),
+            window=self.window,
+            noise=self.noise,
+            noise_text=self.noise_text,
+            device=self.device,
+            tile=self.tile,
+            clipped=self.clipped,
+            nonfinite=self.nonfinite,
+            seconds=self.seconds,
+            messages=self.messages,
+            slices_done=None if is_whole else self.slices_done,
+            slices_total=None if is_whole else self.slices_total,
+        )
+
     def to_metadata(self) -> dict[str, Any]:
-        """Return how the result was made as plain values, for a layer or a file."""
-        return {
-            "model": self.model,
-            "model_sha256": self.model_sha256,
-            "scale": self.scale,
-            "intensity_ranges": [[r.low, r.high] for r in self.ranges],
-            "window": list(self.window),
-            "clipped_values": self.clipped,
-            "nonfinite_pixels": self.nonfinite,
-            "device": self.device,
-            "tile": self.tile,
-            "seconds": round(self.seconds, 3),
-            "messages": list(self.messages),
-            "version": self.version,
-        }
+        """Return how the result was made as plain values."""
+        return self.provenance.to_dict()

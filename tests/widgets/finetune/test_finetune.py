@@ -190,20 +190,6 @@ def test_cancel_leaves_nothing(viewer: Any, tuning: Tuning, pollen: np.ndarray) 
         assert not tuning.sees(widget.live)
 
 
-def test_stopped_before_a_measurement_there_is_nothing_to_keep(
-    viewer: Any, tuning: Tuning, pollen: np.ndarray
-) -> None:
-    viewer.add_image(pollen)
-    widget = tuning.open()
-    tuning.train()
-    tuning.wait_for(lambda: bool(tuning.prepared))
-    widget.stop_button.click()
-    tuning.finish()
-    if not tuning.measured:
-        assert "nothing to keep" in tuning.notes[-1]
-        assert list((tuning.home / "models").glob("*")) == []
-
-
 def test_a_widget_closed_while_it_trains_can_resume(
     viewer: Any, tuning: Tuning, pollen: np.ndarray
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -19,6 +21,7 @@ from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note, Section
 
 _STEPS = 1000
+_SUMMARY_LINES = 4
 
 
 class FinetunePanel(DockPanel):
@@ -53,11 +56,14 @@ class FinetunePanel(DockPanel):
         self.save_button.setToolTip("Keep the network although it is no better.")
         self.drop_button = QPushButton("Discard it")
         self.drop_button.setToolTip("Keep nothing.")
+        self.use_button = QPushButton("Use it now")
+        self.use_button.setToolTip("Choose the network and its scale in the Upscale widget.")
         self.manager = ModelManager()
         self.sample_button = QPushButton("Open a sample stack")
         self.sample_button.setToolTip("A confocal stack of 16 bits that comes with the plugin.")
         self.folder_button = QPushButton("Choose a folder of TIFFs …")
         self.folder_button.setToolTip("Images are read from the folder as they are needed.")
+        self.empty_note = Note()
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -85,6 +91,7 @@ class FinetunePanel(DockPanel):
         text.setWordWrap(True)
         text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         empty.addWidget(text)
+        empty.addWidget(self.empty_note)
         empty.addWidget(self.folder_button)
         empty.addWidget(self.sample_button)
         content = QWidget()
@@ -94,11 +101,13 @@ class FinetunePanel(DockPanel):
         for part in (
             self._empty,
             self._work,
+            # Above what changes its height, so that no button moves under the mouse.
+            self._running,
             self.bar,
             self.left,
-            self._running,
             self.verdict,
             self.message,
+            self.use_button,
             self._asking,
             self.live,
             models,
@@ -110,16 +119,35 @@ class FinetunePanel(DockPanel):
         outer.addWidget(scrolled(content))
         self.setMinimumWidth(320)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        # It grows once the noise is known, and the button below it would move.
+        self.summary.setMinimumHeight(_SUMMARY_LINES * self.summary.fontMetrics().lineSpacing())
         self.live.setVisible(False)
         self._asking.setVisible(False)
+        self.use_button.setVisible(False)
         self.show_busy(False)
         self.show_stopped("")
+
+    def describe(self, summary: str, *, is_wrong: bool = False) -> None:
+        """Say what will happen, or why it cannot."""
+        color = "color: #e0a030; " if is_wrong else ""
+        self.summary.setStyleSheet(f"QLabel {{ {color}font-size: 10pt; }}")
+        self.summary.say(summary)
 
     def show_empty(self, is_empty: bool) -> None:
         """Explain what to do where no image is open and no folder is chosen."""
         self._empty.setVisible(is_empty)
         self.form.setVisible(not is_empty)
         self.train_button.setVisible(not is_empty)
+
+    def show_only_results(self, names: Sequence[str]) -> None:
+        """Say why layers that are open cannot be learned from: they are results or previews."""
+        were = "was" if len(names) == 1 else "were"
+        self.empty_note.say(
+            f"{', '.join(names)} {were} made by this plugin: a network that learns from results "
+            "learns nothing new. Open the images that they came from."
+            if names
+            else ""
+        )
 
     def show_stopped(self, name: str) -> None:
         """Offer to resume a training that was stopped."""

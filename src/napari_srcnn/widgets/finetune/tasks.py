@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn.microscope.noise import NO_NOISE
+from napari_srcnn.training.field import as_planes
 from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
-from napari_srcnn.widgets.upscale.tasks import ERRORS, INTERVAL
+from napari_srcnn.widgets.upscale.tasks import ERRORS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_srcnn.microscope.degradation import Degradation
+    from napari_srcnn.microscope.noise import Noise
     from napari_srcnn.training.field import Source
     from napari_srcnn.training.finetune import (
         FinetuneOptions,
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
         Prepared,
         Trained,
     )
+
+# Seconds between two steps that are told: what is drawn of them costs the training time.
+PACE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,15 @@ class Estimated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """The noise of the image that is chosen; none where it cannot be measured, and why not."""
+
+    noise: Noise
+    superseded: threading.Event
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Degraded:
     """A low-res image made of what is on screen; `origin` in pixels of the image."""
 
@@ -83,23 +98,39 @@ def finetune_network(
     options: FinetuneOptions,
     resume: bool,
     folders: tuple[Path, Path | None] | None,
+    noise_of: threading.Event | None,
     control: Control,
     cancel: threading.Event,
-) -> Iterator[Prepared | Trained | Ended | Discarded | Failed]:
-    """Train until the time is over or something else is asked for."""
+) -> Iterator[Measured | Prepared | Trained | Ended | Discarded | Failed]:
+    """Train until the time is over or something else is asked for.
+
+    With `noise_of`, the noise of the images is measured first and put into the options; it is what
+    the measurement is known by.
+    """
     from napari_srcnn.training.finetune import FinetuneRun, Prepared
     from napari_srcnn.training.runs import forget, is_running, options_path, state_path
     from napari_srcnn.training.sources import sources_from_paths
 
+    is_learning = False
+
     def is_over() -> bool:
-        return cancel.is_set() or control.stop.is_set()
+        # What was asked to stop before it has learned is measured after one step.
+        return cancel.is_set() or (is_learning and control.stop.is_set())
 
     try:
         if folders is not None:
             options = replace(options, sources=sources_from_paths(*folders))
-        job = FinetuneRun(
-            replace(options, sources=_guarded(options.sources, cancel)), resume=resume
-        )
+        options = replace(options, sources=_guarded(options.sources, cancel))
+        if noise_of is not None:
+            source = options.sources[0]
+            found = _noise_of(as_planes(source.high, source.axes), noise_of)
+            yield found
+            low_res = replace(options.degradation, noise=found.noise)
+            options = replace(options, degradation=low_res)
+        job = FinetuneRun(options, resume=resume)
+    except Cancelled:
+        yield Discarded()
+        return
     except ERRORS as error:
         yield Failed(sentence(error))
         return
@@ -108,10 +139,11 @@ def finetune_network(
         with contextlib.closing(job.run()) as run:
             for message in run:
                 is_news = isinstance(message, Prepared) or message.message.measured
-                if is_news or time.perf_counter() - shown >= 2 * INTERVAL:
+                is_learning = not isinstance(message, Prepared)
+                if is_news or time.perf_counter() - shown >= PACE:
                     shown = time.perf_counter()
                     yield message
-                while control.pause.is_set() and not is_over():
+                while control.pause.is_set() and not (cancel.is_set() or control.stop.is_set()):
                     time.sleep(0.05)
                 if is_over():
                     break
@@ -119,6 +151,7 @@ def finetune_network(
             forget(options.name)
             yield Discarded()
         elif not cancel.is_set():
+            job.measure()
             yield Ended(job, job.outcome())
     except Cancelled:
         if control.discard.is_set():
@@ -144,6 +177,25 @@ def _guarded(sources: tuple[Source, ...], cancel: threading.Event) -> tuple[Sour
         )
         for source in sources
     )
+
+
+def measure_noise(
+    high: Any, superseded: threading.Event, cancel: threading.Event
+) -> Iterator[Measured]:
+    """Measure the noise of an image that was chosen, until another one is."""
+    with contextlib.suppress(Cancelled):
+        yield _noise_of(Guarded(Guarded(high, superseded), cancel), superseded)
+
+
+def _noise_of(high: Any, superseded: threading.Event) -> Measured:
+    from napari_srcnn.microscope.noise_estimate import estimate_noise
+
+    try:
+        return Measured(estimate_noise(high), superseded)
+    except Cancelled:
+        raise
+    except ERRORS as error:
+        return Measured(NO_NOISE, superseded, sentence(error))
 
 
 def estimate(

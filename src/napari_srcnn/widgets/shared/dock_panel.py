@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 from napari_srcnn.widgets.shared.fields import Note
@@ -14,9 +14,20 @@ class DockPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.message = Note()
+        self._is_failure = False
+
+    def event(self, event: QEvent) -> bool:
+        """Stop when the dock is closed: napari takes the widget out and lets it go."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shut()
+        return bool(super().event(event))
+
+    def shut(self) -> None:
+        """Stop all work and let go of the viewer; for windows that do some."""
 
     def status(self, text: str) -> None:
         """Say how something ended."""
+        self._is_failure = False
         self.message.setStyleSheet("")
         self.message.say(text)
 
@@ -32,9 +43,15 @@ class DockPanel(QWidget):
         """Tell the user what went wrong, here and as napari's notification."""
         from napari.utils.notifications import show_error
 
+        self._is_failure = True
         self.message.setStyleSheet("QLabel { color: #e0a030; }")
         self.message.say(text)
         show_error(text)
+
+    def forget_failure(self) -> None:
+        """Take back what went wrong: its cause may be gone."""
+        if self._is_failure:
+            self.status("")
 
 
 def scrolled(content: QWidget) -> QScrollArea:

@@ -14,9 +14,12 @@ class WindowEvents(QObject):
     -------
     models_changed
         A model was saved, renamed, deleted or imported.
+    model_wanted : str, int
+        The name of a model that is to be used, and its scale.
     """
 
     models_changed = Signal()
+    model_wanted = Signal(str, int)
 
 
 @lru_cache(maxsize=1)

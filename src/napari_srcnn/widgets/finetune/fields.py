@@ -1,0 +1,61 @@
+"""Small controls of the fine-tuning widget, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSizePolicy, QWidget
+
+from napari_srcnn.widgets.shared.fields import set_up
+
+
+class Amount(QDoubleSpinBox):
+    """A number with a unit that the mouse wheel does not change."""
+
+    def __init__(
+        self,
+        tooltip: str,
+        value: float,
+        *,
+        maximum: float,
+        decimals: int,
+        suffix: str = "",
+        minimum: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.setToolTip(tooltip)
+        self.setDecimals(decimals)
+        self.setRange(minimum, maximum)
+        self.setSuffix(suffix)
+        self.setValue(value)
+        self.setKeyboardTracking(False)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def textFromValue(self, value: float) -> str:  # Qt's name
+        """Return the number without zeros that say nothing."""
+        text = f"{value:.{self.decimals()}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    def wheelEvent(self, event: Any) -> None:  # Qt's name
+        """Scroll the form."""
+        event.ignore()
+
+
+def show_row(rows: QFormLayout, field: QWidget, is_shown: bool) -> None:
+    """Show or hide a field with its label."""
+    field.setVisible(is_shown)
+    label = rows.labelForField(field)
+    if label is not None:
+        label.setVisible(is_shown)
+
+
+def indented(rows: Sequence[tuple[str, Any]]) -> tuple[QWidget, QFormLayout]:
+    """Return what a section folds: a form with these labels and fields."""
+    content = QWidget()
+    form = QFormLayout(content)
+    set_up(form)
+    form.setContentsMargins(12, 0, 0, 0)
+    for text, part in rows:
+        form.addRow(text, part)
+    return content, form

@@ -1,0 +1,59 @@
+"""What is asked before napari closes while something is under way."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
+
+
+class UnderWay(QObject):
+    """Asks before the main window is closed by its user, and names what would be lost.
+
+    Parameters
+    ----------
+    window : QWidget
+        What stands in a dock of the main window.
+    """
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._main: QMainWindow | None = None
+        self._lost = ""
+
+    def say(self, what_is_lost: str) -> None:
+        """Name what would be lost, as a sentence; nothing for an empty text."""
+        self._lost = what_is_lost
+        if self._main is None and what_is_lost:
+            self._main = _main_window(self._window)
+            if self._main is not None:
+                self._main.installEventFilter(self)
+        elif self._main is not None and not what_is_lost:
+            # What is kept of a window keeps napari's viewer from being collected.
+            self._main.removeEventFilter(self)
+            self._main = None
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # Qt's name
+        """Ask, and refuse to close where the user has thought better of it."""
+        # A program that closes its viewer means it.
+        if event.type() == QEvent.Type.Close and event.spontaneous() and self._lost:
+            buttons = QMessageBox.StandardButton
+            answer = QMessageBox.question(
+                self._window,
+                "Close napari",
+                f"{self._lost} Close napari all the same?",
+                buttons.Yes | buttons.Cancel,
+                buttons.Cancel,
+            )
+            if answer != buttons.Yes:
+                event.ignore()
+                return True
+        return False
+
+
+def _main_window(widget: QWidget) -> QMainWindow | None:
+    """Return the window that a dock belongs to, whether it floats or not."""
+    parent = widget.parent()
+    while parent is not None and not isinstance(parent, QMainWindow):
+        parent = parent.parent()
+    return parent
