@@ -278,3 +278,32 @@ def test_a_layer_whose_axis_is_labelled_channels_is_saved_with_channels(tmp_path
     write_image(tmp_path / "a.ome.tif", data, attributes)
     with read_stack(tmp_path / "a.ome.tif") as stack:
         assert stack.axes == "CYX"
+
+
+def test_each_image_of_a_file_opens_as_a_layer_of_its_name(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "in.ome.tif", ome=True) as tif:
+        for n in range(3):
+            tif.write(noise(2, 24, 32) + n, metadata={"axes": "ZYX", "Name": f"pos{n}"})
+    opened = read_layers(str(tmp_path / "in.ome.tif"))
+    assert [options["name"] for _, options, _ in opened] == ["in pos0", "in pos1", "in pos2"]
+    for n, (data, _, _) in enumerate(opened):
+        np.testing.assert_array_equal(np.asarray(data), noise(2, 24, 32) + n)
+
+
+def test_what_of_a_file_is_in_no_layer_is_said(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "in.tif") as tif:
+        for size, kind in ((8, 1), (24, 0)):
+            tif.write(noise(size, size), subfiletype=kind, metadata=None, contiguous=False)
+    with pytest.warns(UserWarning, match=r"in.tif: 1 smaller image beside .* is left out"):
+        assert len(read_layers(str(tmp_path / "in.tif"))) == 1
+
+
+def test_an_image_whose_smallest_value_is_white_is_shown_so(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "in.tif", noise(24, 32), photometric="miniswhite")
+    ((data, options, _),) = read_layers(str(tmp_path / "in.tif"))
+    assert options["colormap"] == "gray_r"
+    write_image(tmp_path / "again.ome.tif", data, options)
+    ((data, options, _),) = read_layers(str(tmp_path / "again.ome.tif"))
+    assert options["colormap"] == "gray_r"
+    with tifffile.TiffFile(tmp_path / "again.ome.tif") as tif:
+        assert tif.pages.first.photometric == tifffile.PHOTOMETRIC.MINISWHITE

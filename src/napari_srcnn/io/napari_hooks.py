@@ -6,7 +6,10 @@ these keep them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +19,7 @@ from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.transform import Transform
 from napari_srcnn.image.units import PIXEL, unit_name
 from napari_srcnn.io.ome_tiff import OmeTiffWriter
-from napari_srcnn.io.tiff import SUFFIXES, read_stack
+from napari_srcnn.io.tiff import SUFFIXES, image_names, read_stack
 
 if TYPE_CHECKING:
     import os
@@ -82,7 +85,9 @@ def get_reader(
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Open a TIFF, ImageJ or OME-TIFF file as image layers, one for each channel.
+    """Open a TIFF, ImageJ or OME-TIFF file as image layers: each channel of each of its images.
+
+    What of the file is in none of them is said as a warning, which napari shows.
 
     Parameters
     ----------
@@ -102,7 +107,19 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """
     if not isinstance(path, str):
         raise StackError(f"one file is wanted, not the {len(path)} of {list(path)}")
-    return stack_layers(read_stack(path))
+    names = image_names(path)
+    found, said = [], {}
+    for number, name in enumerate(names):
+        stack = read_stack(path, series=number)
+        notes = stack.notes
+        if len(names) > 1:
+            # The first note says which of the images it is.
+            stack, notes = replace(stack, name=f"{stack.name} {name}"), notes[1:]
+        found += stack_layers(stack)
+        said |= dict.fromkeys(notes)
+    if said:
+        warnings.warn(f"{Path(path).name}: {'; '.join(said)}", stacklevel=2)
+    return found
 
 
 def stack_layers(stack: Stack) -> list[LayerData]:
@@ -121,6 +138,8 @@ def stack_layers(stack: Stack) -> list[LayerData]:
     arguments |= {"name": stack.name, "rgb": axes.endswith("S")}
     if len(stack.channel_colors) == 1 and stack.channel_colors[0] and not arguments["rgb"]:
         arguments["colormap"] = stack.channel_colors[0]
+    elif stack.metadata.get("photometric") == "miniswhite":
+        arguments["colormap"] = "gray_r"
     arguments |= _restored(saved, len(arguments["scale"]))
     return [(_lazy(stack), arguments, "image")]
 
