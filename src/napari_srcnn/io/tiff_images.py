@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from napari_srcnn.image.stack import StackError
-from napari_srcnn.io.ome_xml import parse
+from napari_srcnn.io.ome_read import parse
 from napari_srcnn.io.tiff_segments import Page, key_of
 
 if TYPE_CHECKING:
