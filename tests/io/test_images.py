@@ -86,6 +86,36 @@ def test_a_page_in_the_middle_that_is_stored_otherwise_is_read_right(tmp_path: P
         )
 
 
+def test_pages_of_other_colours_have_their_own(tmp_path: Path) -> None:
+    path, index = tmp_path / "in.tif", noise(24, 32).astype("u1")
+    tables = np.random.default_rng(1).integers(0, 256, (3, 3, 256)).astype("u2")
+    with tifffile.TiffWriter(path) as tif:
+        for table in tables:
+            tif.write(
+                index, photometric="palette", colormap=table * 257, metadata=None, contiguous=False
+            )
+    assert count_images(path) == 3
+    for n, table in enumerate(tables):
+        with read_stack(path, series=n) as stack:
+            np.testing.assert_array_equal(stack[...], table.T[index])
+
+
+@pytest.mark.parametrize("back_to", [0, 1, 2])
+def test_a_list_of_pages_that_runs_in_a_circle_is_refused(tmp_path: Path, back_to: int) -> None:
+    path = tmp_path / "in.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for n in range(3):
+            tif.write(noise(24, 32, seed=n), metadata=None, contiguous=False, **GRAY)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        directories = [page.offset for page in tif.pages]
+        tif.filehandle.seek(directories[2])
+        entries = int.from_bytes(tif.filehandle.read(2), "little")
+        tif.filehandle.seek(directories[2] + 2 + 12 * entries)
+        tif.filehandle.write(directories[back_to].to_bytes(4, "little"))
+    with pytest.raises(StackError, match=r"in.tif is damaged: its list of pages leads back"):
+        read_stack(path)
+
+
 def test_a_page_of_another_size_is_not_taken_for_one_of_its_stack(tmp_path: Path) -> None:
     path = tmp_path / "in.ome.tif"
     with tifffile.TiffWriter(path) as tif:

@@ -12,6 +12,7 @@ import tifffile
 
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.io.ome_read import parse
+from napari_srcnn.io.tiff_meaning import PALETTE
 from napari_srcnn.io.tiff_segments import Page, key_of
 
 if TYPE_CHECKING:
@@ -175,9 +176,11 @@ def _put_together(images: Sequence[TiffImage], chain: Chain) -> list[TiffImage]:
         return list(images)
     groups: dict[Any, list[Page]] = {}
     pages = [page for image in images for page in image.pages if page is not None]
-    if not chain.alike:
+    # Tables of colours lie outside of the directories that the chain tells alike.
+    alike = chain.alike and not any(image.keyframe.photometric == PALETTE for image in images)
+    if not alike:
         pages = [page.aspage() for page in pages]
-    if len(images) == 1 and (chain.alike or len({_look(page) for page in pages}) < 2):
+    if len(images) == 1 and (alike or len({_look(page) for page in pages}) < 2):
         return [replace(images[0], pages=tuple(pages))]
     for page in sorted(pages, key=lambda page: _place(page.index)):
         groups.setdefault(_look(page), []).append(page)
@@ -207,7 +210,8 @@ def _look(page: Page) -> tuple[object, ...]:
     """Return what pages of one image have in common."""
     key = key_of(page)
     reduced = key.is_reduced or key.is_mask
-    return key.shape, key.dtype, key.photometric, tuple(key.extrasamples), reduced
+    colors = None if key.colormap is None else key.colormap.tobytes()
+    return key.shape, key.dtype, key.photometric, colors, tuple(key.extrasamples), reduced
 
 
 def _checked(path: Path, image: TiffImage) -> TiffImage:
