@@ -307,3 +307,35 @@ def test_an_image_whose_smallest_value_is_white_is_shown_so(tmp_path: Path) -> N
     assert options["colormap"] == "gray_r"
     with tifffile.TiffFile(tmp_path / "again.ome.tif") as tif:
         assert tif.pages.first.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+
+
+def test_a_layer_comes_back_cut_and_drawn_as_it_was(tmp_path: Path) -> None:
+    layer = layers.Image(
+        noise(6, 20, 30),
+        depiction="plane",
+        plane={"position": (3, 10, 12), "normal": (0, 1, 0), "thickness": 2},
+        experimental_clipping_planes=[{"position": (1, 4, 8), "normal": (0, 0, 1)}],
+        rendering="attenuated_mip",
+        attenuation=0.2,
+        interpolation2d="cubic",
+        projection_mode="max",
+        visible=False,
+    )
+    again = saved_and_opened(layer, tmp_path / "cut.ome.tif")
+    for name in (
+        *("depiction", "rendering", "attenuation", "interpolation2d", "visible"),
+        *("plane", "experimental_clipping_planes", "projection_mode"),
+    ):
+        assert getattr(again, name) == getattr(layer, name), name
+    enlarged_file(tmp_path / "cut.ome.tif", tmp_path / "cut2.ome.tif", 2)
+    ((data, attributes, _),) = read_layers(str(tmp_path / "cut2.ome.tif"))
+    larger = layers.Image(data, **attributes)
+    assert larger.depiction == "plane"
+    assert larger.plane.position == (3, 20.5, 24.5)
+    (clipping,) = larger.experimental_clipping_planes
+    assert clipping.position == (1, 8.5, 16.5)
+    assert clipping.normal == (0, 0, 1)
+    # The same point of the world.
+    np.testing.assert_allclose(
+        larger.data_to_world(larger.plane.position), layer.data_to_world(layer.plane.position)
+    )

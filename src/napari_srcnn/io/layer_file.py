@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,17 +19,27 @@ if TYPE_CHECKING:
 #: A layer's attributes that OME-XML has no words for, saved beside it as JSON.
 LAYER_KEYS = (
     "affine",
+    "attenuation",
     "axis_labels",
     "blending",
     "colormap",
     "contrast_limits",
+    "depiction",
+    "experimental_clipping_planes",
     "gamma",
+    "interpolation2d",
+    "interpolation3d",
+    "iso_threshold",
     "opacity",
+    "plane",
+    "projection_mode",
+    "rendering",
     "rgb",
     "rotate",
     "scale",
     "shear",
     "translate",
+    "visible",
 )
 # Keys of `Stack.metadata` that come back out of a layer's metadata.
 _STACK_KEYS = (
@@ -50,6 +61,18 @@ _UNMOVED: dict[str, Callable[[int], Any]] = {
     "rotate": lambda ndim: np.eye(ndim).tolist(),
     "shear": lambda ndim: [0.0] * (ndim * (ndim - 1) // 2),
     "translate": lambda ndim: [0.0] * ndim,
+}
+# How napari shows a layer of which nobody has asked anything else: neither.
+_USUAL = {
+    "attenuation": 0.05,
+    "depiction": "volume",
+    "experimental_clipping_planes": [],
+    "interpolation2d": "nearest",
+    "interpolation3d": "linear",
+    "iso_threshold": 0.5,
+    "projection_mode": "mean",
+    "rendering": "mip",
+    "visible": True,
 }
 
 
@@ -133,13 +156,27 @@ def _saved_layer(attributes: Mapping[str, Any], ndim: int) -> dict[str, Any]:
                 for name in ("name", "colors", "controls", "interpolation")
                 if value.get(name) is not None
             }
-        elif not isinstance(value, (str, bool, int, float, type(None))):
-            value = np.asarray(value).tolist()
-        unmoved = _UNMOVED[key](ndim) if key in _UNMOVED else None
-        if value is not None and value != unmoved:
+        usual = _UNMOVED[key](ndim) if key in _UNMOVED else _USUAL.get(key)
+        value = _as_json(value)
+        if value is not None and value != usual:
             saved[key] = value
+    if "depiction" not in saved:
+        saved.pop("plane", None)
     saved.setdefault("axis_labels", [f"-{ndim - n}" for n in range(ndim)])
     return saved
+
+
+def _as_json(value: Any) -> Any:
+    """Return a layer's attribute as JSON knows it: lists, numbers, and words for choices."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, Enum):
+        return str(value)
+    if isinstance(value, (str, bool, int, float, type(None))):
+        return value
+    return [_as_json(item) for item in value]
 
 
 def _color(colormap: Any) -> str | None:
