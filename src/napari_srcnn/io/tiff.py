@@ -209,7 +209,8 @@ def _stack(
     if missing:
         logger.warning("%s lacks %d planes; they are read as zeros", path.name, missing)
         metadata["missing_planes"] = missing
-        notes += (f"{missing} planes are in none of the files and are read as zeros",)
+        are = "plane is" if missing == 1 else "planes are"
+        notes += (f"{missing} {are} in none of the files and read as zeros",)
     delta_t = calibration.delta_t(stored, data.shape)
     if delta_t is not None:
         metadata["delta_t"] = delta_t
