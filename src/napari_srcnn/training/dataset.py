@@ -18,7 +18,7 @@ from napari_srcnn.image.intensity import PERCENTILES, IntensityRange, integer_li
 from napari_srcnn.image.resize import axis_weights, mean_weights
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.microscope.noise_estimate import saturation_level
+from napari_srcnn.microscope.noise_sample import saturation_level
 from napari_srcnn.microscope.registration import Match
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.training.field import Array, Block, Box, Field, Region, Source
