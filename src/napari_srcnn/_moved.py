@@ -24,7 +24,7 @@ ROOT = __package__
 MOVED: dict[str, tuple[str, ...]] = {
     "acquisition": ("training.dataset", "training.sampler"),
     "batch": ("upscaling.files",),
-    "blocks": ("training.field",),
+    "blocks": ("training.field", "training.blocks", "training.holdout", "training.pairs"),
     "calibration": ("upscaling.speed",),
     "checkpoint": ("network.checkpoint",),
     "cli_app": ("cli.app",),
@@ -35,7 +35,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "degrade": ("microscope.degradation", "microscope.noise"),
     "demo": ("cli.showcase",),
     "device": ("network.device",),
-    "engine": ("upscaling.tiles",),
+    "engine": ("upscaling.tiles", "upscaling.geometry"),
     "estimate": (
         "microscope.noise_estimate",
         "microscope.noise_sample",
@@ -60,7 +60,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "paths": ("models.paths",),
     "plan": ("upscaling.plan",),
     "proposal": ("models.choose",),
-    "request": ("upscaling.options",),
+    "request": ("upscaling.options", "upscaling.checks"),
     "resize": ("image.resize",),
     "run": ("upscaling.upscaler",),
     "tiling": ("image.rect",),

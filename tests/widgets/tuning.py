@@ -61,11 +61,18 @@ class Tuning:
 
     def wait_for(self, is_so: Callable[[], bool]) -> None:
         """Wait until something is so."""
-        self._bot.waitUntil(lambda: bool(is_so()), timeout=60_000)
+        self._bot.waitUntil(lambda: bool(is_so()), timeout=180_000)
 
     def wait(self, milliseconds: int) -> None:
         """Let the window live."""
         self._bot.wait(milliseconds)
+
+    def rest(self) -> None:
+        """Wait until no step has been heard of for a while: one may have been under way."""
+        heard = -1
+        while heard != len(self.steps):
+            heard = len(self.steps)
+            self.wait(1000)
 
     def learn(self) -> None:
         """Wait for the first step."""

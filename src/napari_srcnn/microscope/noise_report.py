@@ -75,9 +75,8 @@ class MeasuredNoise:
         Standard deviation, in pixels, of the Gaussian that makes white noise as alike; 0 for noise
         that is white, or of which nothing else could be told.
     method : {"photon transfer", "even", "neighbours", "rounding", "none"}
-        By photon transfer; as one value, where there is one brightness only; from neighbouring
-        pixels, where these are few; what rounding to whole counts makes, where there is no more;
-        or nothing, and `noise` is zero.
+        By photon transfer; as one value; from neighbouring pixels, where these are few; what
+        rounding to whole counts makes, where there is no more; or nothing, and `noise` is zero.
     notes : tuple of str
         Sentences that the user should read: fallbacks, and what was left out.
     """

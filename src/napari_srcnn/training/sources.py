@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def sources_from_paths(
     boxes : sequence of sequences of Box, optional
         Of each image.
     first : bool
-        Open the first of a folder only.
+        Return the first of a folder only; without low-res images, no more than it is opened.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def sources_from_paths(
         If there are none, they do not pair up or one cannot be read.
     """
     notes: list[str] = []
-    highs = _images(high, notes)
+    highs = _images(high, notes, only_first=first and low is None)
     lows: Sequence[_Image | None]
     lows = [None] * len(highs) if low is None else _pair(highs, _images(low, notes))
     if first:
@@ -154,7 +155,13 @@ def reopened(options: dict[str, Any]) -> tuple[Source, ...]:
     return tuple(found)
 
 
-def _images(path: Path, notes: list[str]) -> list[_Image]:
+def image_files_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that are learned from, in the order of their numbers."""
+    files = [p for p in folder.iterdir() if p.name.lower().endswith(SUFFIXES) and p.name[0] != "."]
+    return sorted(files, key=_in_order)
+
+
+def _images(path: Path, notes: list[str], *, only_first: bool = False) -> list[_Image]:
     """Open a file, or a folder's images in the order of the numbers in their names."""
     if path.is_file():
         image = _open(path)
@@ -166,12 +173,16 @@ def _images(path: Path, notes: list[str]) -> list[_Image]:
         return [image]
     if not path.is_dir():
         raise StackError(f"There is no file or folder {path}; check its name.")
-    files = [p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) and p.name[0] != "."]
+    files = image_files_in(path)
     if not files:
         raise StackError(
             f"There are no images in {path}; files that end in {', '.join(SUFFIXES)} are needed."
         )
-    images = [_open(file) for file in sorted(files, key=_in_order)]
+    opened: Iterator[_Image] = (_open(file) for file in files)
+    if only_first:
+        opened = (image for image in opened if not image.is_made_here)
+        opened = itertools.islice(opened, 1)
+    images = list(opened)
     originals = [image for image in images if not image.is_made_here]
     if not originals:
         raise StackError(

@@ -24,86 +24,18 @@ from torch.nn import functional as F
 
 from napari_srcnn.image.intensity import IntensityRange, integer_limits
 from napari_srcnn.image.metrics import LUMA, LUMA_OFFSET, LUMA_TO_RGB
-from napari_srcnn.image.rect import Padding, Tile
-from napari_srcnn.image.resize import (
-    MEAN_REACH,
-    canonical_window,
-    mean_matrix,
-    window_matrix,
-)
+from napari_srcnn.image.rect import Padding
+from napari_srcnn.image.resize import mean_matrix, window_matrix
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
+from napari_srcnn.upscaling.geometry import Geometry
+from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
 
 # The largest values that the network is shown, in its own units (of about 0..1).
 LIMIT, HALF_LIMIT = 1e30, 64.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Geometry:
-    """What a tile of the output needs of the source, with the whole image's phase and border.
-
-    Attributes
-    ----------
-    rows, columns : slice
-        Of the source plane.
-    enlarge_y, enlarge_x : tuple
-        Arguments of :func:`_matrix`: bicubic along each axis.
-    inner : tuple of two slices
-        Where in those rows and columns the pixels lie that bicubic reads; all of them for a network
-        that is not told the noise.
-    mean_y, mean_x : tuple or None
-        Arguments of :func:`_mean_matrix`, for a network that is told the noise.
-    padding : Padding
-        The part of the halo that lies beyond the true border.
-    """
-
-    rows: slice
-    columns: slice
-    enlarge_y: tuple[int, int, int, int, float]
-    enlarge_x: tuple[int, int, int, int, float]
-    padding: Padding
-    inner: tuple[slice, slice] = (slice(None), slice(None))
-    mean_y: tuple[int, int, int, int] | None = None
-    mean_x: tuple[int, int, int, int] | None = None
-
-
-def tile_geometry(
-    tile: Tile, plane: tuple[int, int], scale: int, halo: int, a: float, *, noise: bool = False
-) -> Geometry:
-    """Return what `tile` needs of a source plane of shape `plane` (Y, X).
-
-    With `noise` that is more than bicubic reads: the local mean, which the noise is told by,
-    reaches further.
-    """
-    height, width = (n * scale for n in plane)
-    computed, padding = tile.with_halo(halo, height, width)
-    ends = (computed.y0, computed.y1), (computed.x0, computed.x1)
-    reads, inner, enlarge, means = [], [], [], []
-    for length, (start, stop) in zip(plane, ends, strict=True):
-        moved, window = canonical_window(length, scale, start, stop)
-        low, high, _ = window_matrix(*window, a)
-        read = own = slice(moved + low, moved + high)
-        if noise:
-            moved, mean = canonical_window(length, scale, start, stop, MEAN_REACH + 1)
-            low, high, _ = mean_matrix(*mean)
-            read = slice(moved + low, moved + high)
-            means.append(mean)
-        reads.append(read)
-        inner.append(slice(own.start - read.start, own.stop - read.start))
-        enlarge.append((*window, a))
-    return Geometry(
-        rows=reads[0],
-        columns=reads[1],
-        enlarge_y=enlarge[0],
-        enlarge_x=enlarge[1],
-        inner=(inner[0], inner[1]),
-        mean_y=means[0] if noise else None,
-        mean_x=means[1] if noise else None,
-        padding=padding,
-    )
 
 
 @lru_cache(maxsize=32)
@@ -131,6 +63,7 @@ class Done:
     clipped: Tensor
     nonfinite: Tensor
     spread: Tensor | None = None
+    misfit: Misfit = NO_MISFIT
     span: tuple[float, float] = (0.0, 0.0)
 
 
@@ -145,6 +78,8 @@ class Result:
         How many were set to the dtype's limit, and how many are not finite.
     spread : ndarray of float32 or None
         Of the same shape: a self-ensemble's standard deviation.
+    misfit : Misfit
+        Of a tile that was checked against its source.
     span : tuple of two floats
         From when to when the device was at work on it.
     """
@@ -153,6 +88,7 @@ class Result:
     clipped: int
     nonfinite: int
     spread: NDArray[np.float32] | None
+    misfit: Misfit
     span: tuple[float, float]
 
 
@@ -176,6 +112,7 @@ class Pending:
             clipped=int(done.clipped),
             nonfinite=int(done.nonfinite),
             spread=None if done.spread is None else done.spread.cpu().numpy(),
+            misfit=done.misfit,
             span=done.span,
         )
 
@@ -232,6 +169,7 @@ class Engine:
             # What the spans of tiles are measured from.
             self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             self._start.record(torch.cuda.current_stream(device))
+            self._start.synchronize()
         self._turn = 0
         self._on_cpu = device.type == "cpu"
         # A CPU is slower with several planes in one convolution, since they leave its cache.
@@ -252,6 +190,7 @@ class Engine:
         *,
         noises: Sequence[Sequence[Noise]] = (),
         enhance: bool = True,
+        check: bool = False,
         workers: Workers | None = None,
     ) -> Pending:
         """Start computing a tile.
@@ -267,6 +206,8 @@ class Engine:
             As many as ranges, for a network that is told the noise; none is needed for others.
         enhance : bool
             False leaves the network out: bicubic alone.
+        check : bool
+            Compare the result with its source, within the noise that the network is told.
         workers : Workers, optional
             Who computes it on a CPU, while the caller goes on; else the caller does it at once.
 
@@ -280,7 +221,7 @@ class Engine:
                 began = time.perf_counter()
                 # A setting of a thread.
                 with torch.inference_mode():
-                    done = self._compute(_to_tensor(raw), geometry, ranges, noises, enhance)
+                    done = self._compute(_to_tensor(raw), geometry, ranges, noises, enhance, check)
                 return replace(done, span=(began, time.perf_counter()))
 
             if self._on_cpu and workers is not None and workers.count:
@@ -294,7 +235,7 @@ class Engine:
             begun.record(stream)
             # The image's own dtype crosses the bus, from pinned memory, while others compute.
             source = _to_tensor(raw).pin_memory().to(self.device, non_blocking=True)
-            done = self._compute(source, geometry, ranges, noises, enhance)
+            done = self._compute(source, geometry, ranges, noises, enhance, check)
             values = torch.empty(done.values.shape, dtype=done.values.dtype, pin_memory=True)
             values.copy_(done.values, non_blocking=True)
             ended.record(stream)
@@ -313,6 +254,7 @@ class Engine:
         ranges: Sequence[Sequence[IntensityRange]],
         noises: Sequence[Sequence[Noise]],
         enhance: bool,
+        check: bool,
     ) -> Done:
         exact = self._exact
         whole = raw.to(exact, torch.float64)
@@ -332,10 +274,13 @@ class Engine:
         height = enlarged.shape[-2] + padding.top + padding.bottom - 2 * halo
         width = enlarged.shape[-1] + padding.left + padding.right - 2 * halo
         out = enlarged[..., top : top + height, left : left + width]
-        spread = None
+        spread, misfit = None, NO_MISFIT
         if enhance:
+            bicubic = out
             mean = self._local_mean(whole, geometry) if self.config.noise else None
             out, spread = self._enhance(out, enlarged, mean, padding, ranges, noises)
+            if check and self.config.noise:
+                misfit = self._misfit(whole, out, bicubic, geometry, noises)
         nonfinite = torch.zeros((), dtype=torch.int64)
         if bad is not None:
             reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
@@ -345,7 +290,24 @@ class Engine:
             spread = None if spread is None else torch.where(reach, torch.nan, spread)
             nonfinite = reach.count_nonzero()
         values, clipped = _cast(out, self.dtype)
-        return Done(values=values, clipped=clipped, nonfinite=nonfinite, spread=spread)
+        return Done(
+            values=values, clipped=clipped, nonfinite=nonfinite, spread=spread, misfit=misfit
+        )
+
+    def _misfit(
+        self,
+        source: Tensor,
+        out: Tensor,
+        bicubic: Tensor,
+        geometry: Geometry,
+        noises: Sequence[Sequence[Noise]],
+    ) -> Misfit:
+        """Compare a tile with the source pixels that lie in it as a whole."""
+        colors = out.shape[1] - self.alpha
+        x = source[(..., *geometry.whole)][:, :colors]
+        result, plain = (image[(..., *geometry.whole_out)][:, :colors] for image in (out, bicubic))
+        variance = _variance(x, noises)
+        return measure(x, result, plain, variance, self.config.scale)
 
     def _local_mean(self, x: Tensor, geometry: Geometry) -> Tensor:
         """Return the local mean of source pixels on the high-res grid, of the finite ones."""
@@ -384,12 +346,7 @@ class Engine:
         sigma: Tensor | None = None
         if mean is not None:
             # In network units, like the image beside it.
-            shot, read, offset = (
-                numbers([[getattr(one, name) for one in row] for row in noises])
-                for name in ("gain", "read", "offset")
-            )
-            light = (mean[:, :colors] - offset).clamp_min(0)
-            sigma = (shot * light + read.square()).sqrt() * gain.abs()
+            sigma = _variance(mean[:, :colors], noises).sqrt() * gain.abs()
         if self.color == "luma":
             luma = torch.tensor(LUMA / 255, dtype=torch.float64, device=out.device)
             # The range is that of R, G and B; their luma (16/255..235/255) is what is windowed.
@@ -488,6 +445,16 @@ def _tf32(allowed: bool) -> Iterator[None]:
             yield
         finally:
             cudnn.allow_tf32 = before
+
+
+def _variance(mean: Tensor, noises: Sequence[Sequence[Noise]]) -> Tensor:
+    """Return the noise's variance where the image has a mean, shape (B, S, h, w)."""
+
+    def numbers(name: str) -> Tensor:
+        values = [[getattr(one, name) for one in row] for row in noises]
+        return torch.tensor(values, dtype=mean.dtype, device=mean.device)[..., None, None]
+
+    return numbers("gain") * (mean - numbers("offset")).clamp_min(0) + numbers("read").square()
 
 
 def _to_tensor(raw: NDArray[Any]) -> Tensor:

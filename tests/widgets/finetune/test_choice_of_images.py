@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from tuning import Tuning
 
 from napari_srcnn.microscope.degradation import Degradation
@@ -15,7 +16,8 @@ from napari_srcnn.widgets.shared.layers import rectangles
 
 
 def menu_of(choice: Any) -> list[str]:
-    return [choice.menu.itemText(index) for index in range(choice.menu.count())]
+    choice = getattr(choice, "menu", choice)
+    return [choice.itemText(index) for index in range(choice.count())]
 
 
 @pytest.mark.parametrize("which", ["high", "low"])
@@ -94,3 +96,61 @@ def test_a_result_is_not_proposed_as_what_is_learned_from(
     tuning.wait(50)
     assert widget.form.high.value is None
     assert "result was made by this plugin" in widget.empty_note.text()
+
+
+def test_a_mixed_folder_says_how_many_files_of_what_kinds_before_training(
+    viewer: Any, tuning: Tuning, pollen: np.ndarray, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for number in range(3):
+        tifffile.imwrite(folder / f"p{number}.tif", pollen[number])
+    tifffile.imwrite(folder / "stack.tif", (pollen // 256).astype(np.uint8))
+    (folder / "q.tif").write_bytes(b"no image")
+    (folder / "notes.txt").write_text("what was stained")
+    widget = tuning.open()
+    widget.form.high.choose_path(folder)
+    said = widget.form.data.files_note
+    tuning.wait_for(lambda: bool(said.text()))
+    assert said.text() == (
+        "mixed: 5 files: 3 uint16 planes, 1 uint8 stack, 1 that cannot be read (q.tif). "
+        "They are of several kinds; a network learns best from one. No TIFFs, and not read: "
+        "1 .txt."
+    )
+    assert tuning.sees(said)
+    viewer.add_image(pollen, name="cells")
+    tuning.wait_for(lambda: "cells" in menu_of(widget.form.high))
+    widget.form.high.value = viewer.layers["cells"]
+    assert said.text() == ""
+
+
+def test_the_example_that_is_proposed_is_not_the_high_res_image(
+    viewer: Any, tuning: Tuning, pollen: np.ndarray
+) -> None:
+    sharp = viewer.add_image(pollen, name="sharp")
+    widget = tuning.open()
+    low = viewer.add_image(pollen[0, ::2, ::2], name="low")
+    tuning.wait_for(lambda: "low" in menu_of(widget.form.example))
+    assert widget.form.high.value is sharp
+    assert widget.form.example.value == (low,)
+    widget.form.high.value = low
+    assert widget.form.example.value == (sharp,)
+
+
+def test_the_noise_of_data_that_were_replaced_is_not_that_of_the_old_ones(
+    viewer: Any, tuning: Tuning, pollen: np.ndarray
+) -> None:
+    layer = viewer.add_image(pollen, name="cells")
+    widget = tuning.open()
+    widget.form.noise_from.value = "measured"
+    tuning.wait_for(lambda: not widget.noise.is_pending and "measured" in widget.summary.text())
+    before = widget.form.gain.value()
+    rng = np.random.default_rng(0)
+    smooth = np.broadcast_to(np.linspace(20, 200, 96), pollen.shape)
+    layer.data = (rng.poisson(smooth) * 30).astype(np.uint16)
+    tuning.train()
+    tuning.learn()
+    widget.cancel()
+    tuning.finish()
+    assert widget.form.gain.value() != pytest.approx(before, rel=0.05)
+    assert widget.form.gain.value() == pytest.approx(30, rel=0.3)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QMessageBox
 from tuning import Tuning
 
@@ -110,41 +111,51 @@ def test_discarding_asks_before_much_that_was_learned_is_lost(
     assert own_models() == stopped_runs() == []
 
 
-def test_napari_asks_before_it_is_closed_during_a_training_and_stops_it(
-    viewer: Any, tuning: Tuning, pollen: np.ndarray
+class ClosedByUser(QCloseEvent):
+    """Closing as by the mouse."""
+
+    def spontaneous(self) -> bool:
+        return True
+
+
+def test_napari_asks_before_it_is_closed_during_a_training_only(
+    viewer: Any, tuning: Tuning, pollen: np.ndarray, asked: list[str]
 ) -> None:
     viewer.add_image(pollen, name="cells")
     widget = tuning.open()
-    known = viewer.window._task_status_manager
-    assert not known.is_busy()
+    tuning.train()
+    tuning.learn()
+    event = ClosedByUser()
+    assert widget.closing.eventFilter(viewer.window._qt_window, event), "napari stays open"
+    assert not event.isAccepted()
+    assert "cells-x2 is being trained" in asked[-1]
+    assert widget.runner.job
+    widget.cancel()
+    tuning.finish()
+    asked.clear()
+    assert not widget.closing.eventFilter(viewer.window._qt_window, ClosedByUser())
+    assert not asked
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_training_ends_with_napari_and_can_be_resumed(
+    is_paused: bool,
+    make_napari_viewer: Callable[..., Any],
+    tuning_of: Callable[[Any], Tuning],
+    pollen: np.ndarray,
+    qtbot: Any,
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(pollen, name="cells")
+    tuning = tuning_of(viewer)
+    widget = tuning.open()
     tuning.train()
     tuning.measure()
-    # What napari's own question shows, when its window is closed by the mouse.
-    (said,) = known.get_status()
-    assert "cells-x2 is being trained; it can be resumed" in said
-    known.cancel_all()  # as napari does, once the user has agreed
-    assert runner.wait(20)
-    assert not known.is_busy()
+    if is_paused:
+        widget.pause()
+    viewer.close()
+    qtbot.waitUntil(lambda: runner.wait(0.1), timeout=60_000)
     assert stopped_runs() == ["cells-x2"]
-    assert not widget.runner._running or widget.runner._running.cancel.is_set()
-
-
-def test_a_finished_training_is_not_asked_about(
-    viewer: Any, tuning: Tuning, pollen: np.ndarray
-) -> None:
-    viewer.add_image(pollen, name="cells")
-    widget = tuning.open()
-    tuning.train()
-    tuning.learn()
-    widget.cancel()
-    tuning.finish()
-    known = viewer.window._task_status_manager
-    assert not known.is_busy()
-    known.cancel_all()
-    tuning.train()
-    tuning.learn()
-    widget.cancel()
-    tuning.finish()
 
 
 @pytest.mark.parametrize("is_open", [True, False])

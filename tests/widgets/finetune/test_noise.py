@@ -36,11 +36,14 @@ def test_the_noise_is_measured_as_soon_as_an_image_is_chosen(
 ) -> None:
     widget = following.widget
     viewer.add_image(noisy(0), name="cells")
+    following.wait_for(lambda: widget.form.high.value is not None)
+    assert "own noise, which is being measured" in widget.summary.text()
+    assert "no noise" not in widget.summary.text()
     following.wait_for(lambda: widget.form.gain.value() > 0)
     assert widget.form.gain.value() == pytest.approx(8.0, rel=0.25)
     said = widget.summary.text()
     assert f"gain {widget.form.gain.value():.3g}" in said
-    assert "that of the high-res image, as measured" in said
+    assert "the high-res image's own, as measured" in said
     assert not widget.form.degradation.content.isVisibleTo(widget), "nothing was opened for it"
     # It follows the image.
     other = viewer.add_image(noisy(1, gain=30.0), name="others")

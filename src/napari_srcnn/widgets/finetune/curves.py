@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtCore import QPointF, QRectF, Qt, QTimer
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
@@ -21,6 +21,8 @@ LINES = {"bicubic": QColor("#9a9a9a"), "start": QColor("#7fc97f")}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 8, 16, 18
 # Share of the height that the PSNR's plot takes; the loss has the rest.
 _SHARE = 0.64
+# Milliseconds between two drawings.
+PACE = 500
 
 
 class Curves(QWidget):
@@ -28,6 +30,11 @@ class Curves(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        # However often is measured: what is drawn costs the training time.
+        self._pace = QTimer(self)
+        self._pace.setSingleShot(True)
+        self._pace.setInterval(PACE)
+        self._pace.timeout.connect(self.update)
         self.psnr: list[tuple[float, float]] = []
         self.loss: list[tuple[float, float]] = []
         self.lines: dict[str, float] = {}
@@ -48,14 +55,18 @@ class Curves(QWidget):
     def add_psnr(self, seconds: float, value: float) -> None:
         """Add a measurement."""
         self.psnr.append((seconds, value))
-        self.update()
+        self._update_soon()
 
     def add_loss(self, seconds: float, value: float) -> None:
         """Add the mean error of the steps since the last measurement."""
         self.loss.append((seconds, value))
         if len(self.loss) > 2000:
             self.loss = self.loss[::2]
-        self.update()
+        self._update_soon()
+
+    def _update_soon(self) -> None:
+        if not self._pace.isActive():
+            self._pace.start()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # Qt's name
         """Draw both plots."""

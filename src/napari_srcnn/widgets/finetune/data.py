@@ -117,6 +117,8 @@ class DataFields(QObject):
             may_be_none="Made from high-res",
         )
         self.pair_note = Note()
+        self.files_note = Note()
+        self._opened: tuple[Any, tuple[Source, ...]] = (None, ())
         self.inside = Choice("Rectangles of a Shapes layer limit what is used, on every plane.")
         self.high.changed.connect(self.images_changed)
         self.low.changed.connect(self.images_changed)
@@ -127,6 +129,7 @@ class DataFields(QObject):
         self._rows = rows
         rows.addRow("High-res", self.high)
         rows.addRow("Low-res", self.low)
+        rows.addRow("", self.files_note)
         rows.addRow("", self.pair_note)
         rows.addRow("Only inside", self.inside)
 
@@ -171,7 +174,7 @@ class DataFields(QObject):
         if isinstance(high, Files):
             if low is not None and not isinstance(low, Files):
                 raise ValueError("High-res images in a folder need low-res ones in a folder.")
-            return sources_from_paths(high.path, None if low is None else low.path, first=True)
+            return self._first_of(high.path, None if low is None else low.path)
         if isinstance(low, Files):
             raise ValueError("A layer needs a layer as its low-res image.")
         if low is high:
@@ -192,6 +195,13 @@ class DataFields(QObject):
                 low_path=None if low is None else _path(low),
             ),
         )
+
+    def _first_of(self, high: Path, low: Path | None) -> tuple[Source, ...]:
+        """Return the first image of a folder, opened anew only where files came or went."""
+        key = [(path, path.stat().st_mtime_ns) for path in (high, low) if path and path.exists()]
+        if key != self._opened[0]:
+            self._opened = (key, sources_from_paths(high, low, first=True))
+        return self._opened[1]
 
     def _boxes(self, high: Image) -> tuple[Box, ...]:
         shapes = self.inside.value

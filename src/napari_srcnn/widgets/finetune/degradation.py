@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton
@@ -184,9 +184,14 @@ class DegradationFields(QObject):
         self.noise_from.value = TYPED
         self.edited.emit()
 
-    def show_examples(self, images: Sequence[Image]) -> None:
-        """Offer the layers there are as examples; emits nothing."""
-        self.example.fill([(image.name, (image,), "") for image in images], self.example.value)
+    def show_examples(self, images: Sequence[Image], high: Any) -> None:
+        """Offer the layers there are as examples, the high-res image last; emits nothing."""
+        others = [image for image in images if image is not high]
+        ordered = [*others, *(image for image in images if image is high)]
+        chosen = self.example.value
+        if others and (not chosen or chosen[0] is high):
+            chosen = (others[0],)
+        self.example.fill([(image.name, (image,), "") for image in ordered], chosen)
 
     def show_blur(self, pixel_size: tuple[float, float]) -> None:
         """Fill in the blur of the objective, for a pixel size in micrometers."""

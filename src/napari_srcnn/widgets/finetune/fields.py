@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSizePolicy, QWidget
 
-from napari_srcnn.widgets.upscale.form import set_up
+from napari_srcnn.widgets.shared.fields import set_up
 
 
 class Amount(QDoubleSpinBox):

@@ -18,8 +18,8 @@ from napari_srcnn.widgets.finetune.advanced import AdvancedFields
 from napari_srcnn.widgets.finetune.data import DataFields, of_files
 from napari_srcnn.widgets.finetune.degradation import DegradationFields
 from napari_srcnn.widgets.finetune.fields import Amount
-from napari_srcnn.widgets.shared.fields import Choice
-from napari_srcnn.widgets.upscale.form import SCALES, set_up
+from napari_srcnn.widgets.shared.fields import Choice, set_up
+from napari_srcnn.widgets.upscale.form import SCALES
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
@@ -155,7 +155,7 @@ class FinetuneForm(QWidget):
     ) -> None:
         """Offer the layers there are; emits nothing."""
         self.data.show_layers(images, shapes, active)
-        self.low_res.show_examples(images)
+        self.low_res.show_examples(images, self.high.value)
         self.show_models()
         self._show_pair()
         self._show_name()
@@ -222,6 +222,8 @@ class FinetuneForm(QWidget):
         self.edited.emit()
 
     def _on_images(self) -> None:
+        examples = [value[0] for value in self.example.values if value]
+        self.low_res.show_examples(examples, self.high.value)
         self._show_pair()
         self._on_scale()
 

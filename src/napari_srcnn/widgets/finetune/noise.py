@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
+from napari_srcnn.microscope.noise import NO_NOISE
 from napari_srcnn.training.field import as_planes
 from napari_srcnn.widgets.finetune import tasks
 from napari_srcnn.widgets.finetune.data import Files
@@ -85,18 +87,23 @@ class ImageNoise(QObject):
             self.is_pending, self._found = False, message
             self._form.low_res.show_measured(message.noise)
 
+    def describe(self, degradation: Degradation) -> str:
+        """Return a line on how low-res images are made, also before the noise is known."""
+        if not (self.is_pending and self._form.low_res.follows_image):
+            return str(degradation)
+        known = str(replace(degradation, noise=NO_NOISE)).removesuffix("no noise")
+        return f"{known}the image's own noise, which is being measured …"
+
     @property
     def words(self) -> str:
         """What to say of where the noise comes from; empty where the user has typed it."""
         if not self._form.low_res.follows_image or self._form.data.is_paired:
             return ""
-        if self.is_pending:
-            return "The noise of the image is being measured …"
         if self._found is None:
             return ""
         if self._found.why_not:
             return f"No noise is assumed, for it cannot be measured: {self._found.why_not}"
-        return "The noise is that of the high-res image, as measured."
+        return "The noise is the high-res image's own, as measured."
 
     # ------------------------------------------------------------ by a button
 

@@ -21,6 +21,7 @@ from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note, Section
 
 _STEPS = 1000
+_SUMMARY_LINES = 4
 
 
 class FinetunePanel(DockPanel):
@@ -100,9 +101,10 @@ class FinetunePanel(DockPanel):
         for part in (
             self._empty,
             self._work,
+            # Above what changes its height, so that no button moves under the mouse.
+            self._running,
             self.bar,
             self.left,
-            self._running,
             self.verdict,
             self.message,
             self.use_button,
@@ -117,6 +119,8 @@ class FinetunePanel(DockPanel):
         outer.addWidget(scrolled(content))
         self.setMinimumWidth(320)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        # It grows once the noise is known, and the button below it would move.
+        self.summary.setMinimumHeight(_SUMMARY_LINES * self.summary.fontMetrics().lineSpacing())
         self.live.setVisible(False)
         self._asking.setVisible(False)
         self.use_button.setVisible(False)

@@ -66,6 +66,9 @@ class Start:
         widget = self._widget
         if widget.looks.preview.remove():
             widget.viewer.reset_view()
+        widget.survey.stop()
+        if not resume:
+            widget.noise.look()  # the data of a layer may have been replaced
         noise_of = None if resume else widget.noise.hand_over()
         control = widget.steering.begin()
         widget.outcome.begin()

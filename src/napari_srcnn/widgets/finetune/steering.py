@@ -68,6 +68,8 @@ class Steering(QObject):
         """End the training and keep the best; measure once where nothing was measured yet."""
         if self.control is not None:
             self.control.stop.set()
+            for button in (self._panel.pause_button, self._panel.stop_button):
+                button.setEnabled(False)
             is_measured = len(self._panel.curves.psnr) > ("start" in self._panel.curves.lines)
             self._panel.left.say(
                 "Stopping; the best is kept …"

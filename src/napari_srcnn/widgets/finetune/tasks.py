@@ -192,6 +192,8 @@ def _noise_of(high: Any, superseded: threading.Event) -> Measured:
 
     try:
         return Measured(estimate_noise(high), superseded)
+    except Cancelled:
+        raise
     except ERRORS as error:
         return Measured(NO_NOISE, superseded, sentence(error))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QTimer, Signal
+from qtpy.QtCore import QTimer, Signal
 
 from napari_srcnn.widgets.finetune import tasks as training
 from napari_srcnn.widgets.finetune.live import LiveView
@@ -16,10 +16,13 @@ from napari_srcnn.widgets.finetune.panel import FinetunePanel
 from napari_srcnn.widgets.finetune.start import Start
 from napari_srcnn.widgets.finetune.steering import Steering
 from napari_srcnn.widgets.finetune.stopped import StoppedRun
+from napari_srcnn.widgets.finetune.summary import summary_of
+from napari_srcnn.widgets.finetune.survey import FolderSurvey, Surveyed
 from napari_srcnn.widgets.shared import messages, settings
 from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.display import image_layers, selected_images
 from napari_srcnn.widgets.shared.events import window_events
+from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.layers import is_made_by_us
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import tasks
@@ -35,9 +38,10 @@ class FinetuneWidget(FinetunePanel):
     """Trains a network on the layers that are open, or on a folder.
 
     It hands on what is pressed and what a job says; its parts answer for the rest: the fields
-    (`form`), the noise of the image (`noise`), the looks at it (`looks`), how a training begins
-    (`start`), what is seen of it (`live_view`), its controls (`steering`), what becomes of its
-    network (`outcome`) and a training that was stopped (`stopped`).
+    (`form`), the noise of the image (`noise`), what a folder holds (`survey`), the looks at the
+    image (`looks`), how a training begins (`start`), what is seen of it (`live_view`), its
+    controls (`steering`), what becomes of its network (`outcome`) and a training that was stopped
+    (`stopped`).
 
     Parameters
     ----------
@@ -60,28 +64,25 @@ class FinetuneWidget(FinetunePanel):
         self.is_ready = False
         self.runner = Runner(self)
         self.noise = ImageNoise(self.form, self.runner)
+        self.survey = FolderSurvey(self.form, self.runner)
         self.live_view = LiveView(self)
         self.steering = Steering(self, self.runner, self.live_view)
         self.outcome = OutcomeKeeper(self, self.live_view)
         self.stopped = StoppedRun(self)
         self.looks = Looks(self)
         self.start = Start(self)
-        self.closing = UnderWay(self.viewer, self._on_napari_closed)
+        self.closing = UnderWay(self)
         self._is_prepared = False
-        self._is_connected = False
-        self._update = QTimer(self)
-        self._update.setSingleShot(True)
-        self._update.timeout.connect(self._show_layers)
+        self._layers = LayerListWatch(self, self.viewer)
+        self._names: list[str] = []
         self._connect_parts()
-        events = self.viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered, events.renamed):
-            event.connect(self._on_layers)
-        self._is_connected = True
+        self._layers.start()
         self._show_layers()
         # Drawn first: an import holds the lock that drawing needs.
         QTimer.singleShot(200, self._prepare)
 
     def _connect_parts(self) -> None:
+        self._layers.changed.connect(self._on_layers)
         self.form.edited.connect(self._on_edited)
         self.form.failed.connect(self.fail)
         self.form.low_res.estimate_noise.connect(self.estimate_noise)
@@ -109,9 +110,12 @@ class FinetuneWidget(FinetunePanel):
 
     # ------------------------------------------------------------ what there is
 
-    def _on_layers(self, event: Any = None) -> None:
-        self.forget_failure()
-        self._update.start(0)
+    def _on_layers(self) -> None:
+        names = [layer.name for layer in self.viewer.layers]
+        if names != self._names:  # a click in the layer list mends nothing
+            self._names = names
+            self.forget_failure()
+        self._show_layers()
 
     def _on_models(self) -> None:
         self.form.show_models()
@@ -139,6 +143,7 @@ class FinetuneWidget(FinetunePanel):
             self.status(words)
         if self._is_prepared:
             self.noise.look()
+            self.survey.look()
         # A training that runs has the window, whatever becomes of its layer.
         self.show_empty(self.form.high.value is None and self.steering.control is None)
         self._describe()
@@ -148,24 +153,10 @@ class FinetuneWidget(FinetunePanel):
 
     def _describe(self) -> None:
         """Say what will happen, or why it cannot."""
-        form = self.form
-        if form.high.value is None:
-            self.describe("")
-            return
         try:
-            if form.pair_problem:
-                raise ValueError(form.pair_problem)
-            form.sources()
+            self.describe(summary_of(self.form, self.noise))
         except ValueError as error:
             self.describe(str(error), is_wrong=True)
-            return
-        how = (
-            "low-res images as you took them"
-            if form.data.is_paired
-            else f"low-res images with {form.degradation_value()}"
-        )
-        text = f"×{form.scale.value}, {how}; {form.minutes.value():g} min."
-        self.describe(f"{text} {self.noise.words}".strip())
 
     # ------------------------------------------------------------ what is asked for
 
@@ -206,7 +197,8 @@ class FinetuneWidget(FinetunePanel):
         if self.outcome.saved is not None:
             window = getattr(self.viewer, "window", None)
             if window is not None:
-                window.add_plugin_dock_widget(settings.PLUGIN, "Upscale")
+                # Beside each other, both would have half of the height.
+                window.add_plugin_dock_widget(settings.PLUGIN, "Upscale", tabify=True)
             window_events().model_wanted.emit(*self.outcome.saved)
 
     def estimate_noise(self) -> None:
@@ -227,9 +219,7 @@ class FinetuneWidget(FinetunePanel):
 
     def is_refused(self) -> bool:
         """Tell whether no job can begin now, and say why."""
-        if self._update.isActive():
-            self._update.stop()
-            self._show_layers()
+        self._layers.flush()
         if self.runner.job:
             self.notify(f"{self.runner.job} is already running; wait for it or stop it.")
         elif other := self.runner.elsewhere:
@@ -249,6 +239,8 @@ class FinetuneWidget(FinetunePanel):
         elif isinstance(message, training.Measured):
             self.noise.receive(message)
             self._describe()
+        elif isinstance(message, Surveyed):
+            self.survey.receive(message)
         elif isinstance(message, messages.Failed):
             if self.steering.control is not None:
                 self.live_view.failed()
@@ -277,28 +269,13 @@ class FinetuneWidget(FinetunePanel):
 
     # ------------------------------------------------------------ the end
 
-    def event(self, event: QEvent) -> bool:
-        """Stop when the dock is closed: napari takes the widget out and lets it go."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.shut()
-        return bool(super().event(event))
-
-    def _on_napari_closed(self) -> None:
-        """Stop a training; napari calls this of jobs that have ended, too."""
-        if self.steering.control is not None:
-            self.shut()
-
     def shut(self) -> None:
         """Stop all work, so that it can be resumed, and let go of the viewer."""
         self.noise.stop()
+        self.survey.stop()
         self.runner.shut()
         self.closing.say("")
-        self._update.stop()
-        if self._is_connected:
-            self._is_connected = False
-            events = self.viewer.layers.events
-            for event in (events.inserted, events.removed, events.reordered, events.renamed):
-                event.disconnect(self._on_layers)
+        self._layers.stop()
 
 
 class _Ready:

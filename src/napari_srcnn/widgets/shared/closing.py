@@ -1,45 +1,59 @@
-"""What napari asks before it closes while something is under way."""
+"""What is asked before napari closes while something is under way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-from napari.utils.task_status import Status
-
-if TYPE_CHECKING:
-    from napari.viewer import Viewer
-
-PROVIDER = "SRCNN"
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 
-class UnderWay:
-    """A job that napari's own question names where its window is to be closed.
+class UnderWay(QObject):
+    """Asks before the main window is closed by its user, and names what would be lost.
 
     Parameters
     ----------
-    napari_viewer : napari.Viewer
-    cancel : callable
-        Called where the user closes all the same.
+    window : QWidget
+        What stands in a dock of the main window.
     """
 
-    def __init__(self, napari_viewer: Viewer, cancel: Callable[[], Any]) -> None:
-        self._window = getattr(napari_viewer, "window", None)
-        self._cancel = cancel
-        self._id: Any = None
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._main: QMainWindow | None = None
+        self._lost = ""
 
     def say(self, what_is_lost: str) -> None:
-        """Name what would be lost; nothing for an empty text."""
-        # napari has no public name for it yet; without it, it closes as it always did.
-        register = getattr(self._window, "_register_task_status", None)
-        update = getattr(self._window, "_update_task_status", None)
-        if register is None or update is None:
-            return
-        if not what_is_lost:
-            if self._id is not None:
-                update(self._id, Status.COMPLETED)
-                self._id = None
-        elif self._id is None:
-            self._id = register(PROVIDER, Status.BUSY, what_is_lost, self._cancel)
-        else:
-            update(self._id, Status.BUSY, what_is_lost)
+        """Name what would be lost, as a sentence; nothing for an empty text."""
+        self._lost = what_is_lost
+        if self._main is None and what_is_lost:
+            self._main = _main_window(self._window)
+            if self._main is not None:
+                self._main.installEventFilter(self)
+        elif self._main is not None and not what_is_lost:
+            # What is kept of a window keeps napari's viewer from being collected.
+            self._main.removeEventFilter(self)
+            self._main = None
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # Qt's name
+        """Ask, and refuse to close where the user has thought better of it."""
+        # A program that closes its viewer means it.
+        if event.type() == QEvent.Type.Close and event.spontaneous() and self._lost:
+            buttons = QMessageBox.StandardButton
+            answer = QMessageBox.question(
+                self._window,
+                "Close napari",
+                f"{self._lost} Close napari all the same?",
+                buttons.Yes | buttons.Cancel,
+                buttons.Cancel,
+            )
+            if answer != buttons.Yes:
+                event.ignore()
+                return True
+        return False
+
+
+def _main_window(widget: QWidget) -> QMainWindow | None:
+    """Return the window that a dock belongs to, whether it floats or not."""
+    parent = widget.parent()
+    while parent is not None and not isinstance(parent, QMainWindow):
+        parent = parent.parent()
+    return parent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 from napari_srcnn.widgets.shared.fields import Note
@@ -15,6 +15,15 @@ class DockPanel(QWidget):
         super().__init__()
         self.message = Note()
         self._is_failure = False
+
+    def event(self, event: QEvent) -> bool:
+        """Stop when the dock is closed: napari takes the widget out and lets it go."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shut()
+        return bool(super().event(event))
+
+    def shut(self) -> None:
+        """Stop all work and let go of the viewer; for windows that do some."""
 
     def status(self, text: str) -> None:
         """Say how something ended."""

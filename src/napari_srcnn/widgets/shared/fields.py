@@ -10,6 +10,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
+    QFormLayout,
     QLabel,
     QSizePolicy,
     QSpinBox,
@@ -163,3 +164,11 @@ class Section(QWidget):
         arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
         self.button.setArrowType(arrow)
         self.content.setVisible(is_open)
+
+
+def set_up(rows: QFormLayout) -> None:
+    """Give a form the distances that all of ours have."""
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    rows.setVerticalSpacing(5)
+    rows.setHorizontalSpacing(8)
