@@ -36,7 +36,12 @@ MOVED: dict[str, tuple[str, ...]] = {
     "demo": ("cli.showcase",),
     "device": ("network.device",),
     "engine": ("upscaling.tiles", "upscaling.geometry"),
-    "estimate": ("microscope.noise_estimate", "microscope.registration", "microscope.blur"),
+    "estimate": (
+        "microscope.noise_estimate",
+        "microscope.noise_sample",
+        "microscope.registration",
+        "microscope.blur",
+    ),
     "evaluation": ("assess.reference", "assess.report", "assess.published"),
     "filters": ("network.filters",),
     "finetuning": ("training.finetune",),
