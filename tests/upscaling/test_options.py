@@ -84,7 +84,8 @@ def test_a_plan_knows_the_model_without_loading_it() -> None:
 def test_options_and_plans_come_without_torch() -> None:
     code = (
         "import sys, numpy\n"
-        "from napari_srcnn.upscaling.options import Options\nfrom napari_srcnn.upscaling.resolve import resolve\n"
+        "from napari_srcnn.upscaling.options import Options\n"
+        "from napari_srcnn.upscaling.resolve import resolve\n"
         "import napari_srcnn.upscaling.files, napari_srcnn.upscaling.messages\n"
         "resolve(Options(scale=3), numpy.zeros((20, 20), 'u2'))\n"
         "assert not {'torch', 'qtpy', 'napari'} & set(sys.modules)"

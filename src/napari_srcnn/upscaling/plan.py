@@ -44,19 +44,8 @@ def load_plan(plan: Plan, source: Any) -> UpscalePlan:
 class UpscalePlan(Work):
     """What an upscaling will do, resolved against the stack; made by :func:`plan_upscale`.
 
-    Looking at a plan changes nothing, on the disk neither: what has to be measured is measured by
-    :meth:`choose_tile`, :meth:`region` and :meth:`run`.
-
-    Attributes
-    ----------
-    source : array-like
-    request : Plan
-        Everything that was asked for, checked and completed.
-    model : SRCNN
-    device : torch.device
-    scale : int
-    batch : int
-        Slices that pass together.
+    Its attributes are those of :class:`~napari_srcnn.upscaling.work.Work`; what has to be measured
+    is measured by :meth:`choose_tile`, :meth:`region` and :meth:`run`.
     """
 
     # ------------------------------------------------------------ a part of it
