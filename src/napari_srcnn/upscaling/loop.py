@@ -151,14 +151,16 @@ class TileLoop:
                 try:
                     pending.append((group, tile, self._submit(group, tile, workers)))
                     continue
-                except (RuntimeError, MemoryError) as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    failure: RuntimeError | MemoryError = error
+                except Exception as error:  # a source may raise anything when it is read
+                    failure = error
                 waiting.appendleft((group, tile))
-                # What is in flight is taken first: it holds memory.
+                # What is in flight is taken first: it holds memory, and is done whatever failed.
                 while pending:
                     yield from self._take()
+                if not isinstance(failure, RuntimeError | MemoryError):
+                    raise failure
+                if not is_out_of_memory(failure):
+                    raise failure
                 self._shrink(failure, tile)
             else:
                 yield from self._take()
