@@ -52,6 +52,7 @@ def main(minutes: float = MINUTES) -> None:
     tuner.ended.connect(lambda: ended.append(True))
     wait(lambda: tuner.is_ready)
     viewer.open_sample("napari-srcnn", "pollen")
+    wait(lambda: "as measured" in tuner.summary.text())
     take("ready")
 
     form = tuner.form

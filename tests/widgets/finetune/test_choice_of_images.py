@@ -129,6 +129,9 @@ def test_the_example_that_is_proposed_is_not_the_high_res_image(
 ) -> None:
     sharp = viewer.add_image(pollen, name="sharp")
     widget = tuning.open()
+    assert menu_of(widget.form.example) == ["No other image is open"]
+    widget.fit_example()
+    assert "There is no example" in widget.message.text()
     low = viewer.add_image(pollen[0, ::2, ::2], name="low")
     tuning.wait_for(lambda: "low" in menu_of(widget.form.example))
     assert widget.form.high.value is sharp

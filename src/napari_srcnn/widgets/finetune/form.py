@@ -155,7 +155,7 @@ class FinetuneForm(QWidget):
     ) -> None:
         """Offer the layers there are; emits nothing."""
         self.data.show_layers(images, shapes, active)
-        self.low_res.show_examples(images, self.high.value)
+        self.low_res.show_examples(self.high.value, images)
         self.show_models()
         self._show_pair()
         self._show_name()
@@ -222,8 +222,7 @@ class FinetuneForm(QWidget):
         self.edited.emit()
 
     def _on_images(self) -> None:
-        examples = [value[0] for value in self.example.values if value]
-        self.low_res.show_examples(examples, self.high.value)
+        self.low_res.show_examples(self.high.value)
         self._show_pair()
         self._on_scale()
 
