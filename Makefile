@@ -3,7 +3,7 @@
 #   PYTHON       the Python to build the environment with (3.11 or newer; found by itself)
 #   VENV         where the environment stands
 #   TORCH_INDEX  a package index to take PyTorch from (see CONTRIBUTING.md)
-#   ARGS         handed to pytest: make test ARGS="tests/test_resize.py -k window"
+#   ARGS         handed to pytest: make test ARGS="tests/image/test_resize.py -k window"
 
 VENV ?= .venv
 ARGS ?=
@@ -14,14 +14,13 @@ export VENV PYTHON TORCH_INDEX
 help:
 	@echo "make demo   upscale a bundled 16-bit stack and show it in napari (pictures in demo/)"
 	@echo "make test   run the whole suite, the real viewer included"
-	@echo "make lint   ruff and mypy"
+	@echo "make lint   ruff, mypy and import-linter"
 	@echo "make clean  remove the environment and everything that was made"
 
 test:
 	@tools/setup.sh test
 ifeq ($(ARGS),)
-	tools/with-display.sh virtual $(VENV)/bin/python -m pytest -m "not alone" -n logical --maxprocesses 4
-	tools/with-display.sh virtual $(VENV)/bin/python -m pytest -m alone
+	tools/with-display.sh virtual $(VENV)/bin/python -m pytest -n logical --maxprocesses 4
 else
 	tools/with-display.sh virtual $(VENV)/bin/python -m pytest $(ARGS)
 endif
@@ -35,6 +34,7 @@ lint:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,7 @@
 """What networks that are told the noise do with it, beside what is done without them.
 
-    python benchmarks/noise.py DATA -m NAME_OR_FILE ... [--scale 2] [--quick] [--json FILE]
+    python benchmarks/noise.py DATA -m NAME_OR_FILE ... [--scale 2] [--quick] [--only frames]
+        [--json FILE]
 
 DATA is a folder with micro/ in it. Measured are the 36 single camera frames of micro/real_noise
 (their truth is the mean of 400 frames, at twice the pixels) and what is held out of the development
@@ -258,14 +259,15 @@ def main() -> None:
     parser.add_argument("-m", "--models", nargs="+", default=[])
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="every fourth stack and frame")
+    parser.add_argument("--only", choices=("frames", "stacks"), help="measure one kind alone")
     parser.add_argument("--json", type=Path)
     a = parser.parse_args()
     models = loaded(a.models, a.scale)
     sets: dict[str, Iterator[Case]] = {}
-    if a.scale == 2:
+    if a.scale == 2 and a.only != "stacks":
         frames = list(real_frames(a.data / "micro/real_noise"))
         sets["real_noise: single camera frames"] = iter(frames[:: 4 if a.quick else 1])
-    for level in LEVELS:
+    for level in LEVELS if a.only != "frames" else ():
         what = f"{level:.0%} of noise" if level else "no noise"
         sets[f"held out, {what}"] = held_out(a.data / "micro", a.scale, level, a.quick)
     results = {}

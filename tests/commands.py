@@ -59,7 +59,7 @@ def hear_interrupts() -> None:
 
 def finish(process: subprocess.Popen[str]) -> Ended:
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
     ended = Ended(

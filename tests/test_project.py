@@ -102,14 +102,14 @@ def test_the_widgets_open_without_waiting_for_torch(tmp_path: Path) -> None:
     assert run_python(code + "print('torch' in sys.modules)", cwd=tmp_path) == "False"
 
 
-def test_importing_the_package_loads_nothing_heavy_and_takes_under_50_ms(tmp_path: Path) -> None:
+def test_importing_the_package_loads_nothing_but_the_standard_library(tmp_path: Path) -> None:
+    # What it loads is what it costs; benchmarks/startup.py says how many milliseconds that is.
     code = (
-        "import sys, time\nstart = time.process_time()\nimport napari_srcnn\n"
-        "print((time.process_time() - start) * 1e3)\n"
-        f"assert not ({GUI!r} | {{'torch', 'numpy'}}) & set(sys.modules)"
+        "import sys\nbefore = set(sys.modules)\nimport napari_srcnn\n"
+        "loaded = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*sorted(loaded - sys.stdlib_module_names))"
     )
-    # The processor's time, and the best of a few: other processes may be at work.
-    assert min(float(run_python(code, cwd=tmp_path)) for _ in range(5)) < 50
+    assert run_python(code, cwd=tmp_path) == "napari_srcnn"
 
 
 def test_every_public_name_is_there() -> None:

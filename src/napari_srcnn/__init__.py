@@ -19,6 +19,7 @@ _install()
 
 _HOME_OF = {
     "IntensityRange": "image.intensity",
+    "Noise": "microscope.noise",
     "imresize": "image.resize",
     "UpscalePlan": "upscaling.plan",
     "Progress": "upscaling.messages",
@@ -40,6 +41,7 @@ _HOME_OF = {
 __all__ = [
     "SRCNN",
     "IntensityRange",
+    "Noise",
     "Progress",
     "Report",
     "SRCNNConfig",
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from napari_srcnn.image.intensity import IntensityRange
     from napari_srcnn.image.resize import imresize
     from napari_srcnn.io import read_stack, write_stack
+    from napari_srcnn.microscope.noise import Noise
     from napari_srcnn.models.library import list_models, load_model, model_info
     from napari_srcnn.network.config import SRCNNConfig
     from napari_srcnn.network.model import SRCNN

@@ -192,6 +192,16 @@ def test_colours_are_estimated_and_trained_on(own_home: Path, tmp_path: Path) ->
     assert "the last quarter of the plane" in card_of(own_home, "rgb")["holdout"]["what"]
 
 
+@pytest.mark.parametrize("offset", [0, 150])
+def test_noise_is_estimated_for_the_offset_that_is_given(
+    offset: int, images: Path, own_home: Path
+) -> None:
+    high = ("--high", images / "noisy.tif", "--estimate-noise")
+    done = command_here("finetune", *high, "--offset", offset, "-n", "net", *SCRATCH, *QUICK, "-f")
+    assert done.code == 0
+    assert f"offset {offset}" in card_of(own_home, "net")["degradation"]
+
+
 # -- stopping --------------------------------------------------------------------------------------
 
 
@@ -230,7 +240,7 @@ def test_a_stopped_run_goes_on_where_it_was(images: Path, own_home: Path, tmp_pa
     stopped = interrupted(*arguments, when=state)
     assert stopped.code == 130
     assert "Stopped. `finetune --name long --resume` goes on." in stopped.err
-    assert unfinished_in(own_home) == ["long"]
+    assert stopped_in(own_home) == ["long"]
     begun = int(torch.load(state, weights_only=True)["step"])
 
     refused = command_here(*arguments)
@@ -258,10 +268,10 @@ def test_a_stopped_run_goes_on_where_it_was(images: Path, own_home: Path, tmp_pa
     card = card_of(own_home, "long")
     assert card["steps_done"] == begun + 10
     assert len(card["curve"]) == begun // 25 + 1
-    assert unfinished_in(own_home) == []
+    assert stopped_in(own_home) == []
 
 
-def unfinished_in(home: Path) -> list[str]:
+def stopped_in(home: Path) -> list[str]:
     assert (home / "models").is_dir()
     return stopped_runs()
 
@@ -325,6 +335,7 @@ def test_stopped_before_the_first_measurement_nothing_is_left(images: Path, own_
         (("--high", "LOW", "--low", "STACK"), "they seem to be swapped"),
         (("--high", "STACK", "--low", "LOW", "--scale", 3), "choose ×2"),
         (("--high", "STACK", "--low", "LOW", "--offset", 9), "With --low nothing is degraded"),
+        (("--high", "STACK", "--low", "LOW", "--offset", 0), "With --low nothing is degraded"),
         (("--high", "STACK", "--low", "LOWS"), "as many are needed, or the same names"),
         (("--high", "STACK", "--like", "none.tif"), "none.tif"),
         (("--high", "STACK", "--like", "LOW", "--blur", 1), "leave those out"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.io import imread, imsave
 
 from napari_srcnn.models.library import load_model
+from napari_srcnn.models.runs import RunFiles
 from napari_srcnn.network.checkpoint import read_header
 
 SMALL = ("--preset", "3-1-3", "--widths", "6-4", "--batch", 4, "--crop", 12, "--device", "cpu")
@@ -150,6 +152,8 @@ def test_training_begins_from_a_model_that_fits(photographs: Path, tmp_path: Pat
         (("--preset", "9-5"), "preset is '9-5'; 3 numbers are needed"),
         (("--preset", "8-1-5"), "three odd numbers are needed"),
         (("--minutes", "0"), "minutes is 0.0; more than 0 is needed"),
+        (("--steps", "0"), "steps is 0; at least 1 is needed"),
+        (("--steps", "0", "--minutes", "1"), "steps is 0; at least 1 is needed"),
         (("--crop", "500"), "choose a smaller patch or larger images"),
         (("--resume",), "to resume"),
         (("--device", "cuda:9"), "There is no device 'cuda:9' here"),
@@ -233,6 +237,44 @@ def test_a_benchmark_is_a_table_and_json(photographs: Path, tmp_path: Path) -> N
     assert float(bicubic[2]) == pytest.approx(
         np.mean([row["psnr"] for row in rows if row["method"] == "bicubic"]), abs=1e-3
     )
+
+
+def test_two_folders_of_one_name_are_told_apart(photographs: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / part / "Set5" for part in ("ours", "theirs")]
+    for number, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        shutil.copy(photographs / f"{number}.png", folder)
+    out = tmp_path / "figures.json"
+    done = command_here("benchmark", *folders, "-m", "srcnn-9-1-5-x2", "--json", out)
+    assert done.code == 0
+    rows = json.loads(out.read_text())
+    assert {name: rows[name][0]["image"] for name in rows} == {
+        str(folder): str(number) for number, folder in enumerate(folders)
+    }
+    # Both are sets that figures are published for.
+    assert done.out.count("the paper's best") == 2
+
+
+def test_a_damaged_model_of_the_users_own_ends_no_benchmark(
+    photographs: Path, own_home: Path, tmp_path: Path
+) -> None:
+    (own_home / "models").mkdir(parents=True)
+    (own_home / "models" / "broken.safetensors").write_bytes(b"no model")
+    (tmp_path / "set").mkdir()
+    shutil.copy(photographs / "0.png", tmp_path / "set")
+    done = command_here("benchmark", tmp_path / "set", "--scale", 4)
+    assert done.code == 0
+    assert "srcnn-9-5-5-x4" in done.out
+
+
+def test_a_training_has_its_files_name_for_itself(photographs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    with RunFiles(path).running():
+        done = command_here("train", photographs, "-n", path, *SMALL, "--steps", 1)
+    assert done.code == 2
+    assert "A run named 'net' is under way; wait until it is over" in done.err
+    assert command_here("train", photographs, "-n", path, *SMALL, "--steps", 1).code == 0
+    assert [left.name for left in tmp_path.iterdir()] == ["net.safetensors"]
 
 
 def test_a_plot_is_drawn_or_its_library_asked_for(photographs: Path, tmp_path: Path) -> None:

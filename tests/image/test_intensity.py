@@ -18,19 +18,8 @@ from napari_srcnn.image.intensity import (
     sample,
 )
 
-DTYPES = [
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-]
+DTYPES = [f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)]
+DTYPES += ["float16", "float32", "float64"]
 
 
 class CountingStack:

@@ -59,7 +59,7 @@ def used(data: Dataset, which: str, shape: tuple[int, ...]) -> NDArray[np.bool_]
 
 @pytest.mark.parametrize("network", [NETWORK, WIDE])
 @pytest.mark.parametrize("shape", [(400, 130), (150, 500)])
-def test_the_last_quarter_of_a_plane_is_held_apart_with_a_margin(
+def test_the_last_quarter_of_a_plane_is_held_out_with_a_margin(
     shape: tuple[int, int], network: SRCNNConfig
 ) -> None:
     data = make_dataset([source(numbered(shape))], network)
@@ -87,14 +87,14 @@ def test_overlapping_rectangles_share_nothing_either() -> None:
     assert max(gaps) >= MARGIN + NETWORK.halo
 
 
-def test_of_two_small_rectangles_one_is_held_apart() -> None:
+def test_of_two_small_rectangles_one_is_held_out() -> None:
     boxes = ((0, 40, 0, 40), (0, 40, 200, 240))
     data = make_dataset([source(numbered((60, 300)), boxes=boxes)], NETWORK)
     assert used(data, "training", (60, 300))[:40, :40].all()
     assert used(data, "held", (60, 300))[:40, 216:240].all()
 
 
-def test_whole_planes_amid_a_stack_are_held_apart_with_one_plane_between() -> None:
+def test_whole_planes_amid_a_stack_are_held_out_with_one_plane_between() -> None:
     high = scene((12, 60, 64)) + np.arange(12)[:, None, None] * 10
     data = make_dataset([source(high, "ZYX")], NETWORK)
 
@@ -116,7 +116,7 @@ def test_whole_planes_amid_a_stack_are_held_apart_with_one_plane_between() -> No
         ("QQYX", (20, 6), 1, "20 whole planes of 120 (1 of 6 along Z)"),
     ],
 )
-def test_a_place_that_is_held_apart_is_not_trained_on_at_another_time(
+def test_a_place_that_is_held_out_is_not_trained_on_at_another_time(
     axes: str, shape: tuple[int, ...], along: int, where: str
 ) -> None:
     numbers = np.indices(shape)[along][..., None, None]
@@ -133,7 +133,7 @@ def test_a_place_that_is_held_apart_is_not_trained_on_at_another_time(
 
 
 @pytest.mark.parametrize(("axes", "shape"), [("TYX", (10,)), ("TZYX", (10, 4)), ("TQYX", (20, 4))])
-def test_where_planes_may_be_of_one_place_the_same_part_of_each_is_held_apart(
+def test_where_planes_may_be_of_one_place_the_same_part_of_each_is_held_out(
     axes: str, shape: tuple[int, ...]
 ) -> None:
     rows = np.arange(120.0)[:, None] + np.zeros((120, 60))
@@ -147,7 +147,7 @@ def test_where_planes_may_be_of_one_place_the_same_part_of_each_is_held_apart(
 
 
 @pytest.mark.parametrize("name", ["z{:03d}", "t{}", "cell 7, z{:02d}.ome"])
-def test_of_numbered_files_a_run_is_held_apart_with_one_between(name: str) -> None:
+def test_of_numbered_files_a_run_is_held_out_with_one_between(name: str) -> None:
     sources = [source(scene((50, 60), n), name=name.format(n)) for n in range(12)]
     data = make_dataset(sources, NETWORK)
     assert {block.key[0] for block in data.held} == {5, 6}
@@ -155,7 +155,7 @@ def test_of_numbered_files_a_run_is_held_apart_with_one_between(name: str) -> No
     assert data.what_held == "2 of 12 images"
 
 
-def test_every_fifth_of_many_images_is_held_apart() -> None:
+def test_every_fifth_of_many_images_is_held_out() -> None:
     sources = [source(scene((50, 60), n), name="f" + "x" * n) for n in range(11)]
     data = make_dataset(sources, NETWORK)
     assert {block.key[0] for block in data.held} == {2, 7}

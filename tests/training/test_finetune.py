@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -95,6 +96,10 @@ def measured(job: FinetuneRun, number: int) -> Any:
         if number == 0:
             return run
     raise AssertionError("it was over before")
+
+
+def measured_run(job: FinetuneRun) -> contextlib.closing[Any]:
+    return contextlib.closing(measured(job, 1))
 
 
 def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -394,6 +399,39 @@ def test_a_run_under_way_is_neither_offered_nor_taken(stack: NDArray[np.uint16])
     assert state_path("mine").is_file()
     run.close()
     assert stopped_runs() == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {"config": dataclasses.replace(CONFIG, crop=200)},
+        {"sources": (Source(name="black", high=np.zeros((7, 130, 120), np.uint16), axes="ZYX"),)},
+    ],
+)
+def test_a_stopped_run_is_not_lost_to_one_that_cannot_be(
+    rest: dict[str, Any], stack: NDArray[np.uint16]
+) -> None:
+    measured(FinetuneRun(options(stack)), 1).close()
+    with pytest.raises(ValueError):  # noqa: PT011  # whatever is wrong with it
+        finished(FinetuneRun(options(stack, **rest), anew=True))
+    assert stopped_runs() == ["mine"]
+    finished(FinetuneRun(options(stack), resume=True))
+
+
+def test_a_run_that_begins_anew_goes_on_from_nothing(stack: NDArray[np.uint16]) -> None:
+    measured(FinetuneRun(options(stack)), 2).close()
+    run = FinetuneRun(options(stack), anew=True).run()
+    next(run)
+    first = next(run)
+    assert isinstance(first, Trained)
+    assert first.message.step == 1
+    run.close()
+
+
+def test_no_model_takes_the_name_of_a_run_under_way(stack: NDArray[np.uint16]) -> None:
+    job = FinetuneRun(options(stack, name="yours"))
+    with measured_run(FinetuneRun(options(stack))), pytest.raises(ValueError, match="under way"):
+        job.rename("mine")
 
 
 @pytest.mark.parametrize("left", ["", "nobody knows", "1 0.0", "999999999 1.5"])

@@ -36,23 +36,8 @@ from napari_srcnn.upscaling.speed import Busy, Stopwatch
 from napari_srcnn.upscaling.tiles import Engine, Pending
 from napari_srcnn.words import format_bytes
 
-DTYPES = [
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-    ">u2",
-    ">i4",
-    ">f4",
-    ">f8",
-]
+DTYPES = [f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)]
+DTYPES += ["float16", "float32", "float64", ">u2", ">i4", ">f4", ">f8"]
 CPU: dict[str, Any] = {"device": "cpu", "tile": 64}
 NETWORK = random_network()
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,9 +7,15 @@ from typing import Any
 
 from qtpy.QtCore import QTimer
 
-ALLOWED = 0.100  # seconds beyond bare napari
+ALLOWED = 3  # times as long as bare napari: work done in the main thread takes many times
+NOTICED = 0.050  # seconds that a window may take in any case
 PACE = 500  # milliseconds between two moves of the slider
-TRIES = 3  # another process may have the processor; what is the widget's own comes every time
+TRIES = 4  # another process may have the processor; what is the widget's own comes every time
+
+
+def times_bare(ran: float, bare: float) -> float:
+    """How many times as long as by bare napari the window was held up, both in seconds."""
+    return ran / max(bare, NOTICED)
 
 
 class Heartbeat:

@@ -1,7 +1,8 @@
-"""Published figures, and a table and a plot beside them."""
+"""Published figures of networks and of what came before them."""
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Literal
 
 Protocol = Literal["y", "rgb"]
@@ -24,3 +25,20 @@ PUBLISHED: dict[tuple[str, Protocol], dict[str, Figures]] = {
     ("Set5", "rgb"): {"mmagic's SRCNN 9-1-5": (None, None, (28.4316, 0.8099))},
     ("Set14", "rgb"): {"mmagic's SRCNN 9-1-5": (None, None, (25.6486, 0.7014))},
 }
+
+
+def published_figures(
+    folder: str, protocol: Protocol, scale: int
+) -> dict[str, tuple[float, float]]:
+    """Return PSNR and SSIM as they are published for a set of images, by method.
+
+    Parameters
+    ----------
+    folder : str
+        The set's name, or the path of a folder of that name.
+    protocol : {"y", "rgb"}
+    scale : {2, 3, 4}
+    """
+    methods = PUBLISHED.get((PurePath(folder).name, protocol), {})
+    printed = {method: figures[scale - 2] for method, figures in methods.items()}
+    return {method: figure for method, figure in printed.items() if figure is not None}

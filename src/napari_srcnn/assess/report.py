@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_srcnn.assess.published import PUBLISHED, Protocol
+from napari_srcnn.assess.published import Protocol, published_figures
 from napari_srcnn.assess.reference import Score
 from napari_srcnn.network.checkpoint import SUFFIX
 
@@ -42,14 +42,11 @@ def table(scores: Sequence[Score], folder: str, protocol: Protocol) -> str:
             f"{_short(score.method):34s} {'×' + str(score.scale):>5s} {score.psnr:7.3f} "
             f"{score.ssim:7.4f} {gain:>13s} {score.seconds:8.3f}"
         )
-    scales = {score.scale for score in means}
-    for method, figures in PUBLISHED.get((folder, protocol), {}).items():
-        for scale, figure in zip((2, 3, 4), figures, strict=True):
-            if scale in scales and figure is not None:
-                lines.append(
-                    f"{method:34s} {'×' + str(scale):>5s} {figure[0]:7.2f} {figure[1]:7.4f} "
-                    f"{'published':>13s}"
-                )
+    for scale in sorted({score.scale for score in means}):
+        for method, (psnr, ssim) in published_figures(folder, protocol, scale).items():
+            lines.append(
+                f"{method:34s} {'×' + str(scale):>5s} {psnr:7.2f} {ssim:7.4f} {'published':>13s}"
+            )
     return "\n".join(lines)
 
 
@@ -75,33 +72,25 @@ def plot(results: Mapping[str, Sequence[Score]], path: Path, protocol: Protocol)
         If matplotlib, which nothing else here needs, is not installed.
     """
     try:
-        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
     except ImportError:
         raise ValueError(
             'A plot needs matplotlib; install it: pip install "napari-srcnn[plot]".'
         ) from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     means = {folder: mean_scores(scores) for folder, scores in results.items()}
     scales = sorted({score.scale for scores in means.values() for score in scores})
-    figure, panels = pyplot.subplots(
-        len(means),
-        len(scales),
-        figsize=(4.4 * len(scales), 4.2 * len(means)),
-        squeeze=False,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(4.4 * len(scales), 4.2 * len(means)), layout="constrained")
+    panels = figure.subplots(len(means), len(scales), squeeze=False)
     for row, (folder, scores) in zip(panels, means.items(), strict=True):
         for panel, scale in zip(row, scales, strict=True):
             for score in (s for s in scores if s.scale == scale):
                 style = {"color": "0.5"} if score.method == "bicubic" else {}
                 name = _short(score.method.removesuffix(SUFFIX))
                 panel.plot(score.seconds, score.psnr, "o", label=name, **style)
-            published = PUBLISHED.get((folder, protocol), {})
-            for dash, (method, figures) in zip(("--", ":", "-."), published.items(), strict=False):
-                if (published_figure := figures[scale - 2]) is not None:
-                    panel.axhline(published_figure[0], color="0.4", ls=dash, lw=1, label=method)
+            published = published_figures(folder, protocol, scale).items()
+            for dash, (method, (psnr, _)) in zip(("--", ":", "-."), published, strict=False):
+                panel.axhline(psnr, color="0.4", ls=dash, lw=1, label=method)
             panel.set(
                 title=f"{folder}, ×{scale}",
                 xscale="log",
@@ -111,5 +100,5 @@ def plot(results: Mapping[str, Sequence[Score]], path: Path, protocol: Protocol)
             panel.margins(x=0.15, y=0.1)
             panel.grid(alpha=0.3)
             panel.legend(fontsize=7, loc="lower right")
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    # Drawn without pyplot, which would choose a backend for the whole program.
+    FigureCanvasAgg(figure).print_figure(path, dpi=120)

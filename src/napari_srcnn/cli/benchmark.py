@@ -63,16 +63,26 @@ def benchmark(
         raise_malloc_thresholds()
         say(f"Device: {device_label(choose_device(device))}.")
         everything = {}
-        for folder in folders:
+        for name, folder in _named(folders).items():
             scores = _benchmark_folder(folder, chosen, scale, protocol.value, device, ensemble)
-            everything[folder.name] = scores
-            typer.echo(f"\n{folder.name}, {protocol.upper()}")
-            typer.echo(table(scores, folder.name, protocol.value))
+            everything[name] = scores
+            typer.echo(f"\n{name}, {protocol.upper()}")
+            typer.echo(table(scores, name, protocol.value))
         if as_json is not None:
             rows = {k: [dataclasses.asdict(s) for s in v] for k, v in everything.items()}
             write_atomically(as_json, json.dumps(rows, indent=1).encode())
         if picture is not None:
             plot(everything, picture, protocol.value)
+
+
+def _named(folders: list[Path]) -> dict[str, Path]:
+    """Return the folders by their names, or by their paths where two have one name."""
+    different = dict.fromkeys(folders)
+    names = [folder.name for folder in different]
+    return {
+        folder.name if names.count(folder.name) == 1 else str(folder): folder
+        for folder in different
+    }
 
 
 def _benchmark_folder(

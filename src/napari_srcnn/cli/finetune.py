@@ -16,6 +16,7 @@ from napari_srcnn.cli.train import Loss, parse_numbers
 
 if TYPE_CHECKING:
     from napari_srcnn.microscope.degradation import Degradation
+    from napari_srcnn.microscope.noise import Noise
     from napari_srcnn.training.finetune import FinetuneOptions, FinetuneRun, Prepared
     from napari_srcnn.training.loop import TrainMessage
 
@@ -54,7 +55,10 @@ def finetune(
     ] = Sampling.area,
     gain: Annotated[float, typer.Option(help="Intensity of a photon; 0: no shot noise.")] = 0.0,
     read_noise: Annotated[float, typer.Option(help="Standard deviation, in intensities.")] = 0.0,
-    offset: Annotated[float, typer.Option(help="The camera's intensity without light.")] = 0.0,
+    offset: Annotated[
+        float | None,
+        typer.Option(help="The camera's intensity without light. Default: 0, or estimated."),
+    ] = None,
     like: Annotated[
         Path | None,
         typer.Option(help="A low-res TIFF: blur and noise are estimated so that they fit it."),
@@ -92,13 +96,14 @@ def finetune(
     kept unless --force is given (exit code 3).
     """
     with boundary():
+        from napari_srcnn.microscope.noise import Noise
         from napari_srcnn.training.field import as_planes
         from napari_srcnn.training.finetune import FinetuneOptions, FinetuneRun
         from napari_srcnn.training.runs import read_options
         from napari_srcnn.training.sources import reopened, sources_from_paths
 
         _check_target(name, force=force)
-        noise = {"gain": gain, "read": read_noise, "offset": offset}
+        is_noise_given = bool(gain or read_noise) or offset is not None
         if resume:
             value = read_options(name)
             if minutes is not None or steps is not None:
@@ -115,11 +120,11 @@ def finetune(
         else:
             if high is None:
                 raise ValueError("--high is missing; give a TIFF or a folder of them.")
-            if low is not None and (any(noise.values()) or blur or like or estimate_noise):
+            if low is not None and (is_noise_given or blur or like or estimate_noise):
                 raise ValueError(
                     "With --low nothing is degraded; leave blur, noise and --like out."
                 )
-            if like is not None and (any(noise.values()) or blur or estimate_noise):
+            if like is not None and (is_noise_given or blur or estimate_noise):
                 raise ValueError("--like estimates blur and noise; leave those out.")
             if estimate_noise and (gain or read_noise):
                 raise ValueError("--estimate-noise finds gain and read noise; leave those out.")
@@ -148,7 +153,8 @@ def finetune(
                     estimate=estimate_noise,
                     sigma=blur,
                     sampling=sampling.value,
-                    noise=noise,
+                    noise=Noise(gain=gain, read=read_noise, offset=offset or 0.0),
+                    offset=offset,
                 ),
                 correct_shift=shift,
                 turn=turn,
@@ -191,13 +197,13 @@ def _degradation(
     estimate: bool,
     sigma: float,
     sampling: Any,
-    noise: dict[str, float],
+    noise: Noise,
+    offset: float | None,
 ) -> Degradation:
     """Return what was given, or what was estimated."""
     from napari_srcnn.io import read_stack
     from napari_srcnn.microscope.blur import estimate_degradation
     from napari_srcnn.microscope.degradation import Degradation
-    from napari_srcnn.microscope.noise import Noise
     from napari_srcnn.microscope.noise_estimate import estimate_noise
     from napari_srcnn.training.field import as_planes
 
@@ -208,11 +214,11 @@ def _degradation(
         say(f"Estimated: {found}.")
         return found
     if estimate:
-        known = estimate_noise(high, offset=noise["offset"] or None)
+        known = estimate_noise(high, offset=offset)
         found = Degradation(sigma=sigma, sampling=sampling, noise=known)
         say(f"Estimated: {found}.")
         return found
-    return Degradation(sigma=sigma, sampling=sampling, noise=Noise(**noise))
+    return Degradation(sigma=sigma, sampling=sampling, noise=noise)
 
 
 def _follow(job: FinetuneRun, *, force: bool) -> int:

@@ -78,7 +78,9 @@ def train(
         str | None, typer.Option("--from", help="A model to begin from: a name or a file.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Batches. Default: 20000.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Instead of steps.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Instead of steps; with both, what ends first.")
+    ] = None,
     recipe: Annotated[
         Recipe,
         typer.Option(
@@ -115,7 +117,7 @@ def train(
         if recipe is Recipe.paper:
             crop = 33 - 2 * network.halo
         config = TrainConfig(
-            steps=steps or (10**9 if minutes else 20_000),
+            steps=steps if steps is not None else (20_000 if minutes is None else 10**9),
             minutes=minutes,
             batch=batch,
             crop=crop,
@@ -162,6 +164,7 @@ def _train(
     from tqdm import tqdm
 
     from napari_srcnn.models.library import load_model
+    from napari_srcnn.models.runs import RunFiles
     from napari_srcnn.network.device import choose_device, device_label, raise_malloc_thresholds
     from napari_srcnn.training.loop import train as run_training
     from napari_srcnn.training.photographs import photograph_pairs
@@ -176,14 +179,15 @@ def _train(
             theirs, ours = getattr(begin.config, what), getattr(network, what)
             if theirs != ours:
                 raise ValueError(f"{start} has {what} {theirs}, but {ours} is to be trained.")
-    state = path.with_name(f"{path.stem}.state")
+    files = RunFiles(path)
+    files.check_not_running()
+    state = files.state
     if state.exists() and not resume:
         raise ValueError(
             f"{state} is left from a run that was stopped; --resume goes on with it, or delete it."
         )
     if resume and not state.exists():
         raise ValueError(f"There is no {state} to resume.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     groups, held, summary = photograph_pairs(folders, network, plain=config.stride is not None)
     say(summary)
     card: dict[str, Any] = {
@@ -197,7 +201,7 @@ def _train(
     bar = tqdm(total=1.0, leave=False, bar_format="{percentage:3.0f}%|{bar}| {postfix}")
     run = run_training(config, network, groups, held, device=chosen, start=begin, state_path=state)
     try:
-        with bar:
+        with files.running(), bar:
             for message, model in run:
                 bar.n = message.seconds / (message.seconds + message.seconds_left)
                 bar.set_postfix_str(_line(message), refresh=True)
@@ -215,7 +219,7 @@ def _train(
         kept = f"the best weights are in {path}" if path.exists() else "nothing was measured yet"
         say(f"Stopped; {kept}. --resume goes on.")
         return STOPPED
-    state.unlink(missing_ok=True)
+    files.forget()
     if best is None:
         say(f"Nothing better was found; {path} is as it was.")
         return 0

@@ -14,8 +14,10 @@ import typer
 from napari_srcnn.cli.app import app, boundary, say, sentence
 
 if TYPE_CHECKING:
+    from napari_srcnn.microscope.noise import Noise
     from napari_srcnn.upscaling.files import FileRun, Job
     from napari_srcnn.upscaling.messages import Report
+    from napari_srcnn.upscaling.noise import Told
     from napari_srcnn.upscaling.options import Options
 
 SOME_FAILED = 1
@@ -123,6 +125,21 @@ def upscale(
         bool,
         typer.Option("--ensemble", help="Average eight views: a little better, 8 times the time."),
     ] = False,
+    noise: Annotated[
+        str,
+        typer.Option(
+            metavar="NOISE",
+            help="Of the image, for networks that are told it: auto (measured), none, SIGMA in the "
+            "image's units, or GAIN,READ,OFFSET; or one of these for each channel, with spaces.",
+        ),
+    ] = "auto",
+    smoothing: Annotated[
+        float,
+        typer.Option(
+            help="How much of the noise such a network is told: 0 keeps the grain, 1 is as "
+            "measured, up to 2."
+        ),
+    ] = 1.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Enlarge images: TIFF in, OME-TIFF out, with pixel size and units.
@@ -151,6 +168,8 @@ def upscale(
             tf32=tf32,
             half=half,
             ensemble=ensemble,
+            noise=parse_noise(noise),  # type: ignore[arg-type]  # numbers become noises
+            smoothing=smoothing,
         )
         jobs = find_jobs(inputs, output, scale=choose_scale(scale, model), recursive=recursive)
         batch = _Batch(
@@ -197,6 +216,36 @@ def parse_intensity(text: str) -> Any:
         raise ValueError(f"intensity is {text!r}; it can be auto, dtype, none, or LOW,HIGH.")
     pairs = tuple(parse_pair(part, "intensity") for part in parts)
     return pairs[0] if len(pairs) == 1 else pairs
+
+
+def parse_noise(text: str) -> Told:
+    """Return ``"auto"``, None, a standard deviation, a noise, or a tuple of one a channel.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    from napari_srcnn.microscope.noise import Noise
+
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    found: list[float | Noise] = []
+    for part in text.split():
+        try:
+            numbers = [float(number) for number in part.split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) not in (1, 3):
+            raise ValueError(
+                f"noise is {text!r}; it can be auto, none, SIGMA, or GAIN,READ,OFFSET, and one of "
+                "these for each channel, with spaces between."
+            )
+        gain, read, offset = numbers if len(numbers) == 3 else (0.0, numbers[0], 0.0)
+        found.append(Noise(gain=gain, read=read, offset=offset))
+    if not found:
+        raise ValueError("noise is empty; it can be auto, none, SIGMA, or GAIN,READ,OFFSET.")
+    return found[0] if len(found) == 1 else tuple(found)
 
 
 class _Batch:

@@ -20,6 +20,7 @@ from napari_srcnn.models.library import (
     own_models,
 )
 from napari_srcnn.models.paths import user_model_dir
+from napari_srcnn.models.runs import RunFiles
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError, read_header, write_atomically
 
 # File systems take 255 bytes, of which a suffix and a temporary file's letters want some.
@@ -58,7 +59,8 @@ def rename_model(old: str, new: str) -> ModelInfo:
     Raises
     ------
     CheckpointError
-        If there is no such model, it is bundled or damaged, or the new name is taken or none.
+        If there is no such model, it is bundled or damaged, the new name is taken or none, or a
+        training of either name is under way.
     """
     path = _own(old, "renamed")
     # A damaged model is told now and not after it has moved.
@@ -67,18 +69,19 @@ def rename_model(old: str, new: str) -> ModelInfo:
     # Where upper and lower case are one, another case of a name is the same file.
     if target.exists() and (new == old or not target.samefile(path)):
         raise CheckpointError(f"You have a model named {new!r} already; choose another name.")
-    state, target_state = _run_files(path)[0], _run_files(target)[0]
-    if target_state.exists() and not (state.exists() and target_state.samefile(state)):
+    run, target_run = RunFiles(path), RunFiles(target)
+    run.check_not_running()
+    target_run.check_not_running()
+    left = target_run.state
+    if left.exists() and not (run.state.exists() and left.samefile(run.state)):
         raise CheckpointError(
-            f"{target_state.name} is left from a training run that was stopped; "
+            f"{left.name} is left from a training run that was stopped; "
             "choose another name, or go on with that run."
         )
     moved: list[tuple[Path, Path]] = []
     try:
         try:
-            for before, after in zip(
-                (*_run_files(path), path), (*_run_files(target), target), strict=True
-            ):
+            for before, after in zip((*run.kept, path), (*target_run.kept, target), strict=True):
                 if before.exists():
                     before.rename(after)
                     moved.append((before, after))
@@ -98,13 +101,15 @@ def delete_model(name: str) -> None:
     Raises
     ------
     CheckpointError
-        If there is no such model, it is bundled, or its folder cannot be written.
+        If there is no such model, it is bundled, its folder cannot be written, or a training of
+        that name is under way.
     """
     path = _own(name, "deleted")
+    run = RunFiles(path)
+    run.check_not_running()
     try:
         path.unlink(missing_ok=True)
-        for file in _run_files(path):
-            file.unlink(missing_ok=True)
+        run.forget()
     except OSError as error:
         raise _refused(name, "deleted", path, error) from error
     _info.cache_clear()
@@ -173,7 +178,8 @@ def import_model(source: str | Path, name: str | None = None, *, force: bool = F
     Raises
     ------
     CheckpointError
-        If the file cannot be used in whole, or the name is taken or none.
+        If the file cannot be used in whole, the name is taken or none, or a training of that name
+        is under way.
     """
     source = find_model(Path(source))
     if source.suffix.lower() in _FILE_SUFFIXES and source.suffix.lower() != SUFFIX:
@@ -189,6 +195,7 @@ def import_model(source: str | Path, name: str | None = None, *, force: bool = F
         raise CheckpointError(
             f"You have a model named {name!r} already; choose another name, or force it."
         )
+    RunFiles(target).check_not_running()
     write_atomically(target, data)
     _info.cache_clear()
     return model_info(name)
@@ -205,11 +212,6 @@ def _own(name: str, what: str) -> Path:
         known = ", ".join(own_models()) or "none yet"
         raise CheckpointError(f"You have no model named {name!r}; your own are: {known}.")
     return own[name]
-
-
-def _run_files(path: Path) -> tuple[Path, Path]:
-    """Return where training keeps what a stopped run goes on with, and what it was asked for."""
-    return path.with_name(f"{path.stem}.state"), path.with_name(f"{path.stem}.run.json")
 
 
 def _refused(name: str, what: str, path: Path, error: OSError) -> CheckpointError:

@@ -277,8 +277,7 @@ class FinetuneRun:
         self._data: Dataset | None = None
         self._pairs: list[Pair] = []
         self._measured = (math.nan, math.nan)
-        if anew:
-            forget(options.name)
+        self._is_anew = anew
 
     def _begin(self) -> tuple[SRCNN | None, SRCNNConfig, dict[str, Any]]:
         options = self.options
@@ -360,11 +359,14 @@ class FinetuneRun:
         """
         prepared = self.prepare()
         path, seen = state_path(self._run_name), self._seen()
-        before = read_state(path) if path.is_file() else None
+        before = read_state(path) if path.is_file() and not self._is_anew else None
         if before is not None:
             _check_same_images(self._run_name, seen)
         yield prepared
         with running(self._run_name):
+            # Not before the images are known to be fit: what was stopped may be hours of work.
+            if self._is_anew:
+                forget(self._run_name)
             yield from self._train(before, seen)
 
     def _train(self, before: Stopped | None, seen: list[float]) -> Generator[Trained, None, None]:
@@ -531,9 +533,10 @@ class FinetuneRun:
         Raises
         ------
         ValueError
-            If no model may have that name.
+            If no model may have that name, or a run of that name is under way.
         """
         check_name(name)
+        check_not_running(name)
         self.options = replace(self.options, name=name)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_srcnn.models.library import default_model
 from napari_srcnn.upscaling.messages import Progress, Report
+from napari_srcnn.upscaling.noise import Told
 from napari_srcnn.upscaling.options import Asked, Kind, Model, Options, resolve
 from napari_srcnn.upscaling.plan import UpscalePlan, load_plan
 
@@ -30,6 +31,8 @@ def plan_upscale(
     tf32: bool = False,
     half: bool = False,
     ensemble: bool = False,
+    noise: Told = "auto",
+    smoothing: float = 1.0,
 ) -> UpscalePlan:
     """Resolve an upscaling against a stack without doing it.
 
@@ -67,6 +70,12 @@ def plan_upscale(
     ensemble : bool
         Average the network over the eight turned and mirrored views of the image: about 0.1 dB
         better, in eight times the time.
+    noise : "auto", None, float, Noise, or one of these a channel
+        Of the image, for a network that is told it: measured once a stack and channel, none, a
+        standard deviation in the image's units, or shot and read noise.
+    smoothing : float
+        How much of the noise such a network is told: 0 keeps the grain, 1 is as measured, 2 the
+        most.
 
     Returns
     -------
@@ -92,6 +101,8 @@ def plan_upscale(
         tf32=tf32,
         half=half,
         ensemble=ensemble,
+        noise=noise,
+        smoothing=smoothing,
     )
     return load_plan(resolve(options, stack), stack)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +20,7 @@ from napari_srcnn.io import (
     read_stack,
     stack_name,
 )
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import MICROSCOPES, bundled_name, model_info
 from napari_srcnn.upscaling.options import Options, Plan, choose_scale, resolve
 from napari_srcnn.upscaling.provenance import Provenance, SourceFile
@@ -191,7 +192,14 @@ def record(options: Options) -> dict[str, Any]:
         "tf32": options.tf32,
         "half": options.half,
         "ensemble": options.ensemble,
+        # Left out where they are as usual: records from before there were any stay true.
+        **({} if options.noise == "auto" else {"noise": _noise_record(options.noise)}),
+        **({} if options.smoothing == 1 else {"smoothing": options.smoothing}),
     }
+
+
+def _noise_record(noise: tuple[Noise, ...] | None) -> list[dict[str, float]] | None:
+    return None if noise is None else [asdict(one) for one in noise]
 
 
 def _named(options: Options) -> str | Path | None:

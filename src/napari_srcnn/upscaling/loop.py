@@ -7,6 +7,7 @@ decided here and nowhere else.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import math
 from collections import deque
@@ -19,9 +20,11 @@ import torch
 from numpy.typing import NDArray
 
 from napari_srcnn.image.rect import Tile, tile_grid
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.device import device_label, free_ram, is_out_of_memory
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.messages import Index
+from napari_srcnn.upscaling.noise import noises_of
 from napari_srcnn.upscaling.reader import PlaneReader
 from napari_srcnn.upscaling.speed import MIN_TILE, bytes_per_pixel
 from napari_srcnn.upscaling.tiles import Geometry, Pending, Result, tile_geometry
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 # On the CPU, after a GPU had no memory: small enough for any machine.
 _LAST_TILE = 128
+# Every so many tiles one is compared with its source.
+_CHECKED = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +101,7 @@ class TileLoop:
         self.tile, self.engine = plan.choose_tile(), plan.engine
         self.batch = plan.batch
         self.begun = 0
+        self._number = itertools.count()
         self.said: list[str] = []
         grid = self._grid()
         ends = [self._geometry(tile) for tile in (grid[0], grid[-1])]
@@ -178,8 +184,18 @@ class TileLoop:
         # Bicubic knows no intensities, so the stack is not read to measure them.
         indices = group.indices if self.enhance else ()
         ranges = [plan.request.ranges_of(index, plan.ranges) for index in indices]
+        noises: list[tuple[Noise, ...]] = []
+        if self.enhance and plan.told is not None:
+            noises = [noises_of(plan.request, index, plan.told.noises) for index in indices]
         return self.engine.submit(
-            np.stack(windows), geometry, ranges, enhance=self.enhance, workers=workers
+            np.stack(windows),
+            geometry,
+            ranges,
+            noises=noises,
+            enhance=self.enhance,
+            # A sample of the tiles, spread evenly.
+            check=next(self._number) % _CHECKED == 0,
+            workers=workers,
         )
 
     def _take(self) -> Iterator[Computed]:
@@ -243,7 +259,9 @@ class TileLoop:
 
     def _geometry(self, tile: Tile) -> Geometry:
         plan, config = self.plan.request, self.plan.model.config
-        return tile_geometry(tile, plan.plane, plan.scale, config.halo, config.a)
+        return tile_geometry(
+            tile, plan.plane, plan.scale, config.halo, config.a, noise=config.noise
+        )
 
 
 def to_plane(values: NDArray[Any], samples: int) -> NDArray[Any]:

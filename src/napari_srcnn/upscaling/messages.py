@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_srcnn.image.intensity import IntensityRange
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.upscaling.provenance import Provenance, library_versions
 
 Index = tuple[int, ...]
@@ -51,6 +52,10 @@ class Report:
         One a channel, or one for all.
     window : tuple of two floats
         What the network saw of a range.
+    noise : tuple of Noise or None
+        What the network was told, smoothing included; None if it is told nothing.
+    noise_text : str
+        What was measured of it, in words; empty where nothing was.
     clipped : int
         Values outside of the output's dtype, set to its limit.
     nonfinite : int
@@ -82,6 +87,8 @@ class Report:
     scale: int
     version: str
     messages: tuple[str, ...]
+    noise: tuple[Noise, ...] | None = None
+    noise_text: str = ""
     result: Any = field(repr=False)
 
     @property
@@ -96,6 +103,8 @@ class Report:
             scale=self.scale,
             ranges=tuple((r.low, r.high) for r in self.ranges),
             window=self.window,
+            noise=self.noise,
+            noise_text=self.noise_text,
             device=self.device,
             tile=self.tile,
             clipped=self.clipped,

@@ -25,9 +25,11 @@ from typing import (
 import numpy as np
 
 from napari_srcnn.image.intensity import IntensityRange, dtype_range, measure_range
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.choose import image_dtype, propose_model
 from napari_srcnn.models.library import ModelInfo, default_model, model_info
 from napari_srcnn.network.config import SCALES, WINDOWS, SRCNNConfig
+from napari_srcnn.upscaling.noise import Told, check_count, check_noise, check_smoothing
 
 if TYPE_CHECKING:
     import torch
@@ -73,6 +75,8 @@ class Asked(TypedDict, total=False):
     tf32: bool
     half: bool
     ensemble: bool
+    noise: Told
+    smoothing: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,12 @@ class Options:
     tile : int or None
         Output pixels a side; for None it is found out.
     tf32, half, ensemble : bool
+    noise : "auto", None, or a tuple of Noise
+        Of the image: measured, none, or given, one for all or one a channel. A number is the
+        standard deviation of noise that is the same everywhere, in the image's units. Only
+        networks that are told the noise take one that is given.
+    smoothing : float
+        How much of the noise the network is told: 0 keeps the grain, 1 is as measured, up to 2.
 
     Raises
     ------
@@ -120,9 +130,13 @@ class Options:
     tf32: bool = False
     half: bool = False
     ensemble: bool = False
+    noise: Literal["auto"] | tuple[Noise, ...] | None = "auto"
+    smoothing: float = 1.0
 
     def __post_init__(self) -> None:
         checked = {
+            "noise": check_noise(self.noise),
+            "smoothing": check_smoothing(self.smoothing),
             "scale": _check_scale(self.scale),
             "axes": _check_letters(self.axes),
             "intensity": _check_intensity(self.intensity),
@@ -165,6 +179,9 @@ class Plan:
         Of the result.
     tile : int or None
     tf32, half, ensemble : bool
+    noise : "auto", None, or a tuple of Noise
+        What the network is told of; None for one that is told nothing.
+    smoothing : float
     model : str, Path or SRCNN
         To be loaded, or loaded.
     info : ModelInfo or None
@@ -188,6 +205,8 @@ class Plan:
     tf32: bool
     half: bool
     ensemble: bool = False
+    noise: Literal["auto"] | tuple[Noise, ...] | None = None
+    smoothing: float = 1.0
     model: Model
     info: ModelInfo | None = None
     device: str | torch.device = "auto"
@@ -340,7 +359,7 @@ def _resolve(options: Options, stack: Any) -> Plan:
         photograph = intensity == "dtype" or (samples >= 3 and source_dtype == np.uint8)
         kind = "photograph" if photograph else "microscope"
         window = WINDOWS[kind] if info is None else info.window(kind)
-    return Plan(
+    plan = Plan(
         source_shape=shape,
         source_dtype=source_dtype,
         axes=axes,
@@ -354,11 +373,33 @@ def _resolve(options: Options, stack: Any) -> Plan:
         tf32=options.tf32,
         half=options.half,
         ensemble=options.ensemble,
+        noise=_choose_noise(options, config, info),
+        smoothing=options.smoothing,
         model=model,
         info=info,
         device=options.device,
         note=why,
     )
+    check_count(plan)
+    return plan
+
+
+def _choose_noise(
+    options: Options, config: SRCNNConfig, info: ModelInfo | None
+) -> Literal["auto"] | tuple[Noise, ...] | None:
+    if config.noise:
+        return options.noise
+    name = info.name if info is not None else "The given model"
+    if isinstance(options.noise, tuple):
+        raise ValueError(
+            f"{name} is told nothing of the noise; choose a model that is, or leave the noise out."
+        )
+    if options.smoothing != 1:
+        raise ValueError(
+            f"{name} is told nothing of the noise, so it smooths as it does; choose a model that "
+            "is told, or leave the smoothing out."
+        )
+    return None
 
 
 def choose_scale(scale: int | None, model: str | Path | None) -> int:

@@ -21,6 +21,7 @@ from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
+from napari_srcnn.upscaling.noise import ToldNoise, tell
 from napari_srcnn.upscaling.options import Plan
 from napari_srcnn.upscaling.provenance import Provenance, library_versions
 from napari_srcnn.upscaling.tiles import Engine
@@ -109,6 +110,13 @@ class UpscalePlan:
         return self.request.measure(self.source)
 
     @cached_property
+    def told(self) -> ToldNoise | None:
+        """The noise that the network is told, measured when first asked for; None if it is not."""
+        if not self.model.config.noise:
+            return None
+        return tell(self.request, self.source, self.ranges)
+
+    @cached_property
     def engine(self) -> Engine:
         """The network, prepared for the device."""
         return self.engine_on(self.device)
@@ -183,6 +191,7 @@ class UpscalePlan:
             False spares measuring the intensities, which reads the source.
         """
         ranges = tuple((r.low, r.high) for r in self.ranges) if with_ranges else None
+        told = self.told if with_ranges else None
         return Provenance(
             libraries=library_versions(),
             model=self.model_name,
@@ -190,6 +199,8 @@ class UpscalePlan:
             scale=self.scale,
             ranges=ranges,
             window=self.request.window,
+            noise=None if told is None else told.noises,
+            noise_text="" if told is None else told.text,
             device=self.device_label,
             tile=self.tile,
         )
@@ -239,7 +250,7 @@ class UpscalePlan:
     # ------------------------------------------------------------ the run
 
     def run(
-        self, out: Any = None, *, spread: Any = None, first: Index | None = None
+        self, out: Any = None, *, spread: Any = None, first: Index | None = None, skip: int = 0
     ) -> Iterator[Progress | Report]:
         """Upscale into `out`, slice by slice.
 
@@ -252,6 +263,8 @@ class UpscalePlan:
             Of the result's shape: gets a self-ensemble's standard deviation.
         first : tuple of int, optional
             Leading index of the slice to do first.
+        skip : int
+            How many slices, in that order, an earlier run has written to `out` and `spread`.
 
         Yields
         ------
@@ -265,7 +278,7 @@ class UpscalePlan:
         ValueError
             If `out` or `spread` do not fit, or the result does not fit in memory.
         """
-        return Run(self, self.check_out(out), self._check_spread(spread), first).messages()
+        return Run(self, self.check_out(out), self._check_spread(spread), first, skip).messages()
 
     def _check_spread(self, spread: Any) -> Any:
         if spread is None:

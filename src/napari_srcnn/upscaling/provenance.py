@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
 import napari_srcnn
+from napari_srcnn.microscope.noise import Noise
 
 #: Of what is written. Records of version 0.1 bear no number.
 SCHEMA = 2
@@ -94,6 +95,10 @@ class Provenance:
         Intensities measured, one pair a channel or one for all.
     window : pair
         What they were mapped to.
+    noise : tuple of Noise or None
+        What the network was told, smoothing included; None if it is told nothing.
+    noise_text : str
+        What was measured, in words.
     device : str
     tile : int or None
     clipped, nonfinite : int or None
@@ -116,6 +121,8 @@ class Provenance:
     scale: int
     ranges: tuple[Pair, ...] | None = None
     window: Pair
+    noise: tuple[Noise, ...] | None = None
+    noise_text: str = ""
     device: str
     tile: int | None = None
     clipped: int | None = None
@@ -144,6 +151,8 @@ class Provenance:
             "scale": self.scale,
             "intensity_ranges": None if self.ranges is None else [list(r) for r in self.ranges],
             "window": list(self.window),
+            "noise": None if self.noise is None else [asdict(one) for one in self.noise],
+            "noise_text": self.noise_text or None,
             "device": self.device,
             "tile": self.tile,
             "clipped_values": self.clipped,
@@ -171,6 +180,7 @@ class Provenance:
             ranges = values.get("intensity_ranges")
             source, options = values.get("source"), values.get("job")
             low, high = values["window"]
+            noise = values.get("noise")
             return cls(
                 version=str(values["version"]),
                 libraries=dict(values.get("libraries", {})),
@@ -179,6 +189,8 @@ class Provenance:
                 scale=int(values["scale"]),
                 ranges=None if ranges is None else tuple((float(a), float(b)) for a, b in ranges),
                 window=(float(low), float(high)),
+                noise=None if noise is None else tuple(Noise(**one) for one in noise),
+                noise_text=str(values.get("noise_text", "")),
                 device=str(values["device"]),
                 tile=values.get("tile"),
                 clipped=values.get("clipped_values"),

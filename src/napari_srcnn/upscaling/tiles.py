@@ -35,6 +35,7 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
+from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
 
 # The largest values that the network is shown, in its own units (of about 0..1).
@@ -56,6 +57,9 @@ class Geometry:
         that is not told the noise.
     mean_y, mean_x : tuple or None
         Arguments of :func:`_mean_matrix`, for a network that is told the noise.
+    whole, whole_out : tuple of two slices
+        The source pixels that lie in the tile as a whole, in those rows and columns, and where
+        they lie in the tile.
     padding : Padding
         The part of the halo that lies beyond the true border.
     """
@@ -68,6 +72,8 @@ class Geometry:
     inner: tuple[slice, slice] = (slice(None), slice(None))
     mean_y: tuple[int, int, int, int] | None = None
     mean_x: tuple[int, int, int, int] | None = None
+    whole: tuple[slice, slice] = (slice(0), slice(0))
+    whole_out: tuple[slice, slice] = (slice(0), slice(0))
 
 
 def tile_geometry(
@@ -94,7 +100,14 @@ def tile_geometry(
         reads.append(read)
         inner.append(slice(own.start - read.start, own.stop - read.start))
         enlarge.append((*window, a))
+    # From the first source pixel that begins in the tile to the last that ends there.
+    within = [(-(-a // scale), b // scale) for a, b in ((tile.y0, tile.y1), (tile.x0, tile.x1))]
+    places = list(zip(within, reads, (tile.y0, tile.x0), strict=True))
+    whole = [slice(a - read.start, max(a, b) - read.start) for (a, b), read, _ in places]
+    whole_out = [slice(a * scale - begin, max(a, b) * scale - begin) for (a, b), _, begin in places]
     return Geometry(
+        whole=(whole[0], whole[1]),
+        whole_out=(whole_out[0], whole_out[1]),
         rows=reads[0],
         columns=reads[1],
         enlarge_y=enlarge[0],
@@ -131,6 +144,7 @@ class Done:
     clipped: Tensor
     nonfinite: Tensor
     spread: Tensor | None = None
+    misfit: Misfit = NO_MISFIT
     span: tuple[float, float] = (0.0, 0.0)
 
 
@@ -145,6 +159,8 @@ class Result:
         How many were set to the dtype's limit, and how many are not finite.
     spread : ndarray of float32 or None
         Of the same shape: a self-ensemble's standard deviation.
+    misfit : Misfit
+        Of a tile that was checked against its source.
     span : tuple of two floats
         From when to when the device was at work on it.
     """
@@ -153,6 +169,7 @@ class Result:
     clipped: int
     nonfinite: int
     spread: NDArray[np.float32] | None
+    misfit: Misfit
     span: tuple[float, float]
 
 
@@ -176,6 +193,7 @@ class Pending:
             clipped=int(done.clipped),
             nonfinite=int(done.nonfinite),
             spread=None if done.spread is None else done.spread.cpu().numpy(),
+            misfit=done.misfit,
             span=done.span,
         )
 
@@ -252,6 +270,7 @@ class Engine:
         *,
         noises: Sequence[Sequence[Noise]] = (),
         enhance: bool = True,
+        check: bool = False,
         workers: Workers | None = None,
     ) -> Pending:
         """Start computing a tile.
@@ -267,6 +286,8 @@ class Engine:
             As many as ranges, for a network that is told the noise; none is needed for others.
         enhance : bool
             False leaves the network out: bicubic alone.
+        check : bool
+            Compare the result with its source, within the noise that the network is told.
         workers : Workers, optional
             Who computes it on a CPU, while the caller goes on; else the caller does it at once.
 
@@ -280,7 +301,7 @@ class Engine:
                 began = time.perf_counter()
                 # A setting of a thread.
                 with torch.inference_mode():
-                    done = self._compute(_to_tensor(raw), geometry, ranges, noises, enhance)
+                    done = self._compute(_to_tensor(raw), geometry, ranges, noises, enhance, check)
                 return replace(done, span=(began, time.perf_counter()))
 
             if self._on_cpu and workers is not None and workers.count:
@@ -294,7 +315,7 @@ class Engine:
             begun.record(stream)
             # The image's own dtype crosses the bus, from pinned memory, while others compute.
             source = _to_tensor(raw).pin_memory().to(self.device, non_blocking=True)
-            done = self._compute(source, geometry, ranges, noises, enhance)
+            done = self._compute(source, geometry, ranges, noises, enhance, check)
             values = torch.empty(done.values.shape, dtype=done.values.dtype, pin_memory=True)
             values.copy_(done.values, non_blocking=True)
             ended.record(stream)
@@ -313,6 +334,7 @@ class Engine:
         ranges: Sequence[Sequence[IntensityRange]],
         noises: Sequence[Sequence[Noise]],
         enhance: bool,
+        check: bool,
     ) -> Done:
         exact = self._exact
         whole = raw.to(exact, torch.float64)
@@ -332,10 +354,13 @@ class Engine:
         height = enlarged.shape[-2] + padding.top + padding.bottom - 2 * halo
         width = enlarged.shape[-1] + padding.left + padding.right - 2 * halo
         out = enlarged[..., top : top + height, left : left + width]
-        spread = None
+        spread, misfit = None, NO_MISFIT
         if enhance:
+            bicubic = out
             mean = self._local_mean(whole, geometry) if self.config.noise else None
             out, spread = self._enhance(out, enlarged, mean, padding, ranges, noises)
+            if check and self.config.noise:
+                misfit = self._misfit(whole, out, bicubic, geometry, noises)
         nonfinite = torch.zeros((), dtype=torch.int64)
         if bad is not None:
             reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
@@ -345,7 +370,24 @@ class Engine:
             spread = None if spread is None else torch.where(reach, torch.nan, spread)
             nonfinite = reach.count_nonzero()
         values, clipped = _cast(out, self.dtype)
-        return Done(values=values, clipped=clipped, nonfinite=nonfinite, spread=spread)
+        return Done(
+            values=values, clipped=clipped, nonfinite=nonfinite, spread=spread, misfit=misfit
+        )
+
+    def _misfit(
+        self,
+        source: Tensor,
+        out: Tensor,
+        bicubic: Tensor,
+        geometry: Geometry,
+        noises: Sequence[Sequence[Noise]],
+    ) -> Misfit:
+        """Compare a tile with the source pixels that lie in it as a whole."""
+        colors = out.shape[1] - self.alpha
+        x = source[(..., *geometry.whole)][:, :colors]
+        result, plain = (image[(..., *geometry.whole_out)][:, :colors] for image in (out, bicubic))
+        variance = _variance(x, noises)
+        return measure(x, result, plain, variance, self.config.scale)
 
     def _local_mean(self, x: Tensor, geometry: Geometry) -> Tensor:
         """Return the local mean of source pixels on the high-res grid, of the finite ones."""
@@ -384,12 +426,7 @@ class Engine:
         sigma: Tensor | None = None
         if mean is not None:
             # In network units, like the image beside it.
-            shot, read, offset = (
-                numbers([[getattr(one, name) for one in row] for row in noises])
-                for name in ("gain", "read", "offset")
-            )
-            light = (mean[:, :colors] - offset).clamp_min(0)
-            sigma = (shot * light + read.square()).sqrt() * gain.abs()
+            sigma = _variance(mean[:, :colors], noises).sqrt() * gain.abs()
         if self.color == "luma":
             luma = torch.tensor(LUMA / 255, dtype=torch.float64, device=out.device)
             # The range is that of R, G and B; their luma (16/255..235/255) is what is windowed.
@@ -488,6 +525,16 @@ def _tf32(allowed: bool) -> Iterator[None]:
             yield
         finally:
             cudnn.allow_tf32 = before
+
+
+def _variance(mean: Tensor, noises: Sequence[Sequence[Noise]]) -> Tensor:
+    """Return the noise's variance where the image has a mean, shape (B, S, h, w)."""
+
+    def numbers(name: str) -> Tensor:
+        values = [[getattr(one, name) for one in row] for row in noises]
+        return torch.tensor(values, dtype=mean.dtype, device=mean.device)[..., None, None]
+
+    return numbers("gain") * (mean - numbers("offset")).clamp_min(0) + numbers("read").square()
 
 
 def _to_tensor(raw: NDArray[Any]) -> Tensor:

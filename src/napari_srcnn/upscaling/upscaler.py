@@ -16,6 +16,7 @@ from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import Computed, TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
+from napari_srcnn.upscaling.misfit import NO_MISFIT
 
 if TYPE_CHECKING:
     from napari_srcnn.upscaling.plan import UpscalePlan
@@ -25,7 +26,12 @@ class Run:
     """The state of one run."""
 
     def __init__(
-        self, plan: UpscalePlan, out: Any, spread: NDArray[np.float32] | None, first: Index | None
+        self,
+        plan: UpscalePlan,
+        out: Any,
+        spread: NDArray[np.float32] | None,
+        first: Index | None,
+        skip: int = 0,
     ) -> None:
         self.plan, self.out, self.spread = plan, out, spread
         leading = plan.request.leading
@@ -37,6 +43,7 @@ class Run:
             order.remove(first)
             order.insert(0, first)
         self.slices_total = len(order)
+        self.skip, order = skip, order[skip:]
         height, width = (n * plan.scale for n in plan.request.plane)
         self.pixels_total = height * width * len(order)
         self.loop = TileLoop(plan, order, Tile(y0=0, y1=height, x0=0, x1=width))
@@ -44,8 +51,10 @@ class Run:
         # Of slices that are not complete, where tiles cannot be written by themselves.
         self.planes: dict[Index, NDArray[Any]] = {}
         self.watch, self.busy = speed.Stopwatch(), speed.Busy()
-        self.slices_done = self.tiles_done = self.pixels_done = 0
+        self.slices_done = skip
+        self.tiles_done = self.pixels_done = 0
         self.clipped = self.nonfinite = 0
+        self.misfit = NO_MISFIT
         self.said: list[str] = []
         self.unsaid: list[str] = []
 
@@ -59,6 +68,11 @@ class Run:
         self.watch.resume()
         if self.plan.request.note:
             self.say(self.plan.request.note)
+        told = self.plan.told
+        if told is not None and told.measured:
+            self.say(f"Noise: {told.text}.")
+            for note in told.notes:
+                self.say(note)
         with Workers(self.loop.threads()) as workers:
             for computed in self.loop.tiles(workers):
                 self._store(computed)
@@ -73,6 +87,7 @@ class Run:
         if self.spread is not None and result.spread is not None:
             for index, pixels in zip(computed.indices, result.spread, strict=True):
                 self.spread[index][tile.slices] = to_plane(pixels, samples)
+        self.misfit += result.misfit
         self.clipped += result.clipped
         self.nonfinite += result.nonfinite
         self.busy.add(*result.span)
@@ -136,15 +151,21 @@ class Run:
                 else f"The image holds values that are not finite: {self.nonfinite} pixels "
                 "within their reach are at the lower limit of the result's dtype."
             )
+        misfit = self.misfit.without(plan.request.smoothing)
+        if misfit.is_beyond_noise:
+            self.say(misfit.sentence)
         if self.clipped:
             self.say(f"{self.clipped} values lay outside of {plan.dtype} and were clipped.")
         # A shorter time says too little; a self-ensemble's is eight times as long.
-        if engine.device == plan.device and self.busy.seconds > 0.2 and not plan.request.ensemble:
+        is_plain = not plan.request.ensemble and not self.skip
+        if engine.device == plan.device and self.busy.seconds > 0.2 and is_plain:
             mpx_per_s = plan.network_pixels / 1e6 / self.busy.seconds
             speed.remember(
                 plan.device, plan.model.config, plan.request.half, mpx_per_s=round(mpx_per_s, 3)
             )
         return Report(
+            noise=None if plan.told is None else plan.told.noises,
+            noise_text="" if plan.told is None else plan.told.text,
             ranges=plan.ranges,
             window=plan.request.window,
             clipped=self.clipped,

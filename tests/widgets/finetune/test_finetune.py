@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from heartbeat import ALLOWED, PACE, TRIES, Heartbeat, slide
+from heartbeat import ALLOWED, PACE, TRIES, Heartbeat, slide, times_bare
 from tuning import EVERY, START, Tuning
 
 import napari_srcnn
@@ -520,8 +520,7 @@ def test_a_fine_tuned_network_is_better_at_what_it_was_made_for(
     assert errors[1] < errors[0]
 
 
-@pytest.mark.alone
-def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
+def test_the_main_thread_is_not_held_up_longer_than_by_bare_napari(
     make_napari_viewer: Callable[..., Any],
     tuning_of: Callable[[Any], Tuning],
     pollen: np.ndarray,
@@ -532,7 +531,7 @@ def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
     viewer.add_image(stack, name="cells")
     tuning = tuning_of(viewer)
     widget = tuning.open()
-    excess = []
+    held_up = []
     for _ in range(TRIES):
         qtbot.wait(300)
         heart, slider, began = Heartbeat(), slide(viewer, len(stack)), time.perf_counter()
@@ -549,8 +548,8 @@ def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
         qtbot.wait(int(seconds * 1000))
         slider.stop()
         bare = heart.stop()
-        excess.append(ran - bare)
+        held_up.append(times_bare(ran, bare))
         print(f"longest stall {ran * 1e3:.0f} ms in {seconds:.1f} s, {bare * 1e3:.0f} bare")
-        if excess[-1] <= ALLOWED:
+        if held_up[-1] <= ALLOWED:
             break
-    assert min(excess) <= ALLOWED
+    assert min(held_up) <= ALLOWED

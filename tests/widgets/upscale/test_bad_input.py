@@ -152,7 +152,7 @@ def test_closing_the_widget_stops_the_run_and_lets_it_go(
         gc.collect()
         return gone() is None
 
-    qtbot.waitUntil(is_gone, timeout=10_000)
+    qtbot.waitUntil(is_gone, timeout=60_000)
 
 
 def test_cancelling_before_a_slice_is_done_leaves_no_layer(
@@ -182,19 +182,26 @@ def test_a_slow_source_can_be_cancelled_while_it_is_read(
 ) -> None:
     import time
 
+    read: list[float] = []
+
     def slow(block: np.ndarray) -> np.ndarray:
+        read.append(time.monotonic())
         time.sleep(0.2)
         return block
 
-    stack = da.from_array(np.tile(brain, (20, 1, 1)), chunks=(1, -1, -1)).map_blocks(slow)
+    stack = da.from_array(np.tile(brain, (20, 1, 1)), chunks=(1, -1, -1)).map_blocks(
+        slow, meta=np.empty((0, 0, 0), brain.dtype)
+    )
     viewer.add_image(stack, contrast_limits=(0, 1000))
     widget = dock()
+    read.clear()
     widget.upscale()
-    qtbot.wait(500)
-    began = time.perf_counter()
+    qtbot.waitUntil(lambda: bool(read), timeout=60_000)
     widget.cancel()
+    cancelled = time.monotonic()
     finish(widget)
-    assert time.perf_counter() - began < 2
+    # What was being read is read to its end, and no more of the hundred planes is begun.
+    assert len([began for began in read if began > cancelled]) <= 2
 
 
 def test_lazy_and_multiscale_layers_are_read_at_full_resolution(

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from heartbeat import Heartbeat
 
 import napari_srcnn
-from napari_srcnn.widgets.shared.layers import METADATA_KEY
+from napari_srcnn.widgets.shared.layers import METADATA_KEY, visible_box
 from napari_srcnn.widgets.upscale.tasks import _cut
 
 
@@ -27,32 +28,37 @@ def test_a_preview_equals_the_result_there_and_lies_over_it(
     source.corner_pixels = np.array([[0, 10, 20], [0, 24, 41]])  # as when zoomed in
     widget.preview()
     finish(widget)
-    names = [layer.name for layer in viewer.layers]
-    assert names[1:] == ["Preview: difference", "Preview: bicubic", "Preview: SRCNN"]
-    srcnn, bicubic = viewer.layers["Preview: SRCNN"], viewer.layers["Preview: bicubic"]
-    assert srcnn.data.shape == (1, 30, 44)
+    preview = viewer.layers[-1]
+    assert list(viewer.layers) == [source, preview]
+    shown = {}
+    for kind in ("difference", "bicubic", "SRCNN"):
+        widget.shown.buttons[kind].click()
+        assert preview.name == f"Preview: {kind}"
+        shown[kind] = preview.data
+        is_difference = preview.contrast_limits[0] == -preview.contrast_limits[1]
+        assert is_difference == (kind == "difference")
+        assert preview.visible
+    assert shown["SRCNN"].shape == (1, 30, 44)
     whole = napari_srcnn.upscale(brain, scale=2, tile=64)
     part = whole[3:4, 20:50, 40:84]
-    assert np.abs(srcnn.data.astype(int) - part).max() <= 1, "rounding of another tiling at most"
+    assert np.abs(shown["SRCNN"].astype(int) - part).max() <= 1, "rounding of another tiling"
     enlarged = napari_srcnn.bicubic(brain, 2)
-    np.testing.assert_array_equal(bicubic.data, enlarged[3:4, 20:50, 40:84])
-    difference = viewer.layers["Preview: difference"]
+    np.testing.assert_array_equal(shown["bicubic"], enlarged[3:4, 20:50, 40:84])
     np.testing.assert_array_equal(
-        difference.data, srcnn.data.astype(np.float32) - bicubic.data.astype(np.float32)
+        shown["difference"],
+        shown["SRCNN"].astype(np.float32) - shown["bicubic"].astype(np.float32),
     )
-    assert difference.contrast_limits[0] == -difference.contrast_limits[1]
 
     viewer.layers.selection.active = source
     widget.upscale()
     finish(widget)
     result = viewer.layers[-1]
-    for layer in (srcnn, bicubic, difference):
-        # The pixel at a world point is the same one.
-        for point in ((0, 0, 0), (0, 7, 11)):
-            world = layer.data_to_world(point)
-            np.testing.assert_allclose(
-                result.world_to_data(world), np.add(point, (3, 20, 40)), atol=1e-9
-            )
+    # The pixel at a world point is the same one.
+    for point in ((0, 0, 0), (0, 7, 11)):
+        world = preview.data_to_world(point)
+        np.testing.assert_allclose(
+            result.world_to_data(world), np.add(point, (3, 20, 40)), atol=1e-9
+        )
 
 
 def test_the_next_preview_replaces_the_last_one_and_is_no_source_itself(
@@ -64,7 +70,7 @@ def test_the_next_preview_replaces_the_last_one_and_is_no_source_itself(
     for _ in range(2):
         widget.preview()
         finish(widget)
-    assert len(viewer.layers) == 4
+    assert len(viewer.layers) == 2
     assert widget.form.layer.values == [(source,)]
     assert widget.form.layers == (source,)
     for kind in ("bicubic", "difference", "SRCNN", ""):
@@ -86,7 +92,17 @@ def test_colour_is_previewed_in_colour(
     finish(widget)
     assert viewer.layers["Preview: SRCNN"].rgb
     assert viewer.layers["Preview: SRCNN"].data.shape == (80, 112, 3)
-    assert viewer.layers["Preview: difference"].data.shape == (80, 112)
+    widget.shown.buttons["difference"].click()
+    difference = viewer.layers["Preview: difference"]
+    assert difference.rgb
+    assert difference.data.shape == (80, 112, 3)
+    srcnn, bicubic = (
+        widget.previews._one[viewer.layers[0]]._pixels[kind].astype(float).mean(axis=-1)
+        for kind in ("SRCNN", "bicubic")
+    )
+    warm = difference.data[..., 0].astype(int) - difference.data[..., 2]
+    assert np.all(warm[srcnn > bicubic + 1] > 0), "orange where it is brighter"
+    assert np.all(warm[srcnn < bicubic - 1] < 0), "blue where it is darker"
 
 
 def test_a_preview_refuses_what_is_not_one_slice_on_screen(
@@ -128,3 +144,177 @@ def test_a_preview_is_not_offered_as_a_result(
     finish(widget)
     assert widget.save_button.isHidden()
     assert viewer.layers[-1].metadata[METADATA_KEY] == {"preview": "SRCNN", "scale": 2}
+
+
+@pytest.fixture
+def channels(viewer: Any, brain: np.ndarray) -> list[Any]:
+    """Three channels, as napari opens them."""
+    big = np.tile(brain, (1, 6, 6))
+    return list(
+        viewer.add_image(
+            np.stack([big, big // 2, big[::-1]]),
+            channel_axis=0,
+            name=["a", "b", "c"],
+            blending="additive",
+        )
+    )
+
+
+def test_a_preview_of_one_channel_takes_its_place_among_the_others(
+    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], channels: list[Any]
+) -> None:
+    widget = dock()
+    viewer.layers.selection.active = channels[1]
+    widget._show_layers()
+    widget.preview()
+    finish(widget)
+    preview = viewer.layers[-1]
+    assert [one.visible for one in (*channels, preview)] == [True, False, True, True]
+    assert str(preview.blending) == "additive"
+    widget.shown.buttons["difference"].click()
+    assert str(preview.blending) == "translucent_no_depth", "differences lie over all"
+    widget.shown.buttons[""].click()
+    assert [one.visible for one in (*channels, preview)] == [True, True, True, False]
+    widget.shown.buttons["bicubic"].click()
+    widget.shown.buttons["remove"].click()
+    assert [one.visible for one in channels] == [True, True, True]
+    assert list(viewer.layers) == channels
+
+
+def test_a_preview_and_its_image_have_one_contrast(
+    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
+) -> None:
+    source = viewer.add_image(brain)
+    widget = dock()
+    widget.preview()
+    finish(widget)
+    preview = viewer.layers[-1]
+    source.contrast_limits, preview.gamma = (50, 400), 0.5
+    assert preview.contrast_limits == [50, 400]
+    assert source.gamma == 0.5
+    widget.shown.buttons["difference"].click()
+    assert source.contrast_limits == [50, 400]
+    assert source.gamma == 0.5
+    source.contrast_limits, source.colormap = (60, 300), "magenta"
+    widget.shown.buttons["SRCNN"].click()
+    assert preview.contrast_limits == [60, 300]
+    assert preview.colormap.name == "magenta"
+
+
+def test_a_preview_follows_the_slice_the_scale_and_the_model(
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    qtbot: Any,
+    brain: np.ndarray,
+) -> None:
+    source = viewer.add_image(brain)
+    widget = dock()
+    widget.preview()
+    finish(widget)
+    preview = viewer.layers[-1]
+    viewer.dims.set_current_step(0, 4)
+    assert not preview.visible, "it is of another slice"
+    qtbot.waitUntil(lambda: preview.visible and preview.translate[0] == 4, timeout=20_000)
+    np.testing.assert_array_equal(
+        widget.previews._one[source]._pixels["bicubic"][0],
+        napari_srcnn.bicubic(brain, 2)[4, : preview.data.shape[1], : preview.data.shape[2]],
+    )
+    widget.form.scale.value = 3
+    qtbot.waitUntil(lambda: preview.visible and preview.scale[1] == pytest.approx(1 / 3))
+    assert "×3" in widget.message.text()
+    assert widget.form.model.value in widget.message.text()
+    before = preview.data
+    widget.form.model.value = widget.form.model.values[-1]
+    qtbot.waitUntil(lambda: preview.visible and preview.data is not before, timeout=20_000)
+    assert widget.form.model.value in widget.message.text()
+    viewer.dims.ndisplay = 3
+    qtbot.waitUntil(lambda: not widget.shown.isEnabled())
+    assert "does not fit" in widget.message.text()
+    assert list(viewer.layers) == [source, preview]
+
+
+def test_a_preview_of_what_is_small_on_screen_says_to_zoom_in(
+    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
+) -> None:
+    source = viewer.add_image(brain)
+    widget = dock()
+    viewer.scene.camera.zoom = 0.5
+    widget.preview()
+    finish(widget)
+    assert "Zoom in" in widget.message.text()
+    assert not viewer.layers[-1].bounding_box.visible
+    source.corner_pixels = np.array([[0, 10, 20], [0, 24, 41]])
+    viewer.scene.camera.zoom = 8
+    widget.preview()
+    finish(widget)
+    assert "Zoom in" not in widget.message.text()
+    assert viewer.layers[-1].bounding_box.visible, "a frame tells a part from the whole"
+
+
+def test_layers_in_other_units_are_previewed_where_they_are_on_screen(
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    brain: np.ndarray,
+    notes: list[str],
+) -> None:
+    big = np.tile(brain, (1, 4, 4))
+    nano = viewer.add_image(big, name="a", units=("nm",) * 3, scale=(2000, 500, 500))
+    micro = viewer.add_image(big, name="b", units=("um",) * 3, scale=(2, 0.5, 0.5))
+    widget = dock()
+    viewer.reset_view()
+    viewer.scene.camera.zoom *= 4
+    viewer.window._qt_viewer.canvas.on_draw(None)
+    viewer.layers.selection.active = micro
+    widget._show_layers()
+    widget.preview()
+    finish(widget)
+    assert not notes
+    assert viewer.layers[-1].name == "Preview: SRCNN"
+    assert visible_box(micro) == visible_box(nano)
+
+
+def test_a_stack_that_has_no_slice_here_has_no_preview(
+    viewer: Any, dock: Callable[[], Any], brain: np.ndarray, notes: list[str]
+) -> None:
+    here = viewer.add_image(brain, name="a")
+    viewer.add_image(brain, name="b", translate=(100, 0, 0))
+    viewer.dims.set_point(0, 102)
+    viewer.layers.selection.active = here
+    widget = dock()
+    widget._show_layers()
+    widget.preview()
+    assert "No part of a is on screen" in notes[-1]
+    assert not widget.runner.job
+
+
+@pytest.mark.alone
+def test_a_preview_holds_the_window_up_no_longer_than_150_ms(
+    make_napari_viewer: Callable[..., Any], brain: np.ndarray, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    big = np.tile(brain, (1, 12, 10))
+    channels = viewer.add_image(
+        np.stack([big, big // 2, big[::-1]]), channel_axis=0, blending="additive"
+    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
+    qtbot.waitUntil(lambda: widget.loaded is not None, timeout=60_000)
+    viewer.layers.selection = set(channels)
+    widget._show_layers()
+    stalls = {}
+    for name in ("first", "again", "once more", "upscale"):
+        qtbot.wait(700)
+        heart = Heartbeat()
+        (widget.upscale if name == "upscale" else widget.preview)()
+        if name == "upscale":
+            qtbot.wait(100)  # what comes of the previews; the result's layers are napari's
+        else:
+            qtbot.waitUntil(lambda: not widget.runner.job, timeout=60_000)
+            qtbot.wait(50)
+        stalls[name] = heart.stop()
+        print(name, f"{stalls[name] * 1e3:.0f} ms")
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.runner.job, timeout=60_000)
+    assert min(stalls["again"], stalls["once more"]) < 0.15
+    assert stalls["upscale"] < 0.15

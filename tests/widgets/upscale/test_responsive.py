@@ -11,14 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
-from heartbeat import ALLOWED, TRIES, Heartbeat, slide
+from heartbeat import ALLOWED, TRIES, Heartbeat, slide, times_bare
 
 from napari_srcnn.widgets.shared.layers import result_arguments
 
 
-@pytest.mark.alone
-def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
+def test_the_main_thread_is_not_held_up_longer_than_by_bare_napari(
     make_napari_viewer: Callable[..., Any], brain: np.ndarray, qtbot: Any
 ) -> None:
     viewer = make_napari_viewer(show=True)
@@ -28,17 +26,17 @@ def test_the_main_thread_is_never_held_up_100_ms_longer_than_by_bare_napari(
     qtbot.waitUntil(lambda: widget.loaded is not None, timeout=60_000)
     widget.form.model.value = "srcnn-9-1-5-x2"
     widget.form.tile.setValue(128)
-    excess = []
+    held_up = []
     for _ in range(TRIES):
         ran, seconds = of_the_run(viewer, widget, len(stack), qtbot)
         bare = of_bare_napari(viewer, source, seconds, len(stack), qtbot)
-        excess.append(ran - bare)
+        held_up.append(times_bare(ran, bare))
         print(
             f"longest stall {ran * 1e3:.0f} ms in a run of {seconds:.1f} s, {bare * 1e3:.0f} bare"
         )
-        if excess[-1] <= ALLOWED:
+        if held_up[-1] <= ALLOWED:
             break
-    assert min(excess) <= ALLOWED
+    assert min(held_up) <= ALLOWED
 
 
 def of_the_run(viewer: Any, widget: Any, count: int, qtbot: Any) -> tuple[float, float]:

@@ -232,7 +232,7 @@ def test_a_model_is_proposed_and_the_reason_is_told(
     layer = viewer.add_image(np.asarray(load_sample("pollen").data[10:12]))
     widget = dock()
     note = widget.form.model_note
-    qtbot.waitUntil(lambda: "16-bit, noise of" in note.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "16-bit, noise of" in note.text(), timeout=60_000)
     assert widget.form.model.value == "srcnn-9-5-5-x2-microscopes"
     widget.form.scale.value = 3
     assert widget.form.model.value == "srcnn-9-5-5-x3-microscopes"
@@ -240,12 +240,12 @@ def test_a_model_is_proposed_and_the_reason_is_told(
     # A clean 8-bit image is taken for a photograph.
     viewer.layers.remove(layer)
     viewer.add_image(np.repeat(np.arange(200, dtype=np.uint8)[None], 100, 0))
-    qtbot.waitUntil(lambda: "as clean as a photograph" in note.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "as clean as a photograph" in note.text(), timeout=60_000)
     assert widget.form.model.value == "srcnn-9-5-5-x3"
     # What the user chose stays.
     widget.form.model.value = "srcnn-9-1-5-x3"
     viewer.add_image(np.asarray(load_sample("pollen").data[0]), name="other")
-    qtbot.waitUntil(lambda: widget.form.layers[0].name == "other", timeout=5_000)
+    qtbot.waitUntil(lambda: widget.form.layers[0].name == "other", timeout=60_000)
     assert widget.form.model.value == "srcnn-9-1-5-x3"
 
 

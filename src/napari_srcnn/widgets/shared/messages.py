@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """What a stopped run has left: where its slices stand, and how many are done."""
+
+    storage: Storage
+    spread: Storage | None
+    done: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A layer to enlarge.
 
@@ -34,6 +43,8 @@ class Task:
         Leading index of the slice on screen.
     box : tuple of four ints
         For a preview: rows and columns (y0, y1, x0, x1) of the source.
+    resumed : Resumed, optional
+        What there is already of the result.
     """
 
     name: str
@@ -41,6 +52,7 @@ class Task:
     options: dict[str, Any]
     first: Index
     box: tuple[int, int, int, int] | None = None
+    resumed: Resumed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +91,14 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Work was done; `touched` are the leading indices of slices that changed since the last."""
+    """Work was done since the last: on the slices `touched`; those in `finished` are whole."""
 
     task: int = 0
     fraction: float
     seconds_left: float
     text: str
     touched: frozenset[Index] = frozenset()
+    finished: frozenset[Index] = frozenset()
     message: str = ""
 
 
@@ -134,6 +147,10 @@ class Cancelled(Exception):
     """The job was asked to stop while it was reading."""
 
 
+class ReadError(ValueError):
+    """A part of an image cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guarded:
     """A source that refuses to be read on after a cancel, so that a slow one stops as well."""
@@ -158,7 +175,12 @@ class Guarded:
             raise Cancelled
         if self.on_read is not None:
             self.on_read()
-        return np.asarray(self.source[key])
+        try:
+            return np.asarray(self.source[key])
+        except MemoryError:
+            raise
+        except Exception as error:  # what stands behind a lazy array raises whatever it likes
+            raise ReadError(f"The image cannot be read on: {sentence(error)}") from error
 
 
 def sentence(error: BaseException) -> str:
@@ -166,5 +188,8 @@ def sentence(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     if isinstance(error, MemoryError):
         return f"There is not enough memory: {text}"
+    if not isinstance(error, ValueError | OSError | RuntimeError):
+        # As of a missing chunk: "KeyError: '0/3.0.0'".
+        text = f"{type(error).__name__}: {text}"
     # torch puts its stack below the first line.
     return text.splitlines()[0]

@@ -90,6 +90,22 @@ class Runner(QObject):
             self._queue = deque(entry for entry in self._queue if not entry[0])
             self._end()
 
+    def abandon(self) -> None:
+        """Ask the job to stop and begin no other, but receive what it has to say till its end."""
+        self._queue = deque(entry for entry in self._queue if entry[0])
+        self.cancel()
+
+    def supersede(self, generator: Generator, *arguments: Any) -> None:
+        """Run something that is no job in place of what runs or waits here without a name."""
+        self.drop()
+        self.prepare(generator, *arguments)
+
+    def drop(self) -> None:
+        """Stop what runs or waits without a name; what it still says is not received."""
+        self._queue = deque(entry for entry in self._queue if entry[0])
+        if self._running is not None and not self._running.is_named:
+            self._running.cancel.set()
+
     def shut(self) -> None:
         """Stop for good: nothing is run or received any more."""
         self._is_shut = True
@@ -106,7 +122,9 @@ class Runner(QObject):
             self._running.start()
 
     def _on_yielded(self, message: Any) -> None:
-        if not self._is_shut:
+        job = self._running
+        is_dropped = job is not None and not job.is_named and job.cancel.is_set()
+        if not self._is_shut and not is_dropped:
             self.received.emit(message)
 
     def _on_finished(self) -> None:

@@ -10,14 +10,22 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_srcnn.models.choose import guess_model
 from napari_srcnn.models.library import ModelInfo, list_models, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
-from napari_srcnn.widgets.shared.fields import Choice, Note, Number, Section, Whole
-from napari_srcnn.widgets.shared.layers import axes_of, axis_name, labelled_channel_axis, pixels
+from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up
+from napari_srcnn.widgets.shared.layers import (
+    axes_of,
+    axis_name,
+    dtype_of,
+    is_float,
+    labelled_channel_axis,
+    pixels,
+)
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
+from napari_srcnn.widgets.upscale.advanced import AdvancedFields
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -25,15 +33,11 @@ if TYPE_CHECKING:
     from napari_srcnn.models.choose import Proposal
     from napari_srcnn.widgets.shared.messages import Loaded, Proposed
 
+# `set_up` by its old place, for the form of Fine-tune.
+__all__ = ["SCALES", "Form", "set_up"]
+
 _logger = logging.getLogger(__name__)
 SCALES = (2, 3, 4)
-_INTENSITIES = (
-    ("Automatic", "auto", "The range that nearly all of the image's values lie in, measured once."),
-    ("Contrast limits of the layer", "layer", "What you see as black and as white now."),
-    ("Whole range of the data type", "dtype", "0–255 for 8 bits, 0–65535 for 16; for photographs."),
-    ("From … to …", "custom", "Two intensities that you type."),
-)
-_AS_IT_IS = ("Values as they are", "none", "For float images of about 0 to 1: nothing is mapped.")
 
 
 class Form(QWidget):
@@ -65,7 +69,14 @@ class Form(QWidget):
         self.model = Choice("The trained network. The first one is the best for most images.")
         self.device = Choice("What computes. A graphics card (GPU) is many times faster.")
         self.model_note, self.device_note = Note(), Note()
-        self._make_advanced()
+        self._more = AdvancedFields()
+        more = self._more
+        self.intensity, self.low, self.high = more.intensity, more.low, more.high
+        self.channels, self.color, self.dtype = more.channels, more.color, more.dtype
+        self.ensemble, self.tile, self.filters = more.ensemble, more.tile, more.filters
+        self.advanced = Section(
+            "Advanced", more, "Intensities, channels, colour, number type, views and tile size"
+        )
         self.scale.fill([(f"× {scale}", scale, "") for scale in SCALES], 2)
         self.device.fill([("Loading PyTorch …", "auto", "")], "auto")
         self.device.setEnabled(False)
@@ -99,72 +110,6 @@ class Form(QWidget):
         for name in ("low", "high", "tile"):
             getattr(self, name).setObjectName(name)
             getattr(self, name).valueChanged.connect(self._on_edited)
-
-    def _make_advanced(self) -> None:
-        self.intensity = Choice(
-            "Which intensities of the image the network sees as dark and as bright. "
-            "The result keeps the image's own intensities."
-        )
-        self.low = Number("The intensity that counts as dark.")
-        self.high = Number("The intensity that counts as bright.")
-        self.high.setValue(255)
-        self.channels = Choice(
-            "Which axis holds channels (stains, wavelengths); each has its own intensity range."
-        )
-        self.color = Choice("What of a colour image passes the network.")
-        self.dtype = Choice("Number type of the result.")
-        self.ensemble = Choice(
-            "Average the network over the eight turned and mirrored views of the image: a little "
-            "better, and how far they lie apart is a layer that shows where it is not sure."
-        )
-        self.ensemble.fill(
-            [
-                ("One", False, "The image as it is."),
-                ("Eight, with their spread (8 × slower)", True, "About 0.1 dB better."),
-            ],
-            False,
-        )
-        self.tile = Whole(
-            "The image is worked on in square tiles of so many pixels. Automatic measures the "
-            "fastest size once; choose a smaller one only if memory runs out.",
-            maximum=8192,
-            step=32,
-        )
-        self.filters = QPushButton("Show its filters")
-        self.filters.setToolTip(
-            "Open the first layer's filters as an image: what the network looks for, the strongest "
-            "at the top left."
-        )
-        self.intensity.fill(_INTENSITIES, "auto")
-        self.dtype.fill(
-            [
-                ("Same as the image", "same", "Rounded to whole numbers where the image has them."),
-                ("32-bit float", "float32", "Keeps fractions; four bytes a pixel."),
-            ],
-            "same",
-        )
-        self._range = QWidget()
-        row = QHBoxLayout(self._range)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.low)
-        row.addWidget(QLabel("to"))
-        row.addWidget(self.high)
-        content = QWidget()
-        self._rows = QFormLayout(content)
-        set_up(self._rows)
-        self._rows.setContentsMargins(12, 0, 0, 0)
-        self._rows.addRow("Intensities", self.intensity)
-        self._rows.addRow("", self._range)
-        self._rows.addRow("Channel axis", self.channels)
-        self._rows.addRow("Colour", self.color)
-        self._rows.addRow("Result type", self.dtype)
-        self._rows.addRow("Views", self.ensemble)
-        self._rows.addRow("Tile size", self.tile)
-        self._rows.addRow("Network", self.filters)
-        self.advanced = Section(
-            "Advanced", content, "Intensities, channels, colour, number type, views and tile size"
-        )
-        self._show_row(self._range, False)
 
     # ------------------------------------------------------------ what is chosen
 
@@ -225,7 +170,7 @@ class Form(QWidget):
         self.ensemble.value = settings.ensemble
         self.tile.setValue(settings.tile)
         self.show_models(settings.model)
-        self._show_row(self._range, self.intensity.value == "custom")
+        self._more.show_range()
         self.blockSignals(blocked)
 
     def show_proposal(self, message: Proposed) -> None:
@@ -259,18 +204,16 @@ class Form(QWidget):
         self.show_models()
         self._show_channels()
         colored = [layer for layer in self.layers if layer.rgb]
-        self._show_row(self.color, bool(colored))
+        self._more.show_row(self.color, bool(colored))
         if colored:
-            eight = pixels(colored[0]).dtype == "uint8"
+            eight = dtype_of(colored[0]) == np.uint8
             luma = ("Brightness", "luma", "Brightness by the network, colour by bicubic.")
             each = ("Each of red, green, blue", "channels", "Three times as much work.")
             entries = [luma, each] if eight else [each, luma]
             self.color.fill(entries, self.color.value)
-        floats = bool(self.layers) and all(pixels(one).dtype.kind == "f" for one in self.layers)
-        self.intensity.fill(
-            (*_INTENSITIES, _AS_IT_IS) if floats else _INTENSITIES, self.intensity.value
-        )
-        self._show_row(self._range, self.intensity.value == "custom")
+        floats = bool(self.layers) and all(is_float(one) for one in self.layers)
+        self._more.offer_intensities(are_floats=floats)
+        self._more.show_range()
 
     def _show_channels(self) -> None:
         leading = {layer.ndim - 2 for layer in self.layers}
@@ -299,8 +242,9 @@ class Form(QWidget):
         ]
         proposal = self._proposals.get(scale)
         try:
-            dtype = np.dtype(pixels(self.layers[0]).dtype if self.layers else np.uint8)
-            best = guess_model(dtype, scale) if proposal is None else proposal.model
+            dtype = dtype_of(self.layers[0]) if self.layers else None
+            guess = guess_model(dtype or np.dtype(np.uint8), scale)
+            best = guess if proposal is None else proposal.model
         except CheckpointError:
             best = ""
         fitting.sort(key=lambda info: info.name != best)
@@ -329,25 +273,11 @@ class Form(QWidget):
             self._is_proposed = self.model.currentIndex() == 0
             self._show_model()
         elif name == "intensity":
-            self._show_row(self._range, self.intensity.value == "custom")
+            self._more.show_range()
         elif name == "channels":
             for layer in self.layers:
                 self._channel_axes[layer] = (layer.axis_labels, self.channels.value)
         self.edited.emit(name)
-
-    def _show_row(self, field: QWidget, is_shown: bool) -> None:
-        field.setVisible(is_shown)
-        label = self._rows.labelForField(field)
-        if label is not None:
-            label.setVisible(is_shown)
-
-
-def set_up(rows: QFormLayout) -> None:
-    """Give a form the distances that all of ours have."""
-    rows.setContentsMargins(0, 0, 0, 0)
-    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    rows.setVerticalSpacing(5)
-    rows.setHorizontalSpacing(8)
 
 
 def _known_models() -> list[ModelInfo]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -16,6 +18,9 @@ from qtpy.QtWidgets import (
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
 from napari_srcnn.widgets.upscale.form import Form
+
+if TYPE_CHECKING:
+    from napari_srcnn.widgets.shared.messages import Task
 
 _STEPS = 1000
 
@@ -88,6 +93,9 @@ class Panel(DockPanel):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop within a second. Finished slices are kept.")
         self.left = Note()
+        self.go_on_button = QPushButton("Go on")
+        self.go_on_button.setToolTip("Do the slices that are left, into the same layer.")
+        self.go_on_button.setVisible(False)
         self.save_button = QPushButton("Save result …")
         self.save_button.setToolTip(
             "Write the result as OME-TIFF, with pixel size, units and how it was made. "
@@ -115,7 +123,8 @@ class Panel(DockPanel):
         work.addWidget(self.summary)
         work.addWidget(self.intensities)
         work.addLayout(buttons)
-        for part in (self.shown, self._running, self.left, self.message, self.save_button):
+        parts = (self.shown, self._running, self.left, self.message, self.go_on_button)
+        for part in (*parts, self.save_button):
             work.addWidget(part)
         self._empty = QWidget()
         empty = QVBoxLayout(self._empty)
@@ -142,6 +151,13 @@ class Panel(DockPanel):
         self.setMinimumWidth(300)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
+    def describe_chosen(self) -> None:
+        """Say what will happen to what is chosen; the window that knows it does."""
+
+    def preview_tasks(self) -> list[Task]:
+        """Return what a preview would show now; nothing where there can be none."""
+        return []
+
     def show_empty(self, is_empty: bool) -> None:
         """Explain what to do where no image is open."""
         self._empty.setVisible(is_empty)
@@ -160,13 +176,28 @@ class Panel(DockPanel):
             self.bar.setValue(round(fraction * _STEPS))
         self.left.say(text)
 
-    def show_busy(self, is_busy: bool, *, has_result: bool) -> None:
-        """Show what can be pressed now."""
+    def show_busy(
+        self, is_busy: bool, *, has_result: bool, done_and_total: tuple[int, int] | None = None
+    ) -> None:
+        """Show what can be pressed now.
+
+        Parameters
+        ----------
+        is_busy, has_result : bool
+        done_and_total : tuple of int, optional
+            How many slices are done of a run that was stopped.
+        """
         self.preview_button.setEnabled(not is_busy)
         self.upscale_button.setEnabled(not is_busy)
         self.form.setEnabled(not is_busy)
         self.save_button.setVisible(has_result)
         self.save_button.setEnabled(not is_busy)
+        if done_and_total is not None:
+            self.go_on_button.setText("Go on ({} of {} done)".format(*done_and_total))
+        self.go_on_button.setVisible(done_and_total is not None and not is_busy)
+        self.save_button.setText(
+            "Save result …" if done_and_total is None else "Save the finished slices …"
+        )
         self.cancel_button.setEnabled(is_busy)
         if is_busy and not self._running.isVisibleTo(self):
             self.progress("Preparing …", None)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_srcnn.upscaling.options import Request, resolve
-from napari_srcnn.widgets.shared.layers import current_index, pixels, shows_planes, visible_box
+from napari_srcnn.widgets.shared.layers import (
+    current_index,
+    has_slice_here,
+    pixels,
+    shows_planes,
+    visible_box,
+)
 from napari_srcnn.widgets.shared.messages import Task
 
 if TYPE_CHECKING:
@@ -48,7 +54,7 @@ def task_of(layer: Image, options: dict[str, Any], dims: Dims, *, is_preview: bo
                 "A preview shows one slice; switch the viewer to 2-D, with the image's last two "
                 "axes on screen."
             )
-        box = visible_box(layer)
+        box = visible_box(layer) if has_slice_here(layer, dims) else None
         if box is None:
             raise ValueError(
                 f"No part of {layer.name} is on screen; move it into view or press the house "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import math
 import re
 import threading
@@ -10,13 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_srcnn.widgets.shared.layers import pixels
+import numpy as np
+
+from napari_srcnn.widgets.shared.display import slice_order
+from napari_srcnn.widgets.shared.geometry import geometry_of
+from napari_srcnn.widgets.shared.layers import METADATA_KEY, pixels
 from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
+_logger = logging.getLogger(__name__)
 SUFFIX = ".ome.tif"
+Block = tuple[slice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +51,25 @@ class SaveJob:
         self.jobs: list[tuple[Path, Any, dict[str, Any]]] = []
         taken: set[Path] = set()
         for layer in layers:
-            _, attributes, _ = layer.as_layer_data_tuple()
             target = with_suffix(path) if len(layers) == 1 else _free(path, layer.name, taken)
-            taken.add(target)
-            data = pixels(layer)
-            self.planes_total += math.prod(data.shape[: layer.ndim - 2])
-            self.jobs.append((target, data, attributes))
+            for number, block in enumerate(finished_blocks(layer)):
+                if number:
+                    name = f"{target.name.removesuffix(SUFFIX)} {_words(block)}"
+                    self._add(_free(target.parent, name, taken), layer, block)
+                else:
+                    taken.add(target)
+                    self._add(target, layer, block)
+
+    def _add(self, target: Path, layer: Image, block: Block) -> None:
+        _, attributes, _ = layer.as_layer_data_tuple()
+        start = [part.start for part in block] + [0, 0]
+        geometry = geometry_of(layer)
+        moved = {"translate": geometry.translate + geometry.linear @ np.asarray(start, np.float64)}
+        data = pixels(layer)
+        if block:
+            data = data[block]
+        self.planes_total += math.prod(data.shape[: layer.ndim - 2])
+        self.jobs.append((target, data, attributes | moved))
 
     @property
     def fraction(self) -> float:
@@ -71,10 +92,72 @@ def save(saving: SaveJob, cancel: threading.Event) -> Iterator[Saved | Failed]:
             written += map(Path, write_image(path, guarded, attributes))
     except Cancelled:
         return
-    except (ValueError, OSError, MemoryError) as error:
+    except Exception as error:  # of a layer's lazy pixels, too
+        _logger.warning("A result was not saved.", exc_info=error)
         yield Failed(sentence(error))
         return
     yield Saved(tuple(written))
+
+
+def finished_blocks(layer: Image) -> list[Block]:
+    """Return which slices of a result are finished, as blocks along its leading axes.
+
+    Returns
+    -------
+    list of tuple of slice
+        The largest first. Each is saved at its own place: a file has one spacing, so slices with
+        gaps between them are none. Of a whole result there is one block.
+    """
+    leading = pixels(layer).shape[: layer.ndim - 2]
+    whole = [tuple(slice(0, n) for n in leading)]
+    made = layer.metadata.get(METADATA_KEY)
+    if not isinstance(made, dict) or not made.get("partial") or "slices_done" not in made:
+        return whole
+    if math.prod(leading) != made["slices_total"]:
+        return whole  # somebody has cropped it
+    order = slice_order(leading, made["first_slice"])
+    done = [
+        int(np.ravel_multi_index(index, leading))
+        for index in itertools.islice(order, made["slices_done"])
+    ]
+    blocks: list[Block] = []
+    done.sort()
+    start = 0
+    for end in range(1, len(done) + 1):
+        if end == len(done) or done[end] != done[end - 1] + 1:
+            blocks += _blocks_of(leading, done[start], done[end - 1] + 1)
+            start = end
+    return sorted(blocks, key=lambda block: -math.prod(part.stop - part.start for part in block))
+
+
+def _blocks_of(leading: tuple[int, ...], start: int, stop: int) -> list[Block]:
+    """Return the slices `start` to `stop`, counted along all leading axes, as blocks."""
+    inner = math.prod(leading[1:])
+    if len(leading) == 1:
+        return [(slice(start, stop),)]
+    first, last = start // inner, (stop - 1) // inner
+    if first == last:
+        begin = first * inner
+        rest = _blocks_of(leading[1:], start - begin, stop - begin)
+        return [(slice(first, first + 1), *block) for block in rest]
+    whole_from = first + (start % inner > 0)
+    whole_to = stop // inner
+    found: list[Block] = []
+    if start % inner:
+        found += _blocks_of(leading, start, whole_from * inner)
+    if whole_from < whole_to:
+        found.append((slice(whole_from, whole_to), *(slice(0, n) for n in leading[1:])))
+    if stop % inner:
+        found += _blocks_of(leading, whole_to * inner, stop)
+    return found
+
+
+def _words(block: Block) -> str:
+    """Return what slices a block holds, counted from 1 as in the line of progress."""
+    ends = [(part.start + 1, part.stop) for part in block]
+    texts = [f"{low}" if low == high else f"{low}-{high}" for low, high in ends]
+    many = any(low != high for low, high in ends)
+    return f"slice{'s' * many} {' '.join(texts)}"
 
 
 def file_name(name: str) -> str:

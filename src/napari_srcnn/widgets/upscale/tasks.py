@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import math
 import threading
 import time
@@ -39,12 +40,16 @@ if TYPE_CHECKING:
 
     from napari_srcnn.upscaling.plan import UpscalePlan
 
+_logger = logging.getLogger(__name__)
 # Progress is shown at most so often, however small the tiles are.
 INTERVAL = 0.05
 # A preview that covers more than this is cut to its middle: it should take seconds.
 PREVIEW_PIXELS = 16 << 20
-# What can happen to a job, and is said in a sentence; torch has no narrower type.
-ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
+# A plane up to this size is shown enlarged until the network's pixels come.
+FILLED_BYTES = 64 << 20
+# What can happen to a job, and is said in a sentence: torch, and the libraries behind lazy arrays,
+# raise errors of their own classes.
+ERRORS = (Exception,)
 
 
 def load_torch(cancel: threading.Event) -> Iterator[Loaded]:
@@ -66,7 +71,7 @@ def propose(
     from napari_srcnn.models.choose import propose_models
 
     # Whatever is wrong with an image is said when it is enlarged.
-    with contextlib.suppress(*ERRORS, Cancelled):
+    with contextlib.suppress(*ERRORS):
         for scale, proposal in propose_models(Guarded(source, cancel), scales, axes).items():
             yield Proposed(source, scale, proposal)
 
@@ -79,7 +84,7 @@ def show_filters(model: str, cancel: threading.Event) -> Iterator[Filters | Fail
     try:
         yield Filters(model, filter_mosaic(load_model(model)))
     except ERRORS as error:
-        yield Failed(sentence(error))
+        yield _failed(error)
 
 
 def upscale_layers(
@@ -98,41 +103,62 @@ def upscale_layers(
     limit = memory_limit() if limit is None else limit
     try:
         plans = [_plan(task, cancel) for task in tasks]
+    except Cancelled:
+        return
     except ERRORS as error:
-        yield Failed(sentence(error))
+        yield _failed(error)
         return
     total = sum(plan.network_pixels for plan in plans)
     before, held = 0, 0
-    for number, plan in enumerate(plans):
+    for number, (task, plan) in enumerate(zip(tasks, plans, strict=True)):
         dtypes = [plan.dtype, np.dtype(np.float32)][: 1 + plan.request.ensemble]
         nbytes = sum(math.prod(plan.shape) * dtype.itemsize for dtype in dtypes)
         in_memory = held + nbytes <= limit
         held += nbytes * in_memory
         track = _Track(number, plan, tasks, before, total)
-        try:
-            storage, *more = (allocate(plan.shape, d, in_memory=in_memory) for d in dtypes)
-        except ValueError as error:
-            yield Failed(sentence(error))
-            return
-        spread = more[0] if more else None
+        if task.resumed is not None:
+            storage, spread = task.resumed.storage, task.resumed.spread
+        else:
+            try:
+                storage, *more = (allocate(plan.shape, d, in_memory=in_memory) for d in dtypes)
+            except ValueError as error:
+                yield _failed(error)
+                return
+            spread = more[0] if more else None
         yield Opened(number, storage, spread)
         try:
+            _fill(storage.array, plan, task)
             yield from _run(
-                track,
-                storage.array,
-                None if spread is None else spread.array,
-                tasks[number].first,
-                cancel,
+                track, storage.array, None if spread is None else spread.array, task, cancel
             )
-        except ERRORS as error:
-            yield track.stopped(storage.array)
-            yield Failed(sentence(error))
-            return
         except Cancelled:
             yield track.stopped(storage.array)
+        except ERRORS as error:
+            yield track.stopped(storage.array)
+            yield _failed(error)
+            return
         if cancel.is_set():
             return
         before += plan.network_pixels
+
+
+def _failed(error: Exception) -> Failed:
+    """Return what the user is told; all of it stands in the log."""
+    _logger.warning("A job of the widget failed.", exc_info=error)
+    return Failed(sentence(error))
+
+
+def _fill(out: NDArray[Any], plan: UpscalePlan, task: Task) -> None:
+    """Put the slice on screen there as it is, each pixel several times, to be replaced in tiles.
+
+    Black would look as if the image were lost.
+    """
+    nbytes = math.prod(plan.request.plane) * max(plan.request.samples, 1) * out.dtype.itemsize
+    if task.resumed is not None or nbytes > FILLED_BYTES:
+        return
+    plane, scale = plan.source[task.first], plan.scale
+    for row, column in itertools.product(range(scale), repeat=2):
+        out[task.first][row::scale, column::scale] = plane
 
 
 def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
@@ -154,6 +180,14 @@ class _Track:
         self.before, self.total = before, total
         self.last: Progress | None = None
         self.touched: set[Index] = set()
+        self.finished: set[Index] = set()
+
+    def note(self, progress: Progress) -> None:
+        """Take account of a tile."""
+        self.last = progress
+        self.touched.add(progress.index)
+        if progress.finished_slice:
+            self.finished.add(progress.index)
 
     def step(self, progress: Progress) -> Step:
         done = progress.tiles_done / progress.tiles_total
@@ -167,12 +201,14 @@ class _Track:
         if len(self.tasks) > 1:
             text = f"{self.tasks[self.number].name}: {text}".rstrip(": ")
         touched, self.touched = frozenset(self.touched), set()
+        finished, self.finished = frozenset(self.finished), set()
         return Step(
             task=self.number,
             fraction=fraction,
             seconds_left=left,
             text=text,
             touched=touched,
+            finished=finished,
             message=progress.message,
         )
 
@@ -183,8 +219,10 @@ class _Track:
         """
         plan, last = self.plan, self.last
         total = math.prod(plan.request.leading)
-        done = last.slices_done if last is not None else 0
-        first = self.tasks[self.number].first
+        task = self.tasks[self.number]
+        before = 0 if task.resumed is None else task.resumed.done
+        done = last.slices_done if last is not None else before
+        first = task.first
         rest = (index for index in np.ndindex(plan.request.leading) if index != first)
         for index in itertools.islice(itertools.chain([first], rest), done, done + plan.batch):
             out[index] = 0
@@ -197,6 +235,7 @@ class _Track:
             "partial": True,
             "slices_done": done,
             "slices_total": total,
+            "first_slice": list(first),
         }
         if last is not None:
             import napari_srcnn
@@ -211,17 +250,17 @@ def _run(
     track: _Track,
     out: NDArray[Any],
     spread: NDArray[Any] | None,
-    first: Index,
+    task: Task,
     cancel: threading.Event,
 ) -> Iterator[Step | Finished | Stopped]:
-    messages = track.plan.run(out, spread=spread, first=first)
+    skip = 0 if task.resumed is None else task.resumed.done
+    messages = track.plan.run(out, spread=spread, first=task.first, skip=skip)
     shown = 0.0
     for message in messages:
         if isinstance(message, Report):
             yield Finished(track.number, message.to_metadata(), message.messages)
             return
-        track.last = message
-        track.touched.add(message.index)
+        track.note(message)
         if cancel.is_set():
             messages.close()  # type: ignore[attr-defined]  # it is a generator
             break
@@ -261,7 +300,7 @@ def preview_layers(
     except Cancelled:
         return
     except ERRORS as error:
-        yield Failed(sentence(error))
+        yield _failed(error)
 
 
 def _cut(box: tuple[int, ...], scale: int) -> tuple[tuple[int, int, int, int], bool]:

@@ -5,28 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QTimer, Signal
-from qtpy.QtWidgets import QFileDialog, QMessageBox
+from qtpy.QtCore import QTimer, Signal
 
 from napari_srcnn.widgets.shared import messages, settings
-from napari_srcnn.widgets.shared.display import add_filters, image_layers, selected_images
+from napari_srcnn.widgets.shared.closing import UnderWay
+from napari_srcnn.widgets.shared.display import add_filters
 from napari_srcnn.widgets.shared.events import window_events
-from napari_srcnn.widgets.shared.layers import pixels
+from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.runner import Runner
-from napari_srcnn.widgets.upscale import request, saving, tasks
-from napari_srcnn.widgets.upscale.form import SCALES
+from napari_srcnn.widgets.upscale import saving, tasks
+from napari_srcnn.widgets.upscale.chosen import ChosenLayers
 from napari_srcnn.widgets.upscale.panel import Panel
-from napari_srcnn.widgets.upscale.previews import Previews
+from napari_srcnn.widgets.upscale.preview_control import PreviewControl
 from napari_srcnn.widgets.upscale.results import Results
-from napari_srcnn.widgets.upscale.wording import what_the_network_sees, what_will_happen
+from napari_srcnn.widgets.upscale.save_control import SaveControl
 from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
     from napari.viewer import Viewer
 
 SAMPLE = "brain"
+UPSCALING = "The upscaling"
 
 
 class UpscaleWidget(Panel):
@@ -61,37 +61,29 @@ class UpscaleWidget(Panel):
         self.loaded: messages.Loaded | None = None
         self.runner = Runner(self)
         self.results = Results(self, self.viewer)
-        self.previews = Previews(self, self.viewer)
-        self._edits: dict[str, Any] | None = {}  # until the settings are known
-        self._sources: tuple[Image, ...] = ()
-        self._parts: list[messages.Previewed] = []
-        self._saving: saving.SaveJob | None = None
+        self.preview_control = PreviewControl(self, self.viewer, self.runner)
+        self.previews = self.preview_control.previews
+        self._save_control = SaveControl(self, self.runner)
+        self._under_way = UnderWay(self)
         self._last_words = ""
-        self._watched: tuple[Image, ...] = ()
-        self._looked_at: Any = None
-        self._is_prepared = False
-        self._is_connected = False
-        # What the layer list says several times in a row is answered once.
-        self._update = QTimer(self)
-        self._update.setSingleShot(True)
-        self._update.timeout.connect(self._show_layers)
-        self._poll = QTimer(self)
-        self._poll.setInterval(100)
-        self._poll.timeout.connect(self._show_saving)
+        self._layers = LayerListWatch(self, self.viewer)
+        self._layers.changed.connect(self._show_layers)
+        self._layers.removed.connect(self._on_removed)
+        self._chosen = ChosenLayers(self, self.viewer, self._layers)
 
-        self.form.edited.connect(self._on_edited)
+        self._chosen.edited.connect(self._on_edited)
         self.preview_button.clicked.connect(self.preview)
         self.upscale_button.clicked.connect(self.upscale)
+        self.go_on_button.clicked.connect(self.go_on)
         self.cancel_button.clicked.connect(self.cancel)
         self.save_button.clicked.connect(self.ask_and_save)
         self.sample_button.clicked.connect(self.open_sample)
-        self.shown.changed.connect(self._on_shown)
         self.form.filters.clicked.connect(self.show_filters)
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
         window_events().models_changed.connect(self.form.show_models)
-        window_events().model_wanted.connect(self.use_model)
-        self._connect()
+        window_events().model_wanted.connect(self._chosen.use_model)
+        self._layers.start()
         self._show_layers()
         # What takes seconds goes on beside the window, but the widget is drawn first: an import
         # holds the lock that drawing needs.
@@ -99,130 +91,67 @@ class UpscaleWidget(Panel):
 
     def _prepare(self) -> None:
         self.runner.prepare(settings.load_in_background)
-        self._is_prepared = True
-        self._propose()
         self.runner.prepare(tasks.load_torch)
+        self._chosen.propose()
 
     # ------------------------------------------------------------ what there is
 
-    def _connect(self) -> None:
-        if not self._is_connected:
-            self._is_connected = True
-            events = self.viewer.layers.events
-            for event in (events.inserted, events.reordered, events.renamed):
-                event.connect(self._on_layers)
-            events.removed.connect(self._on_removed)
-            self.viewer.layers.selection.events.changed.connect(self._on_layers)
-
-    def _disconnect(self) -> None:
-        if self._is_connected:
-            self._is_connected = False
-            events = self.viewer.layers.events
-            for event in (events.inserted, events.reordered, events.renamed):
-                event.disconnect(self._on_layers)
-            events.removed.disconnect(self._on_removed)
-            self.viewer.layers.selection.events.changed.disconnect(self._on_layers)
-            self._watch(())
-
-    def _on_layers(self, event: Any = None) -> None:
-        self._update.start(0)
-
     def _show_layers(self) -> None:
-        images, selected = image_layers(self.viewer), selected_images(self.viewer)
-        if not selected:
-            # Other layers may be active; the image stays the one that it was.
-            selected = [layer for layer in self.form.layers if layer in images] or images[:1]
-        self.form.show_layers(images, selected)
-        self._watch(self.form.layers)
-        self._propose()
+        has_image = self._chosen.refresh()
         self.results.forget_removed()
-        self.shown.setVisible(self.previews.is_shown)
-        self.show_empty(not images)
+        self.preview_control.refresh()
+        self.preview_control.poke()
+        self.show_empty(not has_image)
         self._show_state()
-        self._describe()
-
-    def _propose(self) -> None:
-        """Look for the model that fits the image, once for each."""
-        layer = self.form.layers[0] if self.form.layers else None
-        source = None if layer is None else pixels(layer)
-        if not self._is_prepared:
-            return
-        if layer is not None and source is not self._looked_at:
-            self.runner.prepare(tasks.propose, source, SCALES, self.form.axes(layer))
-        self._looked_at = source
-
-    def _watch(self, layers: tuple[Image, ...]) -> None:
-        """Follow what the line before the run depends on."""
-        for layer in self._watched:
-            for name in ("data", "axis_labels", "contrast_limits"):
-                getattr(layer.events, name).disconnect(self._on_layers)
-        for layer in layers:
-            for name in ("data", "axis_labels", "contrast_limits"):
-                getattr(layer.events, name).connect(self._on_layers)
-        self._watched = layers
+        self.describe_chosen()
 
     def _show_state(self) -> None:
-        self.show_busy(bool(self.runner.job), has_result=bool(self.results.layers))
+        rest = self.results.counts if self.results.is_partial else None
+        self.show_busy(
+            bool(self.runner.job), has_result=bool(self.results.layers), done_and_total=rest
+        )
 
-    def _on_edited(self, name: str) -> None:
-        if name == "layer" and self.form.layers:
-            self.viewer.layers.selection.clear()
-            self.viewer.layers.selection.update(self.form.layers)
-        setting = self.form.setting(name)
-        if setting is not None and self._edits is None:
-            settings.save(*setting)
-        elif setting is not None and self._edits is not None:
-            self._edits[setting[0]] = setting[1]
-        self._describe()
+    def _on_edited(self) -> None:
+        self.forget_failure()
+        self.describe_chosen()
+        self.preview_control.poke()
 
-    # ------------------------------------------------------------ the line before the run
-
-    def _describe(self) -> None:
-        if not self.form.layers:
-            self.describe("", "")
-            return
-        try:
-            asked = [(layer, self.form.options(layer)) for layer in self.form.layers]
-            requests = [request.request_of(*one) for one in asked]
-            # Without torch there is no device to know the speed of.
-            times = [request.estimate(*one) if self.loaded else None for one in asked]
-        except ValueError as error:
-            self.describe(str(error), "", is_wrong=True)
-            return
-        known = [seconds for seconds in times if seconds is not None]
-        seconds = sum(known) if len(known) == len(times) else None
-        seen = what_the_network_sees(requests[0], self.form.intensity.value)
-        self.describe(what_will_happen(requests, seconds), f"{seen} {requests[0].note}".strip())
+    def describe_chosen(self) -> None:
+        """Say what will happen to the layers that are chosen."""
+        # Without torch there is no device to know the speed of.
+        summary, intensities, is_wrong = self._chosen.describe(with_times=self.loaded is not None)
+        self.describe(summary, intensities, is_wrong=is_wrong)
 
     # ------------------------------------------------------------ jobs
 
     def upscale(self) -> None:
         """Enlarge the chosen layers into new ones."""
-        if self._is_refused():
-            return
-        try:
-            chosen = self._tasks()
-        except ValueError as error:
-            self.fail(str(error))
-            return
-        self.previews.remove()
-        self.results.begin(self.form.layers, self.form.scale.value)
-        self.runner.begin("The upscaling", tasks.upscale_layers, chosen, self.memory_limit)
+        chosen = None if self._is_refused() else self._tasks()
+        if chosen:
+            self.preview_control.hide()
+            self.results.begin(self.form.layers, chosen)
+            self._begin_run(chosen)
+
+    def go_on(self) -> None:
+        """Go on with the run that was stopped."""
+        if not self._is_refused(needs_image=False) and self.results.is_partial:
+            self.preview_control.hide()
+            self._begin_run(self.results.go_on())
+
+    def _begin_run(self, chosen: Any) -> None:
+        self.runner.begin(UPSCALING, tasks.upscale_layers, tuple(chosen), self.memory_limit)
+        names = ", ".join(task.name for task in chosen)
+        self._under_way.say(
+            f"{names}: is being enlarged. What was made so far is not saved and would be lost."
+        )
         self._on_begin()
 
     def preview(self) -> None:
         """Show the visible part of the current slice by the network and by bicubic."""
-        if self._is_refused():
-            return
-        try:
-            chosen = self._tasks(is_preview=True)
-        except ValueError as error:
-            self.fail(str(error))
-            return
-        self._sources, self._parts = self.form.layers, []
-        self._scale = self.form.scale.value
-        self.runner.begin("The preview", tasks.preview_layers, chosen)
-        self._on_begin()
+        chosen = None if self._is_refused() else self._tasks(is_preview=True)
+        if chosen:
+            self.preview_control.begin(self.form.layers, chosen)
+            self._on_begin()
 
     def save(self, path: str | Path) -> None:
         """Save the results as OME-TIFF.
@@ -233,35 +162,27 @@ class UpscaleWidget(Panel):
             The file; where there are several results, the folder. The user is asked before a file
             is replaced that has this name only with the suffix added.
         """
-        if self._is_refused():
+        if self._is_refused(needs_image=False):
             return
         if not self.results.layers:
             self.notify("There is no result to save yet; press Upscale first.")
+        elif self._save_control.begin(self.results.layers, Path(path)):
+            self._on_begin()
+
+    def ask_and_save(self) -> None:
+        """Ask where to save the results, and save them."""
+        if self._is_refused(needs_image=False) or not self.results.layers:
             return
-        if not self._may_write(Path(path)):
-            return
-        self._saving = saving.SaveJob(self.results.layers, Path(path))
-        self.runner.begin("The saving", saving.save, self._saving)
-        self._poll.start()
-        self._on_begin()
+        if chosen := self._save_control.ask(self.results.layers):
+            self.save(chosen)
 
     def show_filters(self) -> None:
         """Open the chosen network's first-layer filters as an image layer."""
-        if self.runner.job:
-            self.notify(f"{self.runner.job} is already running; wait for it or press Cancel.")
-        elif not self.form.model.value:
+        if not self.form.model.value:
             self.notify("There is no network for this scale.")
-        else:
+        elif not self._is_refused(needs_image=False):
             self.runner.begin("The drawing", tasks.show_filters, self.form.model.value)
             self._on_begin()
-
-    def use_model(self, name: str, scale: int) -> None:
-        """Choose a model and its scale."""
-        if self._edits is not None:  # what was chosen in an earlier session comes still
-            self._edits |= {"scale": scale, "model": name}
-        self.form.scale.value = scale
-        self.form.show_models(name)
-        self._on_edited("model")
 
     def cancel(self) -> None:
         """Stop what is under way; finished slices are kept."""
@@ -270,26 +191,32 @@ class UpscaleWidget(Panel):
             self.left.say("Stopping …")
             self.runner.cancel()
 
-    def _is_refused(self) -> bool:
-        if self._update.isActive():
-            self._update.stop()
-            self._show_layers()
+    def _is_refused(self, *, needs_image: bool = True) -> bool:
+        self._layers.flush()
         if self.runner.job:
             self.notify(f"{self.runner.job} is already running; wait for it or press Cancel.")
         elif other := self.runner.elsewhere:
             self.notify(f"{other} is running in its own window; wait for it or stop it there.")
-        elif not self.form.layers:
+        elif needs_image and not self.form.layers:
             self.notify("There is no image to enlarge; open one or choose it in the layer list.")
         else:
             return False
         return True
 
     def _tasks(self, *, is_preview: bool = False) -> list[messages.Task]:
-        form, dims = self.form, self.viewer.dims
-        return [
-            request.task_of(layer, form.options(layer), dims, is_preview=is_preview)
-            for layer in form.layers
-        ]
+        """Return what is to be done, or nothing after saying why that cannot be."""
+        try:
+            return self._chosen.tasks(is_preview=is_preview)
+        except ValueError as error:
+            self.fail(str(error))
+            return []
+
+    def preview_tasks(self) -> list[messages.Task]:
+        """Return what a preview would show now; nothing where there can be none."""
+        try:
+            return self._chosen.tasks(is_preview=True)
+        except ValueError:
+            return []
 
     def _on_begin(self) -> None:
         self._last_words = ""
@@ -297,27 +224,22 @@ class UpscaleWidget(Panel):
         if self.runner.is_waiting:
             self.progress("Loading PyTorch …", None)
 
+    # ------------------------------------------------------------ what a worker says
+
     def _on_message(self, message: Any) -> None:
-        """Show what a worker says; this runs on the main thread."""
         if isinstance(message, settings.Settings):
-            edits, self._edits = self._edits or {}, None
-            self.form.apply(message, keep=edits)
-            for name, value in edits.items():
-                settings.save(name, value)
-            self._describe()
-        elif isinstance(message, messages.Proposed):
-            self.form.show_proposal(message)
-            self._describe()
+            self._chosen.edits.apply(message)
+            self.describe_chosen()
         elif isinstance(message, messages.Loaded):
             self.loaded = message
             self.form.show_devices(message)
-            self._describe()
+            self.describe_chosen()
             self.ready.emit()
         elif isinstance(message, messages.Failed):
             self._last_words = message.sentence
             self.fail(message.sentence)
         elif isinstance(message, messages.Previewed):
-            self._parts.append(message)
+            self.preview_control.receive(message)
         elif isinstance(message, messages.Filters):
             add_filters(self.viewer, message, beside=self.form.layers)
             self._say("The filters are a layer right of the image; gray is zero.")
@@ -330,7 +252,7 @@ class UpscaleWidget(Panel):
         if isinstance(message, messages.Step) and not self.runner.is_cancelled:
             left = f"{duration(message.seconds_left)} left"
             self.progress(f"{message.text} · {left}" if message.text else left, message.fraction)
-        words = "" if self._sources else self.results.receive(message)
+        words = "" if self.preview_control.is_asked else self.results.receive(message)
         if words:
             self._say(words)
         for text in getattr(message, "messages", ()):
@@ -341,76 +263,14 @@ class UpscaleWidget(Panel):
         self.status(words)
 
     def _on_end(self) -> None:
-        self._poll.stop()
-        if self._parts and not self.runner.is_cancelled:
-            self._show_preview()
-        elif self.runner.is_cancelled and not self._last_words:
+        self._under_way.say("")
+        if self.runner.is_cancelled and not self._last_words:
             self.status("Stopped; nothing was changed.")
+        self.preview_control.end()
         self.results.end()
-        self._sources, self._parts, self._saving = (), [], None
+        self._save_control.end()
         self._show_layers()
         self.ended.emit()
-
-    def _show_preview(self) -> None:
-        there = [
-            (source, part)
-            for source, part in zip(self._sources, self._parts, strict=False)
-            if source in self.viewer.layers
-        ]
-        if not there:
-            return
-        self.previews.add([source for source, _ in there], [part for _, part in there], self._scale)
-        self.shown.choose("SRCNN")
-        cut = any(part.cut for _, part in there)
-        self.status(
-            "Preview of the middle of what is on screen; all of it would take long."
-            if cut
-            else "Preview of what is on screen, in this slice only."
-        )
-
-    def _on_shown(self, kind: str) -> None:
-        if kind == "remove":
-            self.previews.remove()
-            self.status("")
-        else:
-            self.previews.show(kind)
-
-    def ask_and_save(self) -> None:
-        """Ask where to save the results, and save them."""
-        if self._is_refused() or not self.results.layers:
-            return
-        if len(self.results.layers) == 1:
-            chosen, _ = QFileDialog.getSaveFileName(
-                self,
-                "Save the result",
-                saving.file_name(self.results.layers[0].name),
-                "OME-TIFF (*.ome.tif *.ome.tiff)",
-            )
-        else:
-            chosen = QFileDialog.getExistingDirectory(
-                self, "Save the results, a file for each layer, in this folder"
-            )
-        if chosen:
-            self.save(chosen)
-
-    def _may_write(self, path: Path) -> bool:
-        """Ask before a file is replaced that the dialog could not ask about."""
-        target = saving.with_suffix(path)
-        if len(self.results.layers) > 1 or target == path or not target.exists():
-            return True
-        buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self,
-            "Save the result",
-            f"{target.name} is there already. Replace it?",
-            buttons.Yes | buttons.Cancel,
-            buttons.Cancel,
-        )
-        return bool(answer == buttons.Yes)
-
-    def _show_saving(self) -> None:
-        if self._saving is not None and not self.runner.is_cancelled:
-            self.progress("Saving …", self._saving.fraction)
 
     def open_sample(self) -> None:
         """Open the sample stack."""
@@ -418,21 +278,22 @@ class UpscaleWidget(Panel):
 
     # ------------------------------------------------------------ the end
 
-    def _on_removed(self, event: Any) -> None:
+    def _on_removed(self, layer: Any) -> None:
         """Stop a run whose source or result was taken away."""
-        if self.runner.job and (self.results.involves(event.value) or event.value in self._sources):
+        is_needed = self.results.involves(layer) or self.preview_control.involves(layer)
+        if self.runner.job and is_needed:
             self.cancel()
-        self._update.start(0)
-
-    def event(self, event: QEvent) -> bool:
-        """Stop when the dock is closed: napari takes the widget out and lets it go."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.shut()
-        return bool(super().event(event))
 
     def shut(self) -> None:
         """Stop all work and let go of the viewer."""
-        self.runner.shut()
-        self._disconnect()
-        self._update.stop()
-        self._poll.stop()
+        self._layers.stop()
+        self._chosen.shut()
+        self.preview_control.shut()
+        self._save_control.end()
+        if self.runner.job == UPSCALING:
+            self.runner.received.disconnect(self._on_message)
+            self.runner.ended.disconnect(self._on_end)
+            self.results.outlive(self.runner)
+        else:
+            self.runner.shut()
+        self._under_way.say("")

@@ -1,0 +1,133 @@
+"""The layers that are chosen: which, what will become of them, and which model fits them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_srcnn.widgets.shared.display import image_layers, selected_images
+from napari_srcnn.widgets.shared.layers import pixels
+from napari_srcnn.widgets.shared.messages import Proposed, Task
+from napari_srcnn.widgets.shared.runner import Runner
+from napari_srcnn.widgets.upscale import request, tasks
+from napari_srcnn.widgets.upscale.edits import Edits
+from napari_srcnn.widgets.upscale.form import SCALES
+from napari_srcnn.widgets.upscale.wording import what_the_network_sees, what_will_happen
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_srcnn.widgets.shared.layer_list import LayerListWatch
+    from napari_srcnn.widgets.upscale.panel import Panel
+
+_WATCHED = ("data", "axis_labels", "contrast_limits")
+
+
+class ChosenLayers(QObject):
+    """Fills the form from the layer list, and says what will happen to what is chosen in it.
+
+    Signals
+    -------
+    edited
+        Something was chosen in the form.
+    """
+
+    edited = Signal()
+
+    def __init__(self, panel: Panel, viewer: ViewerModel, layers: LayerListWatch) -> None:
+        super().__init__(panel)
+        self._panel, self._form, self._viewer, self._list = panel, panel.form, viewer, layers
+        self._watched: tuple[Image, ...] = ()
+        # Looking at an image may take long; nothing that the user asks for waits for it.
+        self._aside = Runner(self)
+        self._aside.received.connect(self._on_proposed)
+        self._looked_at: Any = None
+        self._is_prepared = False
+        self.edits = Edits(self._form)
+        self._form.edited.connect(self._on_edited)
+
+    def use_model(self, name: str, scale: int) -> None:
+        """Choose a model and its scale."""
+        self.edits.insist(scale=scale, model=name)
+        self._form.scale.value = scale
+        self._form.show_models(name)
+        self._on_edited("model")
+
+    def _on_edited(self, name: str) -> None:
+        if name == "layer" and self._form.layers:
+            self._viewer.layers.selection.clear()
+            self._viewer.layers.selection.update(self._form.layers)
+        self.edits.note(name)
+        self.edited.emit()
+
+    def refresh(self) -> bool:
+        """Fill in the images there are, and tell whether there is one."""
+        images, selected = image_layers(self._viewer), selected_images(self._viewer)
+        if not selected:
+            # Other layers may be active; the image stays the one that it was.
+            selected = [layer for layer in self._form.layers if layer in images] or images[:1]
+        self._form.show_layers(images, selected)
+        self._watch(self._form.layers)
+        if self._is_prepared:
+            self.propose()
+        return bool(images)
+
+    def propose(self) -> None:
+        """Look for the model that fits the image, once for each."""
+        self._is_prepared = True
+        layer = self._form.layers[0] if self._form.layers else None
+        source = None if layer is None else pixels(layer)
+        if layer is not None and source is not self._looked_at:
+            self._aside.supersede(tasks.propose, source, SCALES, self._form.axes(layer))
+        self._looked_at = source
+
+    def _on_proposed(self, message: Proposed) -> None:
+        self._form.show_proposal(message)
+        self._panel.describe_chosen()
+
+    def describe(self, *, with_times: bool) -> tuple[str, str, bool]:
+        """Return what will happen, what the network will see, and whether it cannot be."""
+        if not self._form.layers:
+            return "", "", False
+        try:
+            asked = [(layer, self._form.options(layer)) for layer in self._form.layers]
+            requests = [request.request_of(*one) for one in asked]
+            times = [request.estimate(*one) if with_times else None for one in asked]
+        except ValueError as error:
+            return str(error), "", True
+        known = [seconds for seconds in times if seconds is not None]
+        seconds = sum(known) if len(known) == len(times) else None
+        seen = what_the_network_sees(requests[0], self._form.intensity.value)
+        return what_will_happen(requests, seconds), f"{seen} {requests[0].note}".strip(), False
+
+    def tasks(self, *, is_preview: bool = False) -> list[Task]:
+        """Return a job's parts.
+
+        Raises
+        ------
+        ValueError
+            If a layer cannot be enlarged.
+        """
+        return [
+            request.task_of(
+                layer, self._form.options(layer), self._viewer.dims, is_preview=is_preview
+            )
+            for layer in self._form.layers
+        ]
+
+    def shut(self) -> None:
+        """Stop looking."""
+        self._aside.shut()
+        self._watch(())
+
+    def _watch(self, layers: tuple[Image, ...]) -> None:
+        """Follow what the line before the run depends on."""
+        for layer in self._watched:
+            for name in _WATCHED:
+                getattr(layer.events, name).disconnect(self._list.note)
+        for layer in layers:
+            for name in _WATCHED:
+                getattr(layer.events, name).connect(self._list.note)
+        self._watched = layers

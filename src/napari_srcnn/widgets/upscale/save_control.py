@@ -1,0 +1,78 @@
+"""Saving the results: what is asked, and how far it has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QFileDialog, QMessageBox
+
+from napari_srcnn.widgets.upscale import saving
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_srcnn.widgets.shared.runner import Runner
+    from napari_srcnn.widgets.upscale.panel import Panel
+
+
+class SaveControl(QObject):
+    """Saves result layers as a job."""
+
+    def __init__(self, panel: Panel, runner: Runner) -> None:
+        super().__init__(panel)
+        self._panel, self._runner = panel, runner
+        self._job: saving.SaveJob | None = None
+        self._poll = QTimer(self)
+        self._poll.setInterval(100)
+        self._poll.timeout.connect(self._show_progress)
+
+    def ask(self, layers: list[Image]) -> str:
+        """Ask where to save the results; return "" where the user has thought better of it."""
+        if len(layers) > 1:
+            return str(
+                QFileDialog.getExistingDirectory(
+                    self._panel, "Save the results, a file for each layer, in this folder"
+                )
+            )
+        chosen, _ = QFileDialog.getSaveFileName(
+            self._panel,
+            "Save the result",
+            saving.file_name(layers[0].name),
+            "OME-TIFF (*.ome.tif *.ome.tiff)",
+        )
+        return str(chosen)
+
+    def begin(self, layers: list[Image], path: Path) -> bool:
+        """Begin to save; tell whether the user agreed to what would be replaced."""
+        if len(layers) == 1 and not self._may_write(path):
+            return False
+        self._job = saving.SaveJob(layers, path)
+        self._runner.begin("The saving", saving.save, self._job)
+        self._poll.start()
+        return True
+
+    def end(self) -> None:
+        """Let go of the job."""
+        self._poll.stop()
+        self._job = None
+
+    def _may_write(self, path: Path) -> bool:
+        """Ask before a file is replaced that the dialog could not ask about."""
+        target = saving.with_suffix(path)
+        if target == path or not target.exists():
+            return True
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self._panel,
+            "Save the result",
+            f"{target.name} is there already. Replace it?",
+            buttons.Yes | buttons.Cancel,
+            buttons.Cancel,
+        )
+        return bool(answer == buttons.Yes)
+
+    def _show_progress(self) -> None:
+        if self._job is not None and not self._runner.is_cancelled:
+            self._panel.progress("Saving …", self._job.fraction)
