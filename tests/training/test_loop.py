@@ -168,7 +168,9 @@ def test_every_loss_and_optimizer_learns(optimizer: Any, loss: Any) -> None:
 def test_a_limit_of_minutes_ends_the_run_and_its_rate() -> None:
     config = dataclasses.replace(SHORT, steps=10**9, minutes=0.01)
     messages = [message for message, _ in run(config)]
-    assert 0.6 <= messages[-1].seconds < 5
+    assert messages[-1].seconds >= 0.6
+    # The last step and the last measurement may have been under way when the time was up.
+    assert all(message.seconds < 0.6 for message in messages[:-2])
     assert messages[-1].step < 10**9
     assert messages[-1].seconds_left == pytest.approx(0, abs=0.01)
     assert config.rate(100, 0.6) == pytest.approx(0)
@@ -336,16 +338,19 @@ def test_what_draws_batches_itself_is_learned_from() -> None:
 def test_a_stopped_run_says_how_far_it_had_come(tmp_path: Path) -> None:
     state = tmp_path / "run.state"
     whole = run()
+    began = time.perf_counter()
     messages = train(SHORT, NETWORK, [TRAINED], HELD_HELD_OUT, state_path=state)
     next(messages), next(messages)
     messages.close()
+    passed = time.perf_counter() - began
     found = read_state(state)
     assert found.step == 20
     best = max(whole[:2], key=lambda told: told[0].psnr)
     assert found.best == best[0].psnr
     assert equal(found.best_weights, best[1])
     assert [psnr for _, psnr in found.curve] == [round(m.psnr, 3) for m, _ in whole[:2]]
-    assert found.seconds == pytest.approx(found.curve[-1][0], abs=0.2)
+    # The curve's times have one decimal.
+    assert found.curve[-1][0] - 0.1 <= found.seconds <= passed
 
 
 # -- messages -------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from napari_srcnn.image.intensity import IntensityRange
 from napari_srcnn.image.rect import Tile, tile_grid
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.training.dataset import enlarge, noise_plane
-from napari_srcnn.upscaling.tiles import Engine, tile_geometry
+from napari_srcnn.upscaling.geometry import tile_geometry
+from napari_srcnn.upscaling.tiles import Engine
 
 NOISE = Noise(gain=2.5, read=6, offset=90)
 RANGE = IntensityRange(100, 900, (0.2, 0.6))

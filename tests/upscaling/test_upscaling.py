@@ -34,6 +34,7 @@ from napari_srcnn.upscaling.messages import Progress, Report
 from napari_srcnn.upscaling.plan import UpscalePlan
 from napari_srcnn.upscaling.speed import Busy, Stopwatch
 from napari_srcnn.upscaling.tiles import Engine, Pending
+from napari_srcnn.upscaling.tiles import _tf32 as tf32_switched
 from napari_srcnn.words import format_bytes
 
 DTYPES = [f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)]
@@ -1011,6 +1012,35 @@ def test_looking_at_a_plan_measures_and_writes_nothing(own_home: Path) -> None:
 )
 def test_bytes_are_written_for_reading(number: float, text: str) -> None:
     assert format_bytes(number) == text
+
+
+def test_switching_tf32_touches_no_other_switch_and_is_undone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cudnn = torch.backends.cudnn
+    for before, benchmark in itertools.product((True, False), repeat=2):
+        monkeypatch.setattr(cudnn, "allow_tf32", before)
+        monkeypatch.setattr(cudnn, "benchmark", benchmark)
+        for wanted in (True, False):
+            with tf32_switched(wanted):
+                assert (cudnn.allow_tf32, cudnn.benchmark) == (wanted, benchmark)
+                # Somebody else's choice in the meantime stays theirs.
+                cudnn.benchmark = not benchmark
+            assert (cudnn.allow_tf32, cudnn.benchmark) == (before, not benchmark)
+            cudnn.benchmark = benchmark
+
+
+def test_two_engines_never_see_each_others_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+
+    def look(wanted: bool) -> bool:
+        with tf32_switched(wanted):
+            time.sleep(0.001)
+            return torch.backends.cudnn.allow_tf32 == wanted
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(look, [True, False] * 50))
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_half_precision_is_asked_for_and_near() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from napari.settings import get_plugin_settings
 from tuning import Tuning
 
 from napari_srcnn.samples import load_sample
+from napari_srcnn.widgets.finetune import steering
 from napari_srcnn.widgets.shared import runner
 from napari_srcnn.widgets.shared.settings import Settings
 
@@ -37,6 +39,12 @@ def default_settings() -> None:
     section = get_plugin_settings(PLUGIN).upscale
     for item in fields(Settings):
         setattr(section, item.name, item.default)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_worth_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no question wait for an answer because a machine was slow; tests of questions ask."""
+    monkeypatch.setattr(steering, "WORTH_ASKING", math.inf)
 
 
 @pytest.fixture

@@ -67,6 +67,13 @@ class Tuning:
         """Let the window live."""
         self._bot.wait(milliseconds)
 
+    def rest(self) -> None:
+        """Wait until no step has been heard of for a while: one may have been under way."""
+        heard = -1
+        while heard != len(self.steps):
+            heard = len(self.steps)
+            self.wait(1000)
+
     def learn(self) -> None:
         """Wait for the first step."""
         self.wait_for(lambda: bool(self.steps))

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 
 from napari_srcnn.models.library import default_model
+from napari_srcnn.upscaling.checks import Kind
 from napari_srcnn.upscaling.messages import Progress, Report
 from napari_srcnn.upscaling.noise import Told
-from napari_srcnn.upscaling.options import Asked, Kind, Model, Options, resolve
+from napari_srcnn.upscaling.options import Asked, Model, Options, resolve
 from napari_srcnn.upscaling.plan import UpscalePlan, load_plan
 
 

@@ -23,11 +23,12 @@ from napari_srcnn.image.rect import Tile, tile_grid
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.device import device_label, free_ram, is_out_of_memory
 from napari_srcnn.network.threads import Workers
+from napari_srcnn.upscaling.geometry import Geometry, tile_geometry
 from napari_srcnn.upscaling.messages import Index
 from napari_srcnn.upscaling.noise import noises_of
 from napari_srcnn.upscaling.reader import PlaneReader
 from napari_srcnn.upscaling.speed import MIN_TILE, bytes_per_pixel
-from napari_srcnn.upscaling.tiles import Geometry, Pending, Result, tile_geometry
+from napari_srcnn.upscaling.tiles import Pending, Result
 
 if TYPE_CHECKING:
     from napari_srcnn.upscaling.plan import UpscalePlan

@@ -6,29 +6,31 @@ against an image, once, and gives the :class:`Plan` that all else goes by.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    TypeAlias,
-    TypedDict,
-    Unpack,
-    cast,
-    get_args,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast, overload
 
 import numpy as np
 
 from napari_srcnn.image.intensity import IntensityRange, dtype_range, measure_range
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.models.choose import image_dtype, propose_model
+from napari_srcnn.models.choose import propose_model
 from napari_srcnn.models.library import ModelInfo, default_model, model_info
-from napari_srcnn.network.config import SCALES, WINDOWS, SRCNNConfig
+from napari_srcnn.network.config import WINDOWS, SRCNNConfig
+from napari_srcnn.upscaling.checks import (
+    Kind,
+    Pair,
+    as_dtype,
+    check_axes,
+    check_dtype,
+    check_intensity,
+    check_letters,
+    check_pair,
+    check_scale,
+    check_source,
+    check_tile,
+)
 from napari_srcnn.upscaling.noise import Told, check_count, check_noise, check_smoothing
 
 if TYPE_CHECKING:
@@ -37,26 +39,10 @@ if TYPE_CHECKING:
 
     from napari_srcnn.network.model import SRCNN
 
-DTYPES = (
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-)
-MIN_TILE = 16
+
 DEFAULT_SCALE = 2
 # The name that training knows them by.
 FALLBACK_WINDOW = WINDOWS
-
-Pair: TypeAlias = tuple[float, float]
-Kind: TypeAlias = Literal["auto", "dtype", "none"]
 Color: TypeAlias = Literal["gray", "channels", "luma", "rgb"]
 Model: TypeAlias = "str | Path | SRCNN"
 
@@ -137,12 +123,12 @@ class Options:
         checked = {
             "noise": check_noise(self.noise),
             "smoothing": check_smoothing(self.smoothing),
-            "scale": _check_scale(self.scale),
-            "axes": _check_letters(self.axes),
-            "intensity": _check_intensity(self.intensity),
-            "window": None if self.window is None else _pair(self.window, "window"),
-            "dtype": None if self.dtype is None else _check_dtype(_dtype(self.dtype), "result"),
-            "tile": _check_tile(self.tile),
+            "scale": check_scale(self.scale),
+            "axes": check_letters(self.axes),
+            "intensity": check_intensity(self.intensity),
+            "window": None if self.window is None else check_pair(self.window, "window"),
+            "dtype": None if self.dtype is None else check_dtype(as_dtype(self.dtype), "result"),
+            "tile": check_tile(self.tile),
             **{name: bool(getattr(self, name)) for name in ("tf32", "half", "ensemble")},
         }
         if self.color not in (None, "luma", "channels"):
@@ -339,8 +325,8 @@ def resolve(options: Any, stack: Any = None, **asked: Any) -> Plan | tuple[Plan,
 
 
 def _resolve(options: Options, stack: Any) -> Plan:
-    shape, source_dtype = _check_source(stack)
-    axes = _check_axes(options.axes, shape)
+    shape, source_dtype = check_source(stack)
+    axes = check_axes(options.axes, shape)
     samples = shape[-1] if axes.endswith("S") else 0
     model, why = options.model, ""
     if model is None:
@@ -417,135 +403,6 @@ def choose_scale(scale: int | None, model: str | Path | None) -> int:
     info = model_info(model)
     _check_scale_of(info.config, scale, info.name)
     return info.config.scale
-
-
-# ---------------------------------------------------------------- whatever the image is
-
-
-def _check_scale(scale: Any) -> int | None:
-    if scale is not None and (isinstance(scale, bool) or np.ndim(scale) or scale not in SCALES):
-        raise ValueError(f"scale is {scale!r}; it can be 2, 3 or 4.")
-    return None if scale is None else int(scale)
-
-
-def _dtype(dtype: Any) -> np.dtype[Any]:
-    try:
-        known: np.dtype[Any] = np.dtype(dtype)
-        return known
-    except TypeError:
-        raise ValueError(f"{dtype!r} is no dtype; choose one of {', '.join(DTYPES)}.") from None
-
-
-def _check_dtype(dtype: np.dtype[Any], what: str = "image") -> np.dtype[Any]:
-    if dtype.newbyteorder("=").name in DTYPES:
-        return dtype
-    if dtype.kind == "b":
-        raise ValueError(
-            f"The {what} is a mask of bool, which has no intensities to enlarge; "
-            "convert it to uint8 first."
-            if what == "image"
-            else f"The {what} cannot be bool; choose uint8."
-        )
-    if dtype.kind == "c":
-        raise ValueError(
-            f"The {what} is {dtype}; enlarge its magnitude or its real and imaginary parts."
-        )
-    raise ValueError(
-        f"The {what} is {dtype}, which cannot be enlarged; choose one of {', '.join(DTYPES)}."
-    )
-
-
-def _check_letters(axes: Any) -> str | None:
-    if axes is not None and not isinstance(axes, str):
-        raise ValueError(f"axes is {axes!r}; a letter an axis is needed, as 'TCYX'.")
-    return None if axes is None else str(axes).upper()
-
-
-def _check_intensity(intensity: Any) -> Kind | Pair | tuple[Pair, ...]:
-    if isinstance(intensity, str):
-        if intensity not in get_args(Kind):
-            raise ValueError(
-                f"intensity is {intensity!r}; it can be 'auto', 'dtype', 'none', or (low, high)."
-            )
-        return cast(Kind, intensity)
-    try:
-        numbers = np.asarray(intensity, dtype=np.float64)
-    except (TypeError, ValueError):
-        numbers = np.empty(0)
-    if numbers.shape == (2,):
-        return _pair(numbers, "intensity")
-    if numbers.ndim != 2 or numbers.shape[1] != 2:
-        raise ValueError(
-            f"intensity is {intensity!r}; a pair (low, high) is needed, "
-            "or one pair for each channel."
-        )
-    return tuple(_pair(pair, "intensity") for pair in numbers)
-
-
-def _pair(value: Any, what: str) -> Pair:
-    try:
-        low, high = (float(number) for number in value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{what} is {value!r}; two numbers (low, high) are needed.") from None
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(
-            f"{what} is ({low:g}, {high:g}); two finite numbers are needed, the lower one first."
-        )
-    return low, high
-
-
-def _check_tile(tile: Any) -> int | None:
-    if tile is None:
-        return None
-    if isinstance(tile, bool) or not isinstance(tile, int | np.integer) or tile < MIN_TILE:
-        raise ValueError(f"tile is {tile!r}; a whole number of at least {MIN_TILE} is needed.")
-    return int(tile)
-
-
-# ---------------------------------------------------------------- with an image
-
-
-def _check_source(stack: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    if not all(hasattr(stack, name) for name in ("shape", "dtype", "__getitem__")):
-        raise ValueError(
-            f"An image is needed that has a shape and a dtype, as numpy arrays do, "
-            f"not a {type(stack).__name__}."
-        )
-    if not all(math.isfinite(n) for n in stack.shape):
-        # dask says NaN for the length of an axis that it will only know after computing.
-        raise ValueError(
-            f"The image has shape {tuple(stack.shape)}; axes of unknown length cannot be enlarged, "
-            "so call compute_chunk_sizes() on the dask array first."
-        )
-    shape = tuple(int(n) for n in stack.shape)
-    if len(shape) < 2:
-        raise ValueError(f"The image has shape {shape}; at least two axes, Y and X, are needed.")
-    if 0 in shape:
-        raise ValueError(f"The image has shape {shape}, so it has no pixels to enlarge.")
-    return shape, _check_dtype(image_dtype(stack))
-
-
-def _check_axes(axes: str | None, shape: tuple[int, ...]) -> str:
-    if axes is None:
-        return "Q" * (len(shape) - 2) + "YX"
-    if len(axes) != len(shape):
-        raise ValueError(
-            f"axes {axes!r} names {len(axes)} axes, but the image has {len(shape)}: {shape}."
-        )
-    letters = axes.replace("Q", "")
-    if not axes.isalpha() or len(set(letters)) != len(letters):
-        raise ValueError(f"axes {axes!r} needs one letter an axis, each only once.")
-    if not axes.endswith(("YX", "YXS")):
-        raise ValueError(
-            f"axes {axes!r} has to end in YX, or in YXS for colour samples; "
-            "move the axes of the image first."
-        )
-    if axes.endswith("S") and not 1 <= shape[-1] <= 4:
-        raise ValueError(
-            f"axes {axes!r} ends in S, but {shape[-1]} samples are no colour; "
-            "there can be 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA)."
-        )
-    return axes
 
 
 def _network_of(model: Any) -> tuple[SRCNNConfig, ModelInfo | None]:
