@@ -73,16 +73,16 @@ class FinetuneWidget(FinetunePanel):
         self.start = Start(self)
         self.closing = UnderWay(self)
         self._is_prepared = False
-        self._layers = LayerListWatch(self, self.viewer)
+        self.layer_list = LayerListWatch(self, self.viewer)
         self._names: list[str] = []
         self._connect_parts()
-        self._layers.start()
+        self.layer_list.start()
         self._show_layers()
         # Drawn first: an import holds the lock that drawing needs.
         QTimer.singleShot(200, self._prepare)
 
     def _connect_parts(self) -> None:
-        self._layers.changed.connect(self._on_layers)
+        self.layer_list.changed.connect(self._on_layers)
         self.form.edited.connect(self._on_edited)
         self.form.failed.connect(self.fail)
         self.form.low_res.estimate_noise.connect(self.estimate_noise)
@@ -214,7 +214,7 @@ class FinetuneWidget(FinetunePanel):
 
     def is_refused(self) -> bool:
         """Tell whether no job can begin now, and say why."""
-        self._layers.flush()
+        self.layer_list.flush()
         if self.runner.job:
             why = f"{self.runner.job} is already running; wait for it or stop it."
         elif other := self.runner.elsewhere:
@@ -277,7 +277,7 @@ class FinetuneWidget(FinetunePanel):
         self.survey.stop()
         self.runner.shut()
         self.closing.say("")
-        self._layers.stop()
+        self.layer_list.stop()
 
 
 class _Ready:
