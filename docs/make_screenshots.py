@@ -55,7 +55,7 @@ def main() -> None:
     take("empty")
     viewer.open_sample("napari-srcnn", "brain")
     take("ready")
-    viewer.camera.zoom *= 2
+    viewer.scene.camera.zoom *= 2
     widget.preview()
     wait(lambda: len(ended) == 1)
     take("preview")

@@ -55,7 +55,7 @@ def test_a_name_that_never_was_is_not_found() -> None:
 def test_a_module_of_a_package_that_was_a_module_is_found_first(module: str) -> None:
     """Python asks the package for a name before it looks for a module of that name."""
     code = (
-        "import warnings; warnings.simplefilter('error', DeprecationWarning)\n"
+        "import warnings; warnings.filterwarnings('error', 'napari_srcnn')\n"
         f"from napari_srcnn.widgets.finetune import {module}\n"
         f"print({module}.__name__)"
     )

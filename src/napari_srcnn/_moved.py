@@ -24,7 +24,7 @@ ROOT = __package__
 MOVED: dict[str, tuple[str, ...]] = {
     "acquisition": ("training.dataset", "training.sampler"),
     "batch": ("upscaling.files",),
-    "blocks": ("training.field",),
+    "blocks": ("training.field", "training.blocks", "training.holdout", "training.pairs"),
     "calibration": ("upscaling.speed",),
     "checkpoint": ("network.checkpoint",),
     "cli_app": ("cli.app",),

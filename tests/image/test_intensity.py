@@ -212,3 +212,28 @@ def test_the_range_of_a_dtype_is_its_limits_or_0_to_1() -> None:
     assert dtype_range(np.dtype("uint8")) == (0, 255)
     assert dtype_range(np.dtype(">i2")) == (-32768, 32767)
     assert dtype_range(np.dtype("float32")) == (0, 1)
+
+
+# -- what is no part of the image ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fill", [np.nan, np.inf, -3.4028235e38, 3.4028235e38])
+def test_what_is_not_known_is_no_part_of_the_range(fill: float) -> None:
+    image = np.random.default_rng(0).uniform(10, 20, (200, 200)).astype(np.float32)
+    image[:50] = fill
+    found = measure_range(image, ())
+    assert (found.low, found.high) == pytest.approx((10, 20), abs=0.1)
+
+
+def test_a_range_is_that_of_what_a_mask_leaves() -> None:
+    image = np.zeros((1000, 1000))
+    image[480:520, 480:520] = np.random.default_rng(0).uniform(500, 1000, (40, 40))
+    found = measure_range(image, ())
+    assert (found.low, found.high) == pytest.approx((0, 1000), abs=2)
+
+
+def test_a_stack_of_which_most_planes_are_empty_has_the_range_of_the_others() -> None:
+    stack = np.zeros((200, 50, 60), np.uint16)
+    stack[3:9] = np.random.default_rng(0).integers(100, 4000, (6, 50, 60))
+    found = measure_range(stack, (200,))
+    assert (found.low, found.high) == pytest.approx((0, 4000), abs=20)

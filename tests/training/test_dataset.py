@@ -15,10 +15,11 @@ from tifffile import imread
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.training import blocks as field_blocks
 from napari_srcnn.training import dataset as acquisition
-from napari_srcnn.training import field as blocks
 from napari_srcnn.training.dataset import Dataset, enlarge, make_dataset
-from napari_srcnn.training.field import MARGIN, Block, Source, context
+from napari_srcnn.training.field import Block, Source, context
+from napari_srcnn.training.holdout import MARGIN
 from napari_srcnn.training.sampler import BlockSampler
 
 NETWORK = SRCNNConfig(kernels=(3, 1, 3), widths=(6, 4))
@@ -404,7 +405,7 @@ def test_channels_of_a_pair_have_a_gain_of_their_own() -> None:
 
 
 def test_a_pair_is_matched_on_a_place_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "MATCH", 64)
+    monkeypatch.setattr(field_blocks, "MATCH", 64)
     high = scene((1, 400, 500))
     low = area(high, 2)
     counted = Counted(high)
@@ -515,6 +516,156 @@ def test_what_cannot_be_used_of_an_image_is_left_out_and_told() -> None:
     data = make_dataset([source(high)], NETWORK)
     assert any("parts of the images are left out" in note for note in data.notes)
     assert all(np.isfinite(block.high).all() for block in data.training)
+
+
+@pytest.mark.parametrize("fill", [np.nan, np.inf, -3.4028235e38])
+@pytest.mark.parametrize("where", ["pixel", "margin", "frame"])
+@pytest.mark.parametrize("blur", [0.0, 1.5])
+def test_what_is_known_of_an_image_is_learned_from_around_what_is_not(
+    blur: float, where: str, fill: float
+) -> None:
+    high = (scene((400, 400)) * 1000).astype(np.float32)
+    bad = np.zeros(high.shape, bool)
+    if where == "pixel":
+        bad[200, 100] = True
+    else:
+        bad[:12] = True
+        bad[380:] = bad[:, :20] = bad[:, 390:] = where == "frame"
+    given = np.where(bad, np.float32(fill), high)
+    degradation = Degradation(sigma=blur)
+    data = make_dataset([source(given)], NETWORK, degradation=degradation)
+    assert sum(block.high.size for block in data.training) > 50_000
+    whole = degradation.low_res(np.where(bad, 0, high), 2)
+    range_ = data.ranges[0, 0]
+    expected = np.percentile(degradation.low_res(high, 2)[10:-10, 10:-10], (0.1, 99.9))
+    assert (range_.low, range_.high) == pytest.approx(tuple(expected), abs=60)
+    for block in data.training + data.held:
+        y, x = np.argwhere(high == block.high[0, 0])[0]
+        height, width = block.high.shape
+        assert not bad[y : y + height, x : x + width].any()
+        # Nor does anything come near it that was made of what is not known.
+        part = whole[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2]
+        np.testing.assert_allclose(block.low, part, atol=0.5)
+
+
+@pytest.mark.parametrize("fill", [np.nan, -3.4028235e38])
+@pytest.mark.parametrize("by", [(0.0, 0.0), (0.4, -0.7)])
+def test_so_it_is_with_pairs(by: tuple[float, float], fill: float) -> None:
+    high, low = moved_pair(by)
+    whole = make_dataset([source(high, low=low)], NETWORK)
+    given = high.copy(), low.copy()
+    given[0][100, 60] = given[1][90, 20] = fill
+    data = make_dataset([source(given[0], low=given[1])], NETWORK)
+    assert data.matches[0].shift == pytest.approx(whole.matches[0].shift, abs=0.05)
+    pixels = [sum(block.high.size for block in one.training) for one in (data, whole)]
+    assert pixels[0] > 0.5 * pixels[1]
+    for block in data.training + data.held:
+        assert np.abs(block.low - area(block.high, 2)).max() < 0.1 * np.ptp(low)
+
+
+def test_a_stack_of_which_most_planes_are_empty_is_learned_from_where_it_shows_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(acquisition, "TRAIN_PIXELS", 20_000)
+    high = np.zeros((200, 60, 90))
+    high[3:15] = scene((12, 60, 90))
+    data = make_dataset([source(high, "ZYX")], NETWORK)
+    assert sum(block.high.size for block in data.training) > 15_000
+    # The planes amid the stack, which would be held out, are empty.
+    assert data.what_held == "the last quarter of the planes"
+    pair = make_dataset([source(high, "ZYX", low=area(high, 2))], NETWORK)
+    assert pair.matches[0].correlation > 0.99
+
+
+@pytest.mark.parametrize("margin", [0, 100, 900])
+def test_an_image_amid_a_mask_is_measured_on_and_has_its_own_range(margin: int) -> None:
+    high = np.pad(1000 + 100 * scene((200, 120)), margin)
+    data = make_dataset([source(high)], NETWORK)
+    assert data.ranges[0, 0].high == pytest.approx(1100, rel=0.02)
+    assert sum((block.high > 0).sum() for block in data.held) > 24**2
+
+
+def test_what_is_black_is_told() -> None:
+    high = scene((200, 220))
+    data = make_dataset([source(np.where(high < np.quantile(high, 0.3), 0, high))], NETWORK)
+    assert any("is black (at its lowest value)" in note for note in data.notes)
+
+
+def test_of_what_is_not_masked_too_much_may_be_saturated() -> None:
+    high = np.zeros((200, 210), np.uint8)
+    middle = scene((100, 210))
+    high[50:150] = np.where(middle > np.quantile(middle, 0.3), 1.0, middle) * 254 + 1
+    assert "of the image is saturated" in refusal(source(high))
+
+
+def test_a_pair_whose_low_res_image_is_saturated_is_told() -> None:
+    high = scene((200, 220)) * 1000
+    low = area(high, 2)
+    top = np.quantile(low, 0.8)
+    data = make_dataset([source(high, low=np.minimum(low, top))], NETWORK)
+    assert any("of the image is saturated" in note for note in data.notes)
+
+
+# -- one place -------------------------------------------------------------------------------------
+
+
+def test_the_frames_of_a_film_are_one_place_of_which_the_same_part_is_held_apart() -> None:
+    rng = np.random.default_rng(3)
+    place = scene((120, 60))
+    frames = [place + 0.02 * rng.normal(size=place.shape) + 10 * n for n in range(12)]
+    sources = [source(frame, name=f"t{n:02d}") for n, frame in enumerate(frames)]
+    data = make_dataset(sources, NETWORK)
+    assert data.what_held == "the last quarter of the planes"
+    assert {block.key[0] for block in data.training} == set(range(12))
+
+
+def test_a_copy_of_an_image_that_is_held_apart_is_not_trained_on() -> None:
+    sources = [source(scene((50, 60), n), name="f" + "x" * n) for n in range(11)]
+    sources[9] = source(sources[2].high * 2 + 5, name="copy")
+    data = make_dataset(sources, NETWORK)
+    assert {block.key[0] for block in data.held} == {2, 7}
+    assert {block.key[0] for block in data.training} == set(range(11)) - {2, 7, 9}
+
+
+def test_images_that_share_their_illumination_only_are_no_pair() -> None:
+    y, x = np.mgrid[-1:1:200j, -1:1:220j]
+    light = 1 - 0.4 * (y**2 + x**2)
+    high, other = (light * (1 + 0.1 * scene((200, 220), seed)) for seed in (0, 9))
+    assert "do not show the same place" in refusal(source(high, low=area(other, 2)))
+    data = make_dataset([source(high, low=area(high, 2))], NETWORK)
+    assert data.matches[0].correlation > 0.99
+
+
+@pytest.mark.parametrize("which", ["high", "low"])
+def test_colour_with_gray_is_said_as_such(which: str) -> None:
+    high = scene((6, 96, 96))
+    images = {"high": high, "low": area(high, 2)}
+    images[which] = np.stack([images[which]] * 3, axis=-1)
+    axes = "ZYXS" if which == "high" else "ZYX"
+    said = refusal(source(images["high"], axes, low=images["low"]))
+    assert "is RGB" in said
+    assert "is gray" in said
+
+
+# -- noise that is there already -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scale", "blur"), [(2, 0.0), (3, 0.0), (2, 0.8)])
+def test_the_noise_of_high_res_images_is_not_counted_twice(scale: int, blur: float) -> None:
+    noise = Noise(gain=2, read=12, offset=100)
+    clean = 100 + 1500 * scene((600, 600), sigma=6)
+    high = noise.apply(clean, np.random.default_rng(5))
+    degradation = Degradation(sigma=blur, noise=noise)
+    network = replace(NETWORK, scale=scale)
+    data = make_dataset([source(high)], network, degradation=degradation)
+    assert data.noise == noise
+    block = data.training[0]
+    whole = clean[: 600 // scale * scale, : 600 // scale * scale]
+    without = degradation.low_res(whole, scale)[: block.low.shape[0], : block.low.shape[1]]
+    recorded, told = data.record(block.low, (0, 0), np.random.default_rng(0))
+    assert told == noise
+    expected = float(np.sqrt(noise.variance(without).mean()))
+    assert (recorded - without).std() == pytest.approx(expected, rel=0.04)
 
 
 def test_no_image_rectangles_outside_and_rgb_networks_are_refused() -> None:

@@ -14,7 +14,7 @@ from napari_srcnn.cli.train import target_file
 from napari_srcnn.network.checkpoint import save_model, write_atomically
 
 if TYPE_CHECKING:
-    from napari_srcnn.models.library import ModelInfo
+    from napari_srcnn.models.card import ModelInfo
 
 # ---------------------------------------------------------------- models
 

@@ -20,6 +20,12 @@ PERCENTILES = (0.1, 99.9)
 # A million samples fix a 0.1 % percentile to about 3 % of its rank; more costs only reading.
 SAMPLE_SIZE = 1 << 20
 SAMPLE_SLICES = 16
+# So many more are looked at where most of those are of one value.
+MORE_SLICES = 16 * SAMPLE_SLICES
+# What programs write into floats where there is no image (-3.4e38) lies at their range's end.
+_NO_DATA = np.float64(1e38)
+# Of a mask or an empty background: a value that so much of an image has says nothing of its range.
+_MOSTLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +134,32 @@ def integer_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     return float(info.min), high if int(high) <= info.max else float(np.nextafter(high, 0))
 
 
-def _slices(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Yield up to SAMPLE_SLICES leading indices, evenly spaced, the first and last among them."""
+def known_pixels(image: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which pixels have an intensity: neither NaN nor infinite nor a fill value as -3.4e38."""
+    if image.dtype.kind != "f":
+        return np.ones(image.shape, bool)
+    return np.asarray(np.abs(image) < _NO_DATA)
+
+
+def robust_range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 0.1 and 99.9 percentiles of values, 1-D, at least one, all known.
+
+    Where nearly all is one value, as of a mask or an empty background, they are those of the rest
+    and of that value.
+    """
+    low, high = (float(value) for value in np.percentile(values, PERCENTILES))
+    usual = float(np.median(values))
+    rest = values[values != usual]
+    if 0 < rest.size < (1 - _MOSTLY) * values.size:
+        own = np.percentile(rest, PERCENTILES)
+        low, high = min(usual, float(own[0])), max(usual, float(own[1]))
+    return low, high
+
+
+def _slices(shape: Sequence[int], count: int = SAMPLE_SLICES) -> Iterator[tuple[int, ...]]:
+    """Yield up to `count` leading indices, evenly spaced, the first and last among them."""
     number = math.prod(shape)
-    chosen = np.unique(np.linspace(0, number - 1, min(number, SAMPLE_SLICES)).round().astype(int))
+    chosen = np.unique(np.linspace(0, number - 1, min(number, count)).round().astype(int))
     for flat in chosen:
         yield tuple(int(i) for i in np.unravel_index(flat, shape)) if shape else ()
 
@@ -144,7 +172,7 @@ def sample(
     Parameters
     ----------
     stack : array-like, shape (*leading, Y, X) or (*leading, Y, X, S)
-        Only some rows of some slices are read.
+        Only some rows of some slices are read; of more of them where most are of one value.
     leading : sequence of int
         Lengths of the axes before Y and X.
     channel : tuple (axis, index), optional
@@ -162,13 +190,27 @@ def sample(
     height, width = stack.shape[len(leading) : len(leading) + 2]
     # An odd step does not fall in with the even/odd rows of a camera or an interlaced scan.
     step = max(math.isqrt(height * width // per_slice), 1) | 1 if height * width > per_slice else 1
-    parts = []
-    for index in indices:
+
+    def read(index: tuple[int, ...]) -> NDArray[Any]:
         if channel is not None:
             index = (*index[: channel[0]], channel[1], *index[channel[0] + 1 :])
         rows = stack[(*index, slice(None, None, step))]
-        parts.append(np.asarray(rows)[:, ::step].ravel())
+        return np.asarray(rows)[:, ::step].ravel()
+
+    parts = [read(index) for index in indices]
+    shown = sum(map(_shows_something, parts))
+    for index in _slices(shape, MORE_SLICES):
+        if 2 * shown >= len(indices):
+            break
+        if index not in indices and _shows_something(part := read(index)):
+            parts.append(part)
+            shown += 1
     return np.concatenate(parts)
+
+
+def _shows_something(part: NDArray[Any]) -> bool:
+    known = part[known_pixels(part)]
+    return bool(known.size) and bool(known.min() < known.max())
 
 
 def measure_range(
@@ -193,16 +235,12 @@ def measure_range(
     Returns
     -------
     IntensityRange
-        The 0.1 and 99.9 percentiles of a bounded sample; its extremes where those are equal
-        (a few bright spots on nothing); `low` equal to `high` where all of it is one value.
+        That of `robust_range` of the known pixels of a bounded sample; `low` equal to `high` where
+        all of it is one value.
     """
     values = sample(stack, leading, channel)
-    if values.dtype.kind == "f":
-        values = values[np.isfinite(values)]
+    values = values[known_pixels(values)]
     if values.size == 0:
         return IntensityRange(0.0, 0.0, window)
-    values = values.astype(np.float64)
-    low, high = np.percentile(values, PERCENTILES)
-    if low == high:
-        low, high = values.min(), values.max()
-    return IntensityRange(float(low), float(high), window)
+    low, high = robust_range(values.astype(np.float64))
+    return IntensityRange(low, high, window)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from napari_srcnn.image.intensity import known_pixels
 from napari_srcnn.image.resize import axis_weights
 from napari_srcnn.microscope.degradation import Degradation, Sampling, check_scale
 from napari_srcnn.microscope.noise import Noise
@@ -18,6 +20,8 @@ from napari_srcnn.microscope.noise_estimate import SLICES, estimate_noise, plane
 _RINGS = 40
 _SPECTRUM = 1024
 _SIGMA = 4.0
+# So many slices are looked at where the first ones show nothing.
+_MORE_SLICES = 16 * SLICES
 
 
 # -- degradation -----------------------------------------------------------------------------------
@@ -94,31 +98,39 @@ def _spectrum(stack: Any, noise: Noise, scale: int) -> tuple[NDArray[np.float64]
             f"The image of {height} x {width} pixels is too small to measure a blur: it takes "
             f"{32 * scale} x {32 * scale}."
         )
-    count = math.prod(leading)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, SLICES)).round().astype(int))
     window = np.multiply.outer(np.hanning(size), np.hanning(size))
     window /= math.sqrt(float((window**2).sum()))
     total, floor = np.zeros((size, size)), 0.0
     number = 0
-    for flat in chosen:
-        index = tuple(int(i) for i in np.unravel_index(flat, leading)) if leading else ()
-        # Squares along the longer axis, so that all of a usual image is seen.
-        steps = max(round(height / size), 1), max(round(width / size), 1)
+    # Squares along the longer axis, so that all of a usual image is seen.
+    steps = max(round(height / size), 1), max(round(width / size), 1)
+    for planes, index in enumerate(_spread(leading)):
+        if (planes >= SLICES and number) or planes >= _MORE_SLICES:
+            break
         for y in np.linspace(0, height - size, min(steps[0], 2)).astype(int):
             for x in np.linspace(0, width - size, min(steps[1], 2)).astype(int):
                 part = stack[(*index, slice(y, y + size), slice(x, x + size))]
                 image = np.asarray(part).astype(np.float64)
-                good = np.isfinite(image)
-                if not good.any():
-                    continue
+                good = known_pixels(image)
+                if not good.any() or np.ptp(image[good]) == 0:
+                    continue  # a mask, or an empty plane, has neither structure nor noise
                 image = np.where(good, image, np.median(image[good]))
                 floor += float((noise.variance(image) * window**2).sum())
                 image -= (image * window).sum() / window.sum()
                 total += np.abs(np.fft.fft2(image * window)) ** 2
                 number += 1
     if not number:
-        raise ValueError("The image is all NaN, so that no blur can be measured.")
+        raise ValueError("The image is constant or all NaN, so that no blur can be measured.")
     return total / number, floor / number
+
+
+def _spread(leading: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Yield leading indices: the first SLICES evenly spread, then others between them."""
+    count = math.prod(leading)
+    first = np.linspace(0, count - 1, min(count, SLICES)).round().astype(int)
+    more = np.linspace(0, count - 1, min(count, _MORE_SLICES)).round().astype(int)
+    for flat in dict.fromkeys([*first.tolist(), *more.tolist()]):
+        yield tuple(int(i) for i in np.unravel_index(flat, leading)) if leading else ()
 
 
 def _transfer(size: int, scale: int, sampling: Sampling) -> NDArray[np.float64]:

@@ -6,8 +6,9 @@ degradation that was measured on one image means the same on another of the same
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -143,6 +144,24 @@ class Degradation:
         """
         noisy = self.noise.apply(self.low_res(image, scale), rng)
         return noisy if dtype is None else cast(noisy, np.dtype(dtype))[0]
+
+    def noise_left(self, noise: Noise, scale: int) -> Noise:
+        """Return what is left of the high-resolution image's own noise after blur and sampling.
+
+        Parameters
+        ----------
+        noise : Noise
+            Of the high-resolution image, independent from pixel to pixel.
+        scale : {2, 3, 4}
+        """
+        # Of an impulse, averaged over where it lies in a low-resolution pixel.
+        reach = 2 + math.ceil(4 * self.sigma / scale)
+        size = (2 * reach + 1) * scale
+        responses = np.zeros((scale, scale, size, size))
+        for y, x in np.ndindex(scale, scale):
+            responses[y, x, reach * scale + y, reach * scale + x] = 1
+        left = float(np.square(self.low_res(responses, scale)).sum())
+        return replace(noise, gain=noise.gain * left, read=noise.read * math.sqrt(left))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` takes: strings, numbers and dicts, as JSON has them."""

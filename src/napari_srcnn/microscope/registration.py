@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.polynomial.legendre import legvander
 from numpy.typing import NDArray
 from scipy.ndimage import shift
 from skimage.registration import phase_cross_correlation
 
+from napari_srcnn.image.intensity import known_pixels
 from napari_srcnn.microscope.degradation import SCALES, Degradation, check_scale
 
 # -- pairs -----------------------------------------------------------------------------------------
@@ -28,7 +30,8 @@ class Match:
         of the low one covers ``[i, i + 1)`` and pixel j of the high one ``[j, j + 1) / scale``.
         Positive: the thing lies further down or right in the high-resolution image.
     correlation : float
-        Pearson's, of the two after the shift, at low resolution; 1 for one image.
+        Pearson's, of the two after the shift, at low resolution and without what varies as slowly
+        as illumination; 1 for one image.
     """
 
     shift: tuple[float, float]
@@ -65,8 +68,9 @@ def estimate_shift(low: NDArray[Any], high: NDArray[Any], scale: int) -> Match:
             f"The two images share {size[0]} x {size[1]} low-resolution pixels, but it takes "
             "16 x 16 to measure a shift."
         )
-    low = low[: size[0], : size[1]]
-    high = high[: size[0] * scale, : size[1] * scale]
+    # Both have the same illumination, whatever place they show.
+    low = without_shading(low[: size[0], : size[1]])
+    high = without_shading(high[: size[0] * scale, : size[1] * scale])
     total = np.zeros(2)
     # What is kept of both: where the moved image has pixels.
     a, b = low, Degradation().low_res(high, scale)
@@ -92,10 +96,41 @@ def _plane(image: NDArray[Any], name: str) -> NDArray[np.float64]:
     plane = np.asarray(image, dtype=np.float64)
     if plane.ndim != 2:
         raise ValueError(f"The {name} image has shape {plane.shape}, but it takes one of (y, x).")
-    good = np.isfinite(plane)
+    good = known_pixels(plane)
     if not good.any() or np.ptp(plane[good]) == 0:
         raise ValueError(f"The {name} image is constant, so that no shift can be measured.")
     return plane if good.all() else np.where(good, plane, np.median(plane[good]))
+
+
+# As vignetting, or a lamp that is off its axis, goes over a field.
+_SHADING_DEGREE = 4
+
+
+def without_shading(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take off what varies as slowly as illumination does: a polynomial of the fourth degree.
+
+    Parameters
+    ----------
+    image : ndarray of float64, shape (y, x)
+        Of finite values.
+
+    Returns
+    -------
+    ndarray of float64, shape (y, x)
+        Of mean zero.
+    """
+    bases = [legvander(np.linspace(-1, 1, n), _SHADING_DEGREE) for n in image.shape]
+    degrees = range(_SHADING_DEGREE + 1)
+    terms = [(i, j) for i in degrees for j in degrees if i + j <= _SHADING_DEGREE]
+    # So few unknowns are known from some of the pixels.
+    some = tuple(slice(None, None, max(n // 128, 1)) for n in image.shape)
+    rows, columns = bases[0][some[0]], bases[1][some[1]]
+    design = np.stack([np.outer(rows[:, i], columns[:, j]).ravel() for i, j in terms], axis=1)
+    found, *_ = np.linalg.lstsq(design, image[some].ravel(), rcond=None)
+    weights = np.zeros((_SHADING_DEGREE + 1,) * 2)
+    for (i, j), weight in zip(terms, found, strict=True):
+        weights[i, j] = weight
+    return np.asarray(image - bases[0] @ weights @ bases[1].T)
 
 
 def _windowed(image: NDArray[np.float64]) -> NDArray[np.float64]:

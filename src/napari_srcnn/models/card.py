@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from napari_srcnn.models.library import ModelInfo
+from napari_srcnn.network.config import WINDOWS, SRCNNConfig
 
 # Longer texts of a card are cut: it may be anybody's.
 _LONGEST = 600
@@ -181,6 +181,28 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 # ---------------------------------------------------------------- the card in words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What is known of a model without loading its weights."""
+
+    name: str
+    path: Path
+    config: SRCNNConfig
+    card: Card
+    sha256: str
+    bundled: bool
+
+    @property
+    def description(self) -> str:
+        """One line for a menu."""
+        return plain(self.card.description)
+
+    def window(self, kind: str) -> tuple[float, float]:
+        """Return the window for ``"photograph"`` or ``"microscope"`` images."""
+        low, high = self.card.windows.get(kind, WINDOWS[kind])
+        return float(low), float(high)
 
 
 def card_lines(info: ModelInfo) -> list[str]:

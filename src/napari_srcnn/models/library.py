@@ -9,15 +9,14 @@ import difflib
 import hashlib
 import logging
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_srcnn.models.card import Card, plain
+from napari_srcnn.models.card import Card, ModelInfo
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError, load_checkpoint, read_header
-from napari_srcnn.network.config import SCALES, WINDOWS, SRCNNConfig
+from napari_srcnn.network.config import SCALES
 from napari_srcnn.network.published import read_published
 
 if TYPE_CHECKING:
@@ -31,28 +30,6 @@ _FILE_SUFFIXES = (SUFFIX, ".pt", ".pth", ".ckpt", ".mat", ".bin")
 _PREFERRED_KERNELS = ("9-5-5", "9-3-5", "9-1-5")
 # How bundled models' names end; those of photographs' brightness end in nothing.
 RGB, MICROSCOPES = "-rgb", "-microscopes"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInfo:
-    """What is known of a model without loading its weights."""
-
-    name: str
-    path: Path
-    config: SRCNNConfig
-    card: Card
-    sha256: str
-    bundled: bool
-
-    @property
-    def description(self) -> str:
-        """One line for a menu."""
-        return plain(self.card.description)
-
-    def window(self, kind: str) -> tuple[float, float]:
-        """Return the window for ``"photograph"`` or ``"microscope"`` images."""
-        low, high = self.card.windows.get(kind, WINDOWS[kind])
-        return float(low), float(high)
 
 
 def bundled_dir() -> Path:

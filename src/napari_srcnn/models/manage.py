@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.library import (
     _FILE_SUFFIXES,
     _NAME,
-    ModelInfo,
     _files,
     _info,
     bundled_dir,

@@ -6,22 +6,24 @@ range is measured once for a source and channel, as inference measures it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_srcnn.image.intensity import PERCENTILES, IntensityRange, integer_limits
+from napari_srcnn.image.intensity import IntensityRange, integer_limits, robust_range
 from napari_srcnn.image.resize import axis_weights, mean_weights
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.microscope.noise_estimate import saturation_level
+from napari_srcnn.microscope.noise_estimate import estimate_noise, saturation_level
 from napari_srcnn.microscope.registration import Match
 from napari_srcnn.network.config import SRCNNConfig
-from napari_srcnn.training.field import Array, Block, Box, Field, Region, Source
+from napari_srcnn.training.blocks import Field
+from napari_srcnn.training.field import Array, Block, Box, Source
+from napari_srcnn.training.holdout import HeldPlanes, Region, whole_sources
 from napari_srcnn.training.photographs import Pair
 
 # Pixels of truth kept in memory for training, and measured on; evenly chosen where there are more.
@@ -29,8 +31,12 @@ TRAIN_PIXELS = 40 << 20
 HELD_PIXELS = 3 << 17
 BLOCK = 512
 HELD_BLOCK = 256
-ENOUGH_SOURCES = 5
 SATURATED = 0.5
+NEARLY = 0.9
+# Where most parts of the images show nothing, so many times as many are read to find those that do.
+_LOOKED = 16
+# Blocks that the noise of the high-res images is measured on.
+_NOISE_BLOCKS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,7 +52,7 @@ class Dataset:
         Of each source's low-res image: noise is followed by its rounding and clipping.
     scale : int
     noise : Noise
-        To be added to low-res blocks; none where they were measured.
+        That low-res blocks have once they are recorded; none where they were measured.
     matches : list of Match
         Of each pair of images.
     summary : str
@@ -55,6 +61,9 @@ class Dataset:
         As "3 whole planes".
     notes : tuple of str
         What the user should know.
+    added : Noise, optional
+        What is drawn for that: `noise` without what the high-res images leave of theirs; `noise` by
+        default.
     """
 
     training: list[Block]
@@ -67,6 +76,7 @@ class Dataset:
     summary: str = ""
     what_held: str = ""
     notes: tuple[str, ...] = ()
+    added: Noise | None = None
 
     @property
     def peak(self) -> float:
@@ -82,7 +92,8 @@ class Dataset:
         self, low: Array, key: tuple[int, int], rng: np.random.Generator
     ) -> tuple[Array, Noise]:
         """Return a low-res rectangle as recorded, and the noise that the network is told."""
-        return _recorded(low, self.noise, self.dtypes[key[0]], rng), self.noise
+        added = self.noise if self.added is None else self.added
+        return _recorded(low, added, self.dtypes[key[0]], rng), self.noise
 
     def held_images(
         self, a: float = -0.5, *, noise: bool = False
@@ -182,51 +193,134 @@ def make_dataset(
         raise ValueError("Networks of one channel can be fine-tuned, and this one takes RGB.")
     if len({source.low is None for source in sources}) > 1:
         raise ValueError("Some images have a low-res partner and others have none; give one kind.")
-    fields = [Field(n, source, network, degradation) for n, source in enumerate(sources)]
-    for one in fields:
-        one.match(correct=correct_shift)
-    whole = len(sources) >= ENOUGH_SOURCES
-    held, unused = _whole_sources([source.name for source in sources]) if whole else ((), ())
-    regions: list[tuple[Field, Region]] = []
-    for number, one in enumerate(fields):
-        if number not in unused:
-            is_held = number in held if whole else None
-            regions += [(one, region) for region in one.regions(is_held)]
+    fields = [
+        Field(n, source, network, degradation, correct_shift=correct_shift)
+        for n, source in enumerate(sources)
+    ]
     notes: list[str] = []
-    training = _read(regions, held=False, limit=limit or TRAIN_PIXELS, side=BLOCK, notes=notes)
-    apart = _read(regions, held=True, limit=HELD_PIXELS, side=HELD_BLOCK, notes=notes)
-    for blocks, what in ((training, "train on"), (apart, "measure on")):
-        if not blocks:
-            raise ValueError(
-                f"There is nothing to {what}: every part of the images is constant, not finite or "
-                f"smaller than {fields[0].smallest} pixels a side; choose other images."
-            )
+    most = TRAIN_PIXELS if limit is None else limit
+    parts = _divided(fields, most, notes)
     noise = Noise() if sources[0].low is not None else fields[0].degradation.noise
+    added = _not_yet_there(noise, parts.training, fields[0].degradation, network.scale)
     dtypes = [one.low_dtype for one in fields]
-    ranges = _measure(training + apart, noise, dtypes, window)
-    _check_saturation(training, dtypes, notes)
-    what_held = f"{len(held)} of {len(fields)} images" if whole else _what_held(fields)
-    pixels = _megapixels(sum(block.high.size for block in training))
+    ranges = _measure(parts.training + parts.held, added, dtypes, window)
+    _check_saturation(parts.training, fields, notes)
+    pixels = _megapixels(sum(block.high.size for block in parts.training))
     names = ", ".join(source.name for source in sources[:3]) + (", …" if len(sources) > 3 else "")
     for one in fields:
-        notes += [*one.source.notes, *one.notes]
-        if not whole and one.held_planes is not None and one.held_planes.is_guess:
-            notes.append(
-                f"{one.source.name} has an axis without a name, which is taken for depth (Z); if "
-                "it is time, name it T, or the same place is learned from and measured on."
-            )
+        notes += one.source.notes
+        if one.relation is not None and one.relation.note:
+            notes.append(one.relation.note)
     return Dataset(
-        training=training,
-        held=apart,
+        training=parts.training,
+        held=parts.held,
         ranges=ranges,
         dtypes=dtypes,
         scale=network.scale,
         noise=noise,
-        matches=[one.found for one in fields if one.found is not None],
-        summary=f"{names}: {pixels} megapixels to train on; held out: {what_held}.",
-        what_held=what_held,
+        added=added,
+        matches=[one.relation.match for one in fields if one.relation is not None],
+        summary=f"{names}: {pixels} megapixels to train on; held out: {parts.what_held}.",
+        what_held=parts.what_held,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+# ---------------------------------------------------------------- what is trained and measured on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parts:
+    """Blocks to train on and to measure on, and how the latter is called."""
+
+    training: list[Block]
+    held: list[Block]
+    what_held: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Way:
+    """A way to hold something out: of which field what, those not named not being used at all."""
+
+    held: dict[int, bool | HeldPlanes | None]
+    what: str
+    notes: tuple[str, ...] = ()
+    of_what_is_shown: bool = False
+
+
+def _ways(fields: Sequence[Field]) -> Iterator[_Way]:
+    """Yield ways to hold something out, the best first."""
+    if (whole := whole_sources([one.high for one in fields])) is not None:
+        held, unused = whole
+        yield _Way(
+            held={n: n in held for n in range(len(fields)) if n not in unused},
+            what=f"{len(held)} of {len(fields)} images",
+        )
+    if any(one.held_planes is not None for one in fields):
+        yield _Way(
+            held={n: one.held_planes for n, one in enumerate(fields)},
+            what=_what_held(fields),
+            notes=tuple(
+                f"{one.source.name} has an axis without a name, which is taken for depth (Z); if "
+                "it is time, name it T, or the same place is learned from and measured on."
+                for one in fields
+                if one.held_planes is not None and one.held_planes.is_guess
+            ),
+        )
+    planes = sum(one.high.positions for one in fields)
+    for of_what_is_shown in (False, True):
+        yield _Way(
+            held=dict.fromkeys(range(len(fields))),
+            what="the last quarter of the plane" + "s" * (planes > 1),
+            of_what_is_shown=of_what_is_shown,
+        )
+
+
+def _divided(fields: Sequence[Field], limit: int, notes: list[str]) -> _Parts:
+    """Read what is trained on and what is measured on.
+
+    Where nothing or next to nothing would be left on one side, as where the planes to hold out are
+    empty, the next way to hold something out is taken.
+    """
+    missing, poor = "", list[tuple[_Parts, list[str]]]()
+    for way in _ways(fields):
+        said = list(way.notes)
+        try:
+            regions = [
+                (fields[n], region)
+                for n, held in way.held.items()
+                for region in fields[n].regions(
+                    held, fields[n].shown() if way.of_what_is_shown else None
+                )
+            ]
+        except ValueError:
+            if missing or poor:
+                break
+            raise
+        training = _read(regions, held=False, limit=limit, side=BLOCK, notes=said)
+        apart = _read(regions, held=True, limit=HELD_PIXELS, side=HELD_BLOCK, notes=said)
+        if training and apart:
+            parts = _Parts(training=training, held=apart, what_held=way.what)
+            if not (_is_nearly_empty(training) or _is_nearly_empty(apart)):
+                notes += said
+                return parts
+            poor.append((parts, said))
+        else:
+            missing = missing or ("measure on" if training else "train on")
+    if poor:
+        notes += poor[0][1]
+        return poor[0][0]
+    raise ValueError(
+        f"There is nothing to {missing}: every part of the images is constant, not finite or "
+        f"smaller than {fields[0].smallest} pixels a side; choose other images."
+    )
+
+
+def _is_nearly_empty(blocks: Sequence[Block]) -> bool:
+    """Tell whether nearly all of some blocks is one value."""
+    usual = float(np.median(blocks[0].high))
+    same = sum(int(np.count_nonzero(block.high == usual)) for block in blocks)
+    return same > NEARLY * sum(block.high.size for block in blocks)
 
 
 def _megapixels(pixels: int) -> str:
@@ -249,26 +343,44 @@ def _read(
             for box in _tiles(region.box, size, one.smallest):
                 for channel in range(one.high.channels):
                     wanted.append((one, Region(region.position, box, held), channel))
-    total = sum((b[1] - b[0]) * (b[3] - b[2]) for b in (r.box for _, r, _ in wanted))
+    total = sum(_size(region) for _, region, _ in wanted)
+    rng = np.random.default_rng(0)
+    chosen = np.arange(len(wanted))
     if total > limit:
         number = max(int(len(wanted) * limit / total), 1)
         # One of each stretch by chance: equal steps could meet one channel only.
-        steps = np.arange(number) + np.random.default_rng(0).random(number)
+        steps = np.arange(number) + rng.random(number)
         chosen = (steps * (len(wanted) / number)).astype(int)
         if not held:
             notes.append(
                 f"{_megapixels(limit)} of {_megapixels(total)} megapixels are kept to train on, "
                 "evenly chosen."
             )
-        wanted = [wanted[i] for i in chosen]
-    blocks = [one.block(region, channel) for one, region, channel in wanted]
-    kept = [block for block in blocks if block is not None]
-    if 0 < len(kept) < len(blocks):
+    kept: list[Block] = []
+    pixels = looked = cut = 0
+    # Where some of them show nothing, others take their place.
+    rest = rng.permutation(np.setdiff1d(np.arange(len(wanted)), chosen))
+    for count, i in enumerate([*chosen.tolist(), *rest.tolist()]):
+        one, region, channel = wanted[i]
+        size = _size(region)
+        is_more = count >= len(chosen)
+        if is_more and (pixels + size > limit or looked + size > _LOOKED * limit):
+            break
+        found = one.blocks(region, channel)
+        own = sum(block.high.size for block in found)
+        kept += found
+        pixels, looked, cut = pixels + own, looked + size, cut + (own < size)
+    if kept and cut:
         notes.append(
-            f"{len(blocks) - len(kept)} of {len(blocks)} parts of the images are left out: they "
-            "are constant or hold values that are not finite."
+            f"{cut} of {count + 1} parts of the images are left out, in whole or in part: they are "
+            "constant or hold values that are not finite."
         )
     return kept
+
+
+def _size(region: Region) -> int:
+    y0, y1, x0, x1 = region.box
+    return (y1 - y0) * (x1 - x0)
 
 
 def _tiles(box: Box, side: int, smallest: int) -> list[Box]:
@@ -293,50 +405,82 @@ def _measure(
         step = max(sum(low.size for low in own) >> 20, 1)
         values = np.concatenate([low.ravel()[::step] for low in own]).astype(np.float64)
         values = _recorded(values, noise, dtypes[key[0]], rng)
-        low, high = np.percentile(values, PERCENTILES)
-        if low == high:
-            low, high = values.min(), values.max()
+        low, high = robust_range(values)
         if low == high:
             raise ValueError("The images are constant; choose images that show something.")
-        ranges[key] = IntensityRange(float(low), float(high), window)
+        ranges[key] = IntensityRange(low, high, window)
     return ranges
 
 
-def _check_saturation(
-    blocks: Sequence[Block], dtypes: list[np.dtype[Any]], notes: list[str]
-) -> None:
-    """Say how much of the images is at their dtype's end, and refuse what is mostly there."""
-    tops, total = 0, 0
+def _not_yet_there(
+    noise: Noise, blocks: Sequence[Block], degradation: Degradation, scale: int
+) -> Noise:
+    """Return what is to be added for low-res blocks to have a noise.
+
+    What is made of noisy images has some of their noise already: at ×2 a quarter of its variance,
+    and so 12 % more than it shall have where both are alike.
+    """
+    if not (noise.gain or noise.read):
+        return noise
+    sides = [block.high.shape for block in blocks]
+    largest = max(sides, key=lambda shape: shape[0] * shape[1])
+    alike = [block.high for block in blocks if block.high.shape == largest]
+    try:
+        own = estimate_noise(np.stack(alike[:: -(-len(alike) // _NOISE_BLOCKS)]))
+    except ValueError:
+        return noise  # too little of it to tell
+    left = degradation.noise_left(own, scale)
+    # Structure as fine as pixels passes for noise, so no more than half is believed.
+    gain = max(noise.gain - left.gain, noise.gain / 2)
+    read2 = noise.read**2 - left.read**2 - left.gain * (noise.offset - left.offset)
+    return replace(noise, gain=gain, read=math.sqrt(max(read2, noise.read**2 / 2)))
+
+
+def _check_saturation(blocks: Sequence[Block], fields: Sequence[Field], notes: list[str]) -> None:
+    """Say how much of the images is at either end of what their detectors give.
+
+    Raises
+    ------
+    ValueError
+        If most of it, a mask or an empty background apart, is at the upper end.
+    """
+    tops = bottoms = total = 0
     for key in dict.fromkeys(block.key for block in blocks):
-        own = [block.high for block in blocks if block.key == key]
-        dtype = dtypes[key[0]]
-        limit = saturation_level(own)  # of 12 bits in 16, too
-        if dtype.kind in "iu":
-            limit = min(limit, float(np.iinfo(dtype).max))
-        tops += sum(int(np.count_nonzero(high >= limit)) for high in own)
-        total += sum(high.size for high in own)
-    share = tops / total
+        one = fields[key[0]]
+        own = [block for block in blocks if block.key == key]
+        sides = [([block.high for block in own], one.top(key[1]))]
+        if one.low is not None:
+            integers = one.low_dtype.kind in "iu"
+            top = float(np.iinfo(one.low_dtype).max) if integers else math.inf
+            sides.append(([block.low for block in own], top))
+        counts = []
+        for images, top in sides:
+            limit = min(saturation_level(images), top)  # of 12 bits in 16, too
+            floor = -saturation_level([-image for image in images])
+            size = sum(image.size for image in images)
+            counts.append(
+                (
+                    sum(int(np.count_nonzero(image >= limit)) for image in images) / size,
+                    sum(int(np.count_nonzero(image <= floor)) for image in images) / size,
+                )
+            )
+        pixels = sum(block.high.size for block in own)
+        # Of a pair, of the one that has lost more.
+        upper, lower = (max(share) for share in zip(*counts, strict=True))
+        tops, bottoms, total = tops + upper * pixels, bottoms + lower * pixels, total + pixels
+    share = tops / max(total - bottoms, 1)
     if share > SATURATED:
         raise ValueError(
             f"{share:.0%} of the image is saturated, so there is nothing to learn from; choose an "
             "image that was exposed less."
         )
-    if share > 0.01:
-        notes.append(f"{share:.0%} of the image is saturated; nothing can be learned there.")
-
-
-def _whole_sources(names: Sequence[str]) -> tuple[Sequence[int], Sequence[int]]:
-    """Return which of many sources are held out, and which are not used.
-
-    Where the names differ in one number, as z000, z001, …, the files may be planes of one stack: a
-    run of them is held out, with one more on each side that is not used.
-    """
-    number = len(names)
-    if len({re.sub(r"\d+(?=\D*$)", "#", name) for name in names}) > 1:
-        return range(ENOUGH_SOURCES // 2, number, ENOUGH_SOURCES), ()
-    some = max(number // 6, 1)
-    first = (number - some) // 2
-    return range(first, first + some), (first - 1, first + some)
+    if tops > 0.01 * total:
+        notes.append(f"{tops / total:.0%} of the image is saturated; nothing can be learned there.")
+    if bottoms > 0.01 * total:
+        notes.append(
+            f"{bottoms / total:.0%} of the image is black (at its lowest value); nothing can be "
+            "learned there."
+        )
 
 
 def _what_held(fields: Sequence[Field]) -> str:

@@ -255,19 +255,7 @@ class FinetuneRun:
     ) -> None:
         self.options, self._run_name = options, options.name
         check_not_running(options.name)
-        state = state_path(options.name)
-        if resume and not state.is_file():
-            raise ValueError(f"There is no stopped run named {options.name!r} to resume.")
-        if not anew and state.is_file() and not options_path(options.name).is_file():
-            raise ValueError(
-                f"{state} is left from a run of `napari-srcnn train`; go on with that run, remove "
-                "the file, or choose another name."
-            )
-        if not (resume or anew) and state.is_file():
-            raise ValueError(
-                f"A run named {options.name!r} was stopped before it was over; resume it, "
-                "or discard it, or choose another name."
-            )
+        _check_left(options.name, resume=resume, anew=anew)
         self.device = choose_device(options.device)
         self.start, self.network, self.windows = self._begin()
         self.curve: list[tuple[float, float]] = []
@@ -327,14 +315,12 @@ class FinetuneRun:
         if self.start is None:
             start = bicubic
         self._measured = (start, bicubic)
+        # What tells these images from others: how much of them there is, and bicubic.
+        sizes = [sum(block.high.size for block in part) for part in (data.training, data.held)]
+        self._seen = [*sizes, bicubic]
         self._patch, self._patch_pair = _patch(images, network)
         notes = list(data.notes)
-        patches = sum(b.high.size for b in data.training) // options.config.crop**2
-        if patches < options.config.batch:
-            notes.append(
-                f"There is room for {max(patches, 1)} separate patches only, fewer than a batch of "
-                f"{options.config.batch}: the network may learn them by heart."
-            )
+        notes += _few_patches(data, options.config)
         return Prepared(
             summary=data.summary,
             notes=tuple(notes),
@@ -358,7 +344,7 @@ class FinetuneRun:
             If the images cannot be used, or a run that goes on began with others.
         """
         prepared = self.prepare()
-        path, seen = state_path(self._run_name), self._seen()
+        path, seen = state_path(self._run_name), self._seen
         before = read_state(path) if path.is_file() and not self._is_anew else None
         if before is not None:
             _check_same_images(self._run_name, seen)
@@ -403,12 +389,6 @@ class FinetuneRun:
             if not path.is_file():  # nothing was measured that could be resumed
                 forget(self._run_name)
 
-    def _seen(self) -> list[float]:
-        """Return what tells these images from others: how much of them there is, and bicubic."""
-        assert self._data is not None
-        sizes = [sum(b.high.size for b in part) for part in (self._data.training, self._data.held)]
-        return [*sizes, self._measured[1]]
-
     def _look(self, model: SRCNN) -> NDArray[np.float32]:
         """Return the watched patch by a network."""
         enlarged = torch.from_numpy(self._patch_pair.enlarged)[None].to(self.device)
@@ -436,19 +416,12 @@ class FinetuneRun:
         start, bicubic = self._measured
         model = SRCNN(self.network)
         model.load_state_dict({name: value.cpu() for name, value in weights.items()})
-        over, more = psnr - bicubic, psnr - start
-        is_better = over > 0 and (more > 0 or self.start is None)
-        held = self._data.what_held
-        sentence = f"{over:+.2f} dB over bicubic on what it has not seen ({held})"
-        if self.start is not None:
-            sentence += f", {more:+.2f} dB over {self.start_name}"
-        sentence += "."
-        if not is_better:
-            worse = "bicubic" if over <= 0 else self.start_name
-            sentence += (
-                f" It does not beat {worse}: train longer, use more images, or check that the "
-                "degradation is that of your microscope."
-            )
+        sentence, is_better = _verdict(
+            psnr - bicubic,
+            None if self.start is None else psnr - start,
+            self.start_name,
+            self._data.what_held,
+        )
         return Outcome(
             model=model,
             card=self._card(model, psnr),
@@ -461,20 +434,11 @@ class FinetuneRun:
 
     def _card(self, model: SRCNN, psnr: float) -> dict[str, Any]:
         assert self._data is not None
-        options, (start, bicubic) = self.options, self._measured
-        ours, plain = self._ssim(model)
-        names = ", ".join(source.name for source in options.sources[:3])
-        names += ", …" if len(options.sources) > 3 else ""
-        paired = options.sources[0].low is not None
-        config = asdict(options.config)
+        start, bicubic = self._measured
+        ours, plain = _ssim(model, self._pairs, self._data.peak)
         return {
-            "description": f"Fine-tuned on {names}",
+            **_card_of_options(self.options),
             "data": self._data.summary,
-            "degradation": "measured low-res images" if paired else str(options.degradation),
-            "license": "its owner's",
-            "version": napari_srcnn.__version__,
-            "torch": torch.__version__,
-            "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
             "device": device_label(self.device),
             "seconds": round(self._done[1]),
             "steps_done": self._done[0],
@@ -488,27 +452,8 @@ class FinetuneRun:
                 "bicubic_ssim": round(plain, 4),
             },
             "curve": [list(point) for point in self.curve],
-            "recipe": {
-                **config,
-                "turned": options.turn,
-                "shift_corrected": paired and options.correct_shift,
-                "started_from": options.start or None,
-            },
             "windows": self.windows,
         }
-
-    def _ssim(self, model: SRCNN) -> tuple[float, float]:
-        """Return the mean SSIM of the network and of bicubic on what is held out."""
-        assert self._data is not None
-        border, scores = max(self.network.halo, self.network.scale), []
-        run, peak = fast_correction(model, torch.device("cpu")), self._data.peak
-        for pair in self._pairs:
-            truth = pair.truth[0, border:-border, border:-border]
-            both = within(model, run, torch.from_numpy(pair.enlarged)[None], border)
-            if min(truth.shape) >= 11:  # the window of SSIM
-                scores.append([ssim(truth, i[0, 0].numpy(), data_range=peak) for i in both])
-        means = np.mean(scores, axis=0) if scores else (math.nan, math.nan)
-        return float(means[0]), float(means[1])
 
     def save(self, outcome: Outcome, *, force: bool = False) -> Path:
         """Save a model under the options' name and forget the run.
@@ -538,6 +483,84 @@ class FinetuneRun:
         check_name(name)
         check_not_running(name)
         self.options = replace(self.options, name=name)
+
+
+def _check_left(name: str, *, resume: bool, anew: bool) -> None:
+    """Raise ValueError where what a run of that name left does not fit what is asked for."""
+    state = state_path(name)
+    if resume and not state.is_file():
+        raise ValueError(f"There is no stopped run named {name!r} to resume.")
+    if not anew and state.is_file() and not options_path(name).is_file():
+        raise ValueError(
+            f"{state} is left from a run of `napari-srcnn train`; go on with that run, remove "
+            "the file, or choose another name."
+        )
+    if not (resume or anew) and state.is_file():
+        raise ValueError(
+            f"A run named {name!r} was stopped before it was over; resume it, "
+            "or discard it, or choose another name."
+        )
+
+
+def _verdict(over: float, more: float | None, start: str, held: str) -> tuple[str, bool]:
+    """Return what to tell of dB over bicubic and over the start, and whether they are gains."""
+    is_better = over > 0 and (more is None or more > 0)
+    sentence = f"{over:+.2f} dB over bicubic on what it has not seen ({held})"
+    if more is not None:
+        sentence += f", {more:+.2f} dB over {start}"
+    sentence += "."
+    if not is_better:
+        worse = "bicubic" if over <= 0 else start
+        sentence += (
+            f" It does not beat {worse}: train longer, use more images, or check that the "
+            "degradation is that of your microscope."
+        )
+    return sentence, is_better
+
+
+def _card_of_options(options: FinetuneOptions) -> dict[str, Any]:
+    """Return what a card says of how a network was asked for, and by which program."""
+    names = ", ".join(source.name for source in options.sources[:3])
+    names += ", …" if len(options.sources) > 3 else ""
+    paired = options.sources[0].low is not None
+    return {
+        "description": f"Fine-tuned on {names}",
+        "degradation": "measured low-res images" if paired else str(options.degradation),
+        "license": "its owner's",
+        "version": napari_srcnn.__version__,
+        "torch": torch.__version__,
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "recipe": {
+            **asdict(options.config),
+            "turned": options.turn,
+            "shift_corrected": paired and options.correct_shift,
+            "started_from": options.start or None,
+        },
+    }
+
+
+def _few_patches(data: Dataset, config: TrainConfig) -> list[str]:
+    """Return what to say where there is less to learn from than a batch takes."""
+    patches = sum(block.high.size for block in data.training) // config.crop**2
+    if patches >= config.batch:
+        return []
+    return [
+        f"There is room for {max(patches, 1)} separate patches only, fewer than a batch of "
+        f"{config.batch}: the network may learn them by heart."
+    ]
+
+
+def _ssim(model: SRCNN, pairs: Sequence[Pair], peak: float) -> tuple[float, float]:
+    """Return the mean SSIM of the network and of bicubic on what is held out."""
+    border, scores = max(model.config.halo, model.config.scale), []
+    run = fast_correction(model, torch.device("cpu"))
+    for pair in pairs:
+        truth = pair.truth[0, border:-border, border:-border]
+        both = within(model, run, torch.from_numpy(pair.enlarged)[None], border)
+        if min(truth.shape) >= 11:  # the window of SSIM
+            scores.append([ssim(truth, i[0, 0].numpy(), data_range=peak) for i in both])
+    means = np.mean(scores, axis=0) if scores else (math.nan, math.nan)
+    return float(means[0]), float(means[1])
 
 
 def _weights_of(model: SRCNN) -> dict[str, torch.Tensor]:

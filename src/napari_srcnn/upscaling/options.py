@@ -15,8 +15,9 @@ import numpy as np
 
 from napari_srcnn.image.intensity import IntensityRange, dtype_range, measure_range
 from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import propose_model
-from napari_srcnn.models.library import ModelInfo, default_model, model_info
+from napari_srcnn.models.library import default_model, model_info
 from napari_srcnn.network.config import WINDOWS, SRCNNConfig
 from napari_srcnn.upscaling.checks import (
     Kind,

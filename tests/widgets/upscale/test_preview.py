@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heartbeat import Heartbeat
 
 import napari_srcnn
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, visible_box
@@ -53,6 +52,10 @@ def test_a_preview_equals_the_result_there_and_lies_over_it(
     widget.upscale()
     finish(widget)
     result = viewer.layers[-1]
+    assert not preview.visible
+    widget.shown.buttons["SRCNN"].click()
+    assert viewer.layers[-1] is preview, "it is seen over the result"
+    assert preview.visible
     # The pixel at a world point is the same one.
     for point in ((0, 0, 0), (0, 7, 11)):
         world = preview.data_to_world(point)
@@ -289,32 +292,29 @@ def test_a_stack_that_has_no_slice_here_has_no_preview(
     assert not widget.runner.job
 
 
-@pytest.mark.alone
-def test_a_preview_holds_the_window_up_no_longer_than_150_ms(
-    make_napari_viewer: Callable[..., Any], brain: np.ndarray, qtbot: Any
+def test_further_previews_and_the_run_add_and_remove_no_preview_layer(
+    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], channels: list[Any]
 ) -> None:
-    viewer = make_napari_viewer(show=True)
-    big = np.tile(brain, (1, 12, 10))
-    channels = viewer.add_image(
-        np.stack([big, big // 2, big[::-1]]), channel_axis=0, blending="additive"
-    )
-    _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
-    qtbot.waitUntil(lambda: widget.loaded is not None, timeout=60_000)
+    widget = dock()
+    for channel in channels:
+        channel.data = channel.data[:, :40, :56]
     viewer.layers.selection = set(channels)
     widget._show_layers()
-    stalls = {}
-    for name in ("first", "again", "once more", "upscale"):
-        qtbot.wait(700)
-        heart = Heartbeat()
-        (widget.upscale if name == "upscale" else widget.preview)()
-        if name == "upscale":
-            qtbot.wait(100)  # what comes of the previews; the result's layers are napari's
-        else:
-            qtbot.waitUntil(lambda: not widget.runner.job, timeout=60_000)
-            qtbot.wait(50)
-        stalls[name] = heart.stop()
-        print(name, f"{stalls[name] * 1e3:.0f} ms")
-    widget.cancel()
-    qtbot.waitUntil(lambda: not widget.runner.job, timeout=60_000)
-    assert min(stalls["again"], stalls["once more"]) < 0.15
-    assert stalls["upscale"] < 0.15
+    widget.form.model.value = "srcnn-9-1-5-x2"
+    widget.preview()
+    finish(widget)
+    before = list(viewer.layers)
+    assert len(before) == 6
+    moved: list[str] = []
+    viewer.layers.events.removed.connect(lambda event: moved.append(event.value.name))
+    viewer.layers.events.inserted.connect(lambda event: moved.append(event.value.name))
+    # Each removal costs napari a garbage collection, in which the window does not answer.
+    for kind in ("difference", ""):
+        widget.shown.buttons[kind].click()
+        widget.preview()
+        finish(widget)
+    assert list(viewer.layers) == before
+    widget.upscale()
+    finish(widget)
+    assert moved == [f"{name} ×2 (running)" for name in "abc"]
+    assert [one.visible for one in before] == [False] * 6, "the results are seen alone"

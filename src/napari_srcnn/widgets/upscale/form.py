@@ -12,8 +12,9 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
+from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import guess_model
-from napari_srcnn.models.library import ModelInfo, list_models, model_info
+from napari_srcnn.models.library import list_models, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up
 from napari_srcnn.widgets.shared.layers import (

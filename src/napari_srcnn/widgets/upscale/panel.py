@@ -190,6 +190,7 @@ class Panel(DockPanel):
         self.preview_button.setEnabled(not is_busy)
         self.upscale_button.setEnabled(not is_busy)
         self.form.setEnabled(not is_busy)
+        self.shown.setEnabled(not is_busy)
         self.save_button.setVisible(has_result)
         self.save_button.setEnabled(not is_busy)
         if done_and_total is not None:

@@ -175,6 +175,9 @@ class _Preview:
         for name in _PLACE:
             if not np.array_equal(getattr(self.layer, name), arguments[name]):
                 setattr(self.layer, name, arguments[name])
+
+    def _rise(self) -> None:
+        """Lie over all but other previews: a result may have come between."""
         layers = self._viewer.layers
         place = layers.index(self.layer)
         if any(not _is_preview(other) for other in layers[place + 1 :]):
@@ -184,6 +187,7 @@ class _Preview:
         """Show one kind of pixels, or the image."""
         if kind:
             self._show_pixels(kind)
+            self._rise()
         self._take_place(kind)
         if self.layer.visible != bool(kind):
             self.layer.visible = bool(kind)
