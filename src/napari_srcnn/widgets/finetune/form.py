@@ -24,7 +24,7 @@ from napari_srcnn.widgets.upscale.form import SCALES
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
-    from napari_srcnn.models.library import ModelInfo
+    from napari_srcnn.models.card import ModelInfo
     from napari_srcnn.training.finetune import FinetuneOptions
     from napari_srcnn.training.state import TrainConfig
     from napari_srcnn.widgets.shared.messages import Loaded
