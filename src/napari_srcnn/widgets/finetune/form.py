@@ -15,7 +15,7 @@ from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.runs import stopped_runs
 from napari_srcnn.widgets.finetune.advanced import AdvancedFields
-from napari_srcnn.widgets.finetune.data import DataFields, of_files
+from napari_srcnn.widgets.finetune.data import DataFields
 from napari_srcnn.widgets.finetune.degradation import DegradationFields
 from napari_srcnn.widgets.finetune.fields import Amount
 from napari_srcnn.widgets.shared.fields import Choice, set_up
@@ -134,7 +134,7 @@ class FinetuneForm(QWidget):
         ValueError
             If something is missing or cannot be.
         """
-        sources = tuple(of_files(source) for source in self.sources())
+        sources = self.sources()
         if not self.name.text().strip():
             raise ValueError("The network needs a name; type one.")
         return make(
