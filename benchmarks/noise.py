@@ -19,7 +19,7 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -170,11 +170,6 @@ def non_local_means(low: Image, noise: Noise) -> Iterator[Image]:
         )
 
 
-def times(noise: Noise, factor: float) -> Noise:
-    """Return noise of a standard deviation so many times as large."""
-    return replace(noise, gain=noise.gain * factor**2, read=noise.read * factor)
-
-
 def rows_of(
     case: Case, models: dict[str, Callable[[Image, Noise], Image]], scale: int, mistold: bool
 ) -> dict[str, float]:
@@ -196,7 +191,7 @@ def rows_of(
         image = model(case.low, case.measured)
         found[f"{name}, told what is measured"] = score(image, case.truth, scale)
         for factor in MISTOLD if mistold else ():
-            image = model(case.low, times(known, factor))
+            image = model(case.low, known.times(factor))
             found[f"{name}, told {factor} times it"] = score(image, case.truth, scale)
     return {"bicubic": base} | {name: value - base for name, value in found.items()}
 

@@ -278,3 +278,64 @@ def test_a_layer_whose_axis_is_labelled_channels_is_saved_with_channels(tmp_path
     write_image(tmp_path / "a.ome.tif", data, attributes)
     with read_stack(tmp_path / "a.ome.tif") as stack:
         assert stack.axes == "CYX"
+
+
+def test_each_image_of_a_file_opens_as_a_layer_of_its_name(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "in.ome.tif", ome=True) as tif:
+        for n in range(3):
+            tif.write(noise(2, 24, 32) + n, metadata={"axes": "ZYX", "Name": f"pos{n}"})
+    opened = read_layers(str(tmp_path / "in.ome.tif"))
+    assert [options["name"] for _, options, _ in opened] == ["in pos0", "in pos1", "in pos2"]
+    for n, (data, _, _) in enumerate(opened):
+        np.testing.assert_array_equal(np.asarray(data), noise(2, 24, 32) + n)
+
+
+def test_what_of_a_file_is_in_no_layer_is_said(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "in.tif") as tif:
+        for size, kind in ((8, 1), (24, 0)):
+            tif.write(noise(size, size), subfiletype=kind, metadata=None, contiguous=False)
+    with pytest.warns(UserWarning, match=r"in.tif: 1 smaller image beside .* is left out"):
+        assert len(read_layers(str(tmp_path / "in.tif"))) == 1
+
+
+def test_an_image_whose_smallest_value_is_white_is_shown_so(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "in.tif", noise(24, 32), photometric="miniswhite")
+    ((data, options, _),) = read_layers(str(tmp_path / "in.tif"))
+    assert options["colormap"] == "gray_r"
+    write_image(tmp_path / "again.ome.tif", data, options)
+    ((data, options, _),) = read_layers(str(tmp_path / "again.ome.tif"))
+    assert options["colormap"] == "gray_r"
+    with tifffile.TiffFile(tmp_path / "again.ome.tif") as tif:
+        assert tif.pages.first.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+
+
+def test_a_layer_comes_back_cut_and_drawn_as_it_was(tmp_path: Path) -> None:
+    layer = layers.Image(
+        noise(6, 20, 30),
+        depiction="plane",
+        plane={"position": (3, 10, 12), "normal": (0, 1, 0), "thickness": 2},
+        experimental_clipping_planes=[{"position": (1, 4, 8), "normal": (0, 0, 1)}],
+        rendering="attenuated_mip",
+        attenuation=0.2,
+        interpolation2d="cubic",
+        projection_mode="max",
+        visible=False,
+    )
+    again = saved_and_opened(layer, tmp_path / "cut.ome.tif")
+    for name in (
+        *("depiction", "rendering", "attenuation", "interpolation2d", "visible"),
+        *("plane", "experimental_clipping_planes", "projection_mode"),
+    ):
+        assert getattr(again, name) == getattr(layer, name), name
+    enlarged_file(tmp_path / "cut.ome.tif", tmp_path / "cut2.ome.tif", 2)
+    ((data, attributes, _),) = read_layers(str(tmp_path / "cut2.ome.tif"))
+    larger = layers.Image(data, **attributes)
+    assert larger.depiction == "plane"
+    assert larger.plane.position == (3, 20.5, 24.5)
+    (clipping,) = larger.experimental_clipping_planes
+    assert clipping.position == (1, 8.5, 16.5)
+    assert clipping.normal == (0, 0, 1)
+    # The same point of the world.
+    np.testing.assert_allclose(
+        larger.data_to_world(larger.plane.position), layer.data_to_world(layer.plane.position)
+    )

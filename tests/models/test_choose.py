@@ -13,7 +13,7 @@ from napari_srcnn import upscale
 from napari_srcnn.models.choose import propose_model
 from napari_srcnn.models.library import model_info
 from napari_srcnn.samples import load_sample
-from napari_srcnn.upscaling.options import resolve
+from napari_srcnn.upscaling.resolve import resolve
 
 PHOTOGRAPHS, MICROSCOPES = "srcnn-9-5-5-x2", "srcnn-9-5-5-x2-microscopes"
 

@@ -13,7 +13,8 @@ import torch
 from networks import random_network
 
 from napari_srcnn.models.choose import propose_model
-from napari_srcnn.upscaling.options import Options, Plan, choose_scale, resolve
+from napari_srcnn.upscaling.options import Options
+from napari_srcnn.upscaling.resolve import Plan, choose_scale, resolve
 
 IMAGE = np.zeros((3, 20, 22), np.uint16)
 
@@ -83,7 +84,8 @@ def test_a_plan_knows_the_model_without_loading_it() -> None:
 def test_options_and_plans_come_without_torch() -> None:
     code = (
         "import sys, numpy\n"
-        "from napari_srcnn.upscaling.options import Options, resolve\n"
+        "from napari_srcnn.upscaling.options import Options\n"
+        "from napari_srcnn.upscaling.resolve import resolve\n"
         "import napari_srcnn.upscaling.files, napari_srcnn.upscaling.messages\n"
         "resolve(Options(scale=3), numpy.zeros((20, 20), 'u2'))\n"
         "assert not {'torch', 'qtpy', 'napari'} & set(sys.modules)"

@@ -20,7 +20,8 @@ from napari_srcnn.models.library import default_model
 from napari_srcnn.samples import SAMPLES, sample_path
 from napari_srcnn.upscaling.files import FileRun, Job
 from napari_srcnn.upscaling.messages import Report
-from napari_srcnn.upscaling.options import Options, resolve
+from napari_srcnn.upscaling.options import Options
+from napari_srcnn.upscaling.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_srcnn.microscope.noise import Noise
     from napari_srcnn.upscaling.files import FileRun, Job
     from napari_srcnn.upscaling.messages import Report
-    from napari_srcnn.upscaling.noise import Told
+    from napari_srcnn.upscaling.noise_option import Told
     from napari_srcnn.upscaling.options import Options
 
 SOME_FAILED = 1
@@ -153,7 +153,8 @@ def upscale(
     """
     with boundary():
         from napari_srcnn.upscaling.files import find_jobs
-        from napari_srcnn.upscaling.options import Options, choose_scale
+        from napari_srcnn.upscaling.options import Options
+        from napari_srcnn.upscaling.resolve import choose_scale
 
         options = Options(
             scale=choose_scale(scale, model),

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """A rectangle of the output plane, in output pixels.
+class Rect:
+    """A rectangle of a plane, in pixels.
 
     Attributes
     ----------
@@ -45,6 +45,12 @@ class Tile:
     def slices(self) -> tuple[slice, slice]:
         """The rectangle as an index."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
+
+
+class Tile(Rect):
+    """A rectangle of the output plane, in output pixels."""
+
+    __slots__ = ()
 
     def with_halo(self, halo: int, height: int, width: int) -> tuple[Tile, Padding]:
         """Return the rectangle to compute, and how much of the halo lies beyond the true border.

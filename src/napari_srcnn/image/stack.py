@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 from napari_srcnn.image.axes import MEANT, unit_fits
-from napari_srcnn.image.transform import Transform
+from napari_srcnn.image.transform import Transform, enlarged_plane
 from napari_srcnn.image.units import PIXEL
 
 if TYPE_CHECKING:
@@ -132,6 +132,13 @@ class Stack:
             moved = Transform.of(sizes, layer).enlarged(scale)
             sizes = np.abs(moved.scale).tolist()
             layer |= {"scale": moved.scale.tolist(), "translate": moved.translate.tolist()}
+            if "plane" in layer:
+                layer["plane"] = enlarged_plane(layer["plane"], scale)
+            clipping = layer.get("experimental_clipping_planes", ())
+            if clipping:
+                layer["experimental_clipping_planes"] = [
+                    enlarged_plane(plane, scale) for plane in clipping
+                ]
             metadata["layer"] = layer
         return {
             "axes": self.axes,

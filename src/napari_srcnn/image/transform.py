@@ -98,6 +98,24 @@ class Transform:
         return {name: getattr(self, name) for name in names}
 
 
+def enlarged_plane(plane: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Return where a plane that cuts a volume lies after its Y and X grew by `factor`.
+
+    Parameters
+    ----------
+    plane : mapping
+        Its ``position`` and ``normal`` (Z, Y, X) in pixels, as napari has them, and what else.
+    factor : float
+    """
+    growth = np.array([1.0, factor, factor])
+    normal = np.asarray(plane["normal"], np.float64) / growth
+    return {
+        **plane,
+        "position": ((np.asarray(plane["position"], np.float64) + 0.5) * growth - 0.5).tolist(),
+        "normal": (normal / np.linalg.norm(normal)).tolist(),
+    }
+
+
 def shear_matrix(shear: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
     """Return a shear as a matrix (ndim, ndim)."""
     if shear.ndim == 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_srcnn.image.stack import Stack, StackError
-from napari_srcnn.io.ome_tiff import COMPRESSIONS, SUFFIX, OmeTiffWriter, write_stack
+from napari_srcnn.io.ome_tiff import COMPRESSIONS, SUFFIX, OmeTiffWriter
 from napari_srcnn.io.tiff import (
     SUFFIXES,
     count_images,
@@ -12,6 +12,7 @@ from napari_srcnn.io.tiff import (
     read_stack,
     stack_name,
 )
+from napari_srcnn.io.write import write_stack
 
 __all__ = [
     "COMPRESSIONS",

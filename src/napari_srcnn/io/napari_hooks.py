@@ -6,61 +6,25 @@ these keep them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from napari_srcnn.image.axes import axis_letter
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.transform import Transform
-from napari_srcnn.image.units import PIXEL, unit_name
-from napari_srcnn.io.ome_tiff import OmeTiffWriter
-from napari_srcnn.io.tiff import SUFFIXES, read_stack
+from napari_srcnn.io.layer_file import LAYER_KEYS, write_image
+from napari_srcnn.io.tiff import SUFFIXES, image_names, read_stack
 
-if TYPE_CHECKING:
-    import os
+__all__ = ["get_reader", "read_layers", "stack_layers", "write_image"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
-# A layer's attributes that OME-XML has no words for, saved beside it as JSON.
-_LAYER_KEYS = (
-    "affine",
-    "axis_labels",
-    "blending",
-    "colormap",
-    "contrast_limits",
-    "gamma",
-    "opacity",
-    "rgb",
-    "rotate",
-    "scale",
-    "shear",
-    "translate",
-)
-# Those of them that the reader hands to napari as they are.
-_RESTORED_KEYS = tuple(key for key in _LAYER_KEYS if key not in ("rgb", "scale"))
-# Keys of `Stack.metadata` that come back out of a layer's metadata.
-_STACK_KEYS = (
-    "ome_xml",
-    "ome_image",
-    "channel",
-    "delta_t",
-    "imagej",
-    "photometric",
-    "orientation",
-    "extrasamples",
-    "significant_bits",
-    "nodata",
-    "napari_srcnn",
-)
-# What a layer has that was not moved, turned or sheared: not worth a word in the file.
-_UNMOVED: dict[str, Callable[[int], Any]] = {
-    "affine": lambda ndim: np.eye(ndim + 1).tolist(),
-    "rotate": lambda ndim: np.eye(ndim).tolist(),
-    "shear": lambda ndim: [0.0] * (ndim * (ndim - 1) // 2),
-    "translate": lambda ndim: [0.0] * ndim,
-}
+# Attributes of a saved layer that the reader hands to napari as they are.
+_RESTORED_KEYS = tuple(key for key in LAYER_KEYS if key not in ("rgb", "scale"))
 # napari's own choice for channels without a colour.
 _TWO_COLORS = ("magenta", "green")
 _MORE_COLORS = ("cyan", "magenta", "yellow", "blue", "green", "red")
@@ -82,7 +46,9 @@ def get_reader(
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Open a TIFF, ImageJ or OME-TIFF file as image layers, one for each channel.
+    """Open a TIFF, ImageJ or OME-TIFF file as image layers: each channel of each of its images.
+
+    What of the file is in none of them is said as a warning, which napari shows.
 
     Parameters
     ----------
@@ -102,7 +68,20 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """
     if not isinstance(path, str):
         raise StackError(f"one file is wanted, not the {len(path)} of {list(path)}")
-    return stack_layers(read_stack(path))
+    names = image_names(path)
+    found: list[LayerData] = []
+    said: dict[str, None] = {}  # in order, each once
+    for number, name in enumerate(names):
+        stack = read_stack(path, series=number)
+        notes = stack.notes
+        if len(names) > 1:
+            # The first note says which of the images it is.
+            stack, notes = replace(stack, name=f"{stack.name} {name}"), notes[1:]
+        found += stack_layers(stack)
+        said |= dict.fromkeys(notes)
+    if said:
+        warnings.warn(f"{Path(path).name}: {'; '.join(said)}", stacklevel=2)
+    return found
 
 
 def stack_layers(stack: Stack) -> list[LayerData]:
@@ -121,6 +100,8 @@ def stack_layers(stack: Stack) -> list[LayerData]:
     arguments |= {"name": stack.name, "rgb": axes.endswith("S")}
     if len(stack.channel_colors) == 1 and stack.channel_colors[0] and not arguments["rgb"]:
         arguments["colormap"] = stack.channel_colors[0]
+    elif stack.metadata.get("photometric") == "miniswhite":
+        arguments["colormap"] = "gray_r"
     arguments |= _restored(saved, len(arguments["scale"]))
     return [(_lazy(stack), arguments, "image")]
 
@@ -189,119 +170,4 @@ def _lazy(stack: Stack) -> Any:
     # Without a name made from the path: a file that was written anew is not the old one.
     return da.from_array(  # type: ignore[no-untyped-call]  # dask has no types for it
         stack.data, chunks, name=False, lock=False, meta=np.empty(0, stack.dtype)
-    )
-
-
-def write_image(
-    path: str | os.PathLike[str], data: Any, attributes: Mapping[str, Any]
-) -> list[str]:
-    """Save an image layer as OME-TIFF with its scale, units and axis labels.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Replaced if it exists (napari has asked by then).
-    data : array-like or sequence of array-like
-        The layer's data; of a multiscale layer the full resolution is saved.
-    attributes : mapping
-        The layer's attributes, as ``layer.as_layer_data_tuple()`` gives them.
-
-    Returns
-    -------
-    list of str
-        The file that was written.
-
-    Raises
-    ------
-    StackError
-        The layer cannot be saved as OME-TIFF; nothing is left of the file then.
-    """
-    if attributes.get("multiscale") or isinstance(data, (list, tuple)):
-        data = data[0]
-    rgb = bool(attributes.get("rgb"))
-    ndim = len(data.shape) - rgb
-    axes = _axes(attributes.get("axis_labels"), ndim) + "S" * rgb
-    units = [unit_name(unit) or str(unit) for unit in attributes.get("units") or (PIXEL,) * ndim]
-    scale = np.asarray(
-        attributes["scale"] if attributes.get("scale") is not None else np.ones(ndim), np.float64
-    )
-    layer_metadata = attributes.get("metadata") or {}
-    metadata = {key: layer_metadata[key] for key in _STACK_KEYS if key in layer_metadata}
-    metadata["layer"] = _saved_layer(attributes, ndim)
-    name = attributes.get("name") or ""
-    dtype = _stored_dtype(data)
-    writer = OmeTiffWriter(
-        path,
-        data.shape,
-        dtype,
-        axes,
-        [*np.abs(scale).tolist(), *[1.0] * rgb],
-        [*units, *[PIXEL] * rgb],
-        # The source's own channel keeps its name and colour.
-        channel_names=() if "C" in axes or "ome_xml" in metadata else (str(name),),
-        channel_colors=() if "C" in axes or rgb else (_color(attributes.get("colormap")),),
-        metadata=metadata,
-        name=str(name) or None,
-        overwrite=True,
-    )
-    with writer:
-        for index in np.ndindex(tuple(data.shape[: ndim - 2])):
-            writer[index] = np.asarray(data[index]).astype(dtype, copy=False)
-    return [str(writer.path)]
-
-
-def _axes(labels: Sequence[str] | None, ndim: int) -> str:
-    """Return axis letters from a layer's labels; Q where a label says nothing."""
-    letters = ""
-    for label in tuple(labels or ("",) * ndim)[: ndim - 2]:
-        letter = axis_letter(label) or "Q"
-        letters += letter if letter in "TCZ" and letter not in letters else "Q"
-    return letters + "YX"
-
-
-def _saved_layer(attributes: Mapping[str, Any], ndim: int) -> dict[str, Any]:
-    """Return what of a layer's attributes is saved, as JSON values."""
-    saved = {}
-    for key in _LAYER_KEYS:
-        value = attributes.get(key)
-        if key == "colormap" and isinstance(value, Mapping):
-            value = {
-                name: np.asarray(value[name]).tolist()
-                if name != "interpolation"
-                else str(value[name])
-                for name in ("name", "colors", "controls", "interpolation")
-                if value.get(name) is not None
-            }
-        elif not isinstance(value, (str, bool, int, float, type(None))):
-            value = np.asarray(value).tolist()
-        unmoved = _UNMOVED[key](ndim) if key in _UNMOVED else None
-        if value is not None and value != unmoved:
-            saved[key] = value
-    saved.setdefault("axis_labels", [f"-{ndim - n}" for n in range(ndim)])
-    return saved
-
-
-def _color(colormap: Any) -> str | None:
-    """Return the colour of a colormap that runs from black to one colour, as ``#rrggbb``."""
-    colors = np.asarray(colormap.get("colors", ()) if isinstance(colormap, Mapping) else ())
-    if colors.shape != (2, 4) or colors[0, :3].any():
-        return None
-    return "#" + "".join(f"{round(float(value) * 255):02x}" for value in colors[1, :3])
-
-
-def _stored_dtype(data: Any) -> np.dtype[Any]:
-    """Return the data's type; of 64-bit integers, the 32-bit type that holds their values."""
-    dtype: np.dtype[Any] = np.dtype(data.dtype)
-    if dtype.kind not in "iu" or dtype.itemsize < 8 or 0 in data.shape:
-        return dtype
-    low, high = 0, 0
-    for index in np.ndindex(tuple(data.shape[:-2])):
-        plane = np.asarray(data[index])
-        low, high = min(low, int(plane.min())), max(high, int(plane.max()))
-    for name in ("int32", "uint32"):
-        if np.iinfo(name).min <= low and high <= np.iinfo(name).max:
-            return np.dtype(name)
-    raise StackError(
-        f"OME-TIFF has no {dtype.name} pixels and the values {low} to {high} do not fit 32 bits; "
-        "convert the layer to float64"
     )

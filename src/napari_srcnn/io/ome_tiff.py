@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
-import shutil
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,13 +12,15 @@ import numpy as np
 import tifffile
 
 import napari_srcnn
-from napari_srcnn.image.stack import Stack, StackError, check_axes
-from napari_srcnn.image.units import PIXEL, to_micrometers
+from napari_srcnn.image.stack import StackError, check_axes
+from napari_srcnn.image.units import PIXEL
 from napari_srcnn.io import ome_xml
 from napari_srcnn.io.atomic import PendingFile
+from napari_srcnn.io.pixel_size import per_centimeter
+from napari_srcnn.io.room import check_target, write_failure
 from napari_srcnn.io.tiff import stack_name
+from napari_srcnn.io.tiff_layout import stored_axes
 from napari_srcnn.io.tiff_meaning import KeptTags
-from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
     import os
@@ -36,10 +36,7 @@ SUFFIX = ".ome.tif"
 #: Names that `compression` takes; all are lossless, and Fiji reads all of them.
 COMPRESSIONS = ("zlib", "lzw", "zstd")
 
-# Types that OME has no word for, and the smallest one that holds each of their values.
-_STORED_AS = {"float16": "float32", "bool": "uint8"}
 _BIGTIFF_FROM = 3_900_000_000  # classic TIFF ends at 4 GiB, directories included
-_SPARE_BYTES = 2**20  # a disk with less than a plane and this is full: systems keep some for root
 _PLANE_OVERHEAD = 512  # bytes of a page's directory, generously
 
 
@@ -105,7 +102,11 @@ class OmeTiffWriter:
         self.dtype = np.dtype(dtype).newbyteorder("=")
         self.axes = axes
         self.notes: tuple[str, ...] = ()
-        self._stored = self._stored_dtype()
+        self._stored = ome_xml.stored_dtype(self.dtype)
+        if self._stored != self.dtype:
+            note = f"{self.dtype} is stored as {self._stored}, which holds the same values"
+            self.notes = (note,)
+            logger.info("%s: %s", self.path.name, note)
         check_axes(axes, len(self.shape))
         if 0 in self.shape:
             raise StackError(f"an image of shape {self.shape} has no pixels to write")
@@ -119,7 +120,9 @@ class OmeTiffWriter:
         self._written = 0
         self._tif: tifffile.TiffWriter | None = None
         self._pending = PendingFile(self.path)
-        self._check_target(overwrite=overwrite)
+        # What compression saves is known afterwards only; noise rarely shrinks below a quarter.
+        needed = self.nbytes // (1 if compression is None else 4)
+        check_target(self.path, needed, overwrite=overwrite)
         self._pixel_size = tuple(map(float, pixel_size)) or (1.0,) * len(self.shape)
         self._units = tuple(units) or (PIXEL,) * len(self.shape)
         self._tags = KeptTags.of(metadata or {})
@@ -217,7 +220,7 @@ class OmeTiffWriter:
         samples = plane.shape[2] if plane.ndim == 3 else 1
         tags = self._tags
         predictor = self._compression in ("zlib", "lzw") and plane.dtype.kind in "iu"
-        resolution, unit = self._resolution()
+        resolution = per_centimeter(self.axes, self._pixel_size, self._units)
         tif.write(
             plane,
             photometric="rgb" if samples in (3, 4) else tags.photometric,
@@ -229,63 +232,14 @@ class OmeTiffWriter:
             description=self._description if self._written == 0 else None,
             software=_creator() if self._written == 0 else False,
             resolution=resolution,
-            resolutionunit=unit,
+            resolutionunit=None if resolution is None else "CENTIMETER",
             metadata=None,
             contiguous=False,
         )
 
-    def _stored_dtype(self) -> np.dtype[Any]:
-        """Return the type that the pixels are stored in."""
-        stored = _STORED_AS.get(self.dtype.name, self.dtype.name)
-        if stored not in ome_xml.PIXEL_TYPES:
-            raise StackError(
-                f"OME-TIFF has no pixels of type {self.dtype.name}; convert the image to one of "
-                f"{', '.join(ome_xml.PIXEL_TYPES)}"
-            )
-        if stored != self.dtype.name:
-            note = f"{self.dtype.name} is stored as {stored}, which holds the same values"
-            self.notes = (note,)
-            logger.info("%s: %s", self.path.name, note)
-        return np.dtype(stored)
-
     def _file_bytes(self) -> int:
         """Return what the file takes on the disk without compression."""
         return self.nbytes + prod(self._leading) * _PLANE_OVERHEAD + len(self._description)
-
-    def _check_target(self, *, overwrite: bool) -> None:
-        """Raise StackError where the file cannot be written."""
-        folder = self.path.absolute().parent
-        if not folder.is_dir():
-            raise StackError(f"there is no folder {folder} to write {self.path.name} to")
-        if self.path.is_dir():
-            raise StackError(f"{self.path} is a folder; give the name of a file")
-        if self.path.exists() and not overwrite:
-            raise StackError(f"{self.path} exists already; choose another name or overwrite it")
-        # What compression saves is known afterwards only; noise rarely shrinks below a quarter.
-        needed = self.nbytes // (1 if self._compression is None else 4)
-        free = self._free_bytes()
-        if needed > free:
-            raise StackError(
-                f"{self.path.name} takes {format_bytes(needed)} and {folder} has only "
-                f"{format_bytes(free)} free"
-            )
-
-    def _free_bytes(self) -> int:
-        """Return how much room there is where the file goes."""
-        return shutil.disk_usage(self.path.absolute().parent).free
-
-    def _resolution(self) -> tuple[tuple[float, float] | None, str | None]:
-        """Return pixels per centimetre along X and Y, for programs that do not know OME."""
-        sizes = [
-            to_micrometers(size, unit)
-            for axis, size, unit in zip(self.axes, self._pixel_size, self._units, strict=True)
-            if axis in "YX"
-        ]
-        per_cm = tuple(1e4 / size for size in reversed(sizes) if size)
-        # Beyond TIFF's fractions of 32 bits, OME alone says it.
-        if len(per_cm) != 2 or not all(1e-6 < value < 4e9 for value in per_cm):
-            return None, None
-        return (per_cm[0], per_cm[1]), "CENTIMETER"
 
     def _xml(
         self,
@@ -297,14 +251,14 @@ class OmeTiffWriter:
     ) -> bytes:
         """Return the file's OME-XML."""
         try:
-            stored_axes = ome_xml.stored_axes(self.axes)
+            letters = stored_axes(self.axes)
         except ValueError as error:
             raise StackError(str(error)) from None
         made = provenance if provenance is not None else metadata.get("napari_srcnn")
         note = {
             "version": 1,
             "axes": self.axes,
-            "stored_axes": stored_axes,
+            "stored_axes": letters,
             "shape": self.shape,
             "pixel_size": self._pixel_size,
             "units": self._units,
@@ -316,7 +270,7 @@ class OmeTiffWriter:
             creator=_creator(),
             shape=self.shape,
             dtype=self._stored,
-            axes=stored_axes,
+            axes=letters,
             pixel_size=self._pixel_size,
             units=self._units,
             channel_names=channel_names,
@@ -332,57 +286,7 @@ class OmeTiffWriter:
 
     def _failure(self, error: OSError) -> StackError:
         """Return one sentence about a write that failed."""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or (
-            # numpy says how much it could write, and not why that was all.
-            error.errno is None and self._free_bytes() < prod(self._plane_shape) * 8 + _SPARE_BYTES
-        ):
-            return StackError(f"{self.path.name} was not written: the disk is full")
-        return StackError(f"{self.path.name} was not written: {error.strerror or error}")
-
-
-def write_stack(
-    path: str | os.PathLike[str],
-    stack: Stack,
-    *,
-    compression: str | None = None,
-    overwrite: bool = False,
-) -> Path:
-    """Write a stack as OME-TIFF, one plane in memory at a time.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Where to write.
-    stack : Stack
-        What to write; see `OmeTiffWriter` for the types and axes that fit.
-    compression : str, optional
-        One of `COMPRESSIONS`.
-    overwrite : bool
-        Replace an existing file.
-
-    Returns
-    -------
-    Path
-        The file that was written.
-
-    Raises
-    ------
-    StackError
-        It cannot be written; nothing is left of it then.
-    """
-    writer = OmeTiffWriter(
-        path,
-        stack.shape,
-        stack.dtype,
-        **stack.upscaled(1),
-        compression=compression,
-        overwrite=overwrite,
-    )
-    leading = stack.shape[: len(stack.axes.removesuffix("S")) - 2]
-    with writer:
-        for index in np.ndindex(leading):
-            writer[index] = stack[index]
-    return writer.path
+        return write_failure(self.path, error, prod(self._plane_shape) * 8)
 
 
 def _creator() -> str:

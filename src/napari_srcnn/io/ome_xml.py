@@ -1,4 +1,4 @@
-"""OME-XML: what is kept of a file's own, and the one that stands in the files written here.
+"""The OME-XML of the files written here, and what it keeps of the source's own.
 
 Instruments, experimenters, channels, plane times and annotations of the source are taken over
 element by element. What would be wrong after a change of size (regions of interest, hashes) and
@@ -15,17 +15,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from napari_srcnn.image.stack import StackError
 from napari_srcnn.image.units import is_length, is_time, ome_symbol
+from napari_srcnn.io.ome_read import NAMESPACE, image_in, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from xml.etree.ElementTree import Element
 
 _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-_OME_TAG = re.compile(r"\{http://www\.openmicroscopy\.org/Schemas/[^}]*\}")
-#: Namespace of the annotation that holds what only this package knows.
-NAMESPACE = "napari-srcnn"
-
 PIXEL_TYPES = {
     "int8": "int8",
     "int16": "int16",
@@ -36,6 +34,9 @@ PIXEL_TYPES = {
     "float32": "float",
     "float64": "double",
 }
+
+# Types that OME has no word for, and the smallest one that holds each of their values.
+_STORED_AS = {"float16": "float32", "bool": "uint8"}
 
 # In the order that the schema wants them.
 _KEPT_OF_OME = ("Rights", "Experiment", "Experimenter", "ExperimenterGroup", "Instrument")
@@ -57,67 +58,21 @@ _KEPT_OF_PLANE = tuple(
 )
 
 
-def parse(xml: str | bytes) -> Element | None:
-    """Return the root of an OME-XML without OME's namespaces, or None for what is not OME-XML."""
-    try:
-        root = ElementTree.fromstring(xml)
-    except (ElementTree.ParseError, ValueError):
-        return None
-    for element in root.iter():
-        element.tag = _OME_TAG.sub("", element.tag)
-    return root if root.tag == "OME" else None
-
-
-def image_of(xml: str, number: int) -> Element | None:
-    """Return the Image element `number` of an OME-XML, if it has Pixels."""
-    return image_in(parse(xml), number)
-
-
-def image_in(root: Element | None, number: int) -> Element | None:
-    """Return the Image element `number` under `root`, if it has Pixels."""
-    images = [] if root is None else root.findall("Image")
-    if number >= len(images) or images[number].find("Pixels") is None:
-        return None
-    return images[number]
-
-
-def own_annotation(xml: str | None) -> dict[str, Any]:
-    """Return what this package wrote into an OME-XML beside OME's own words, or an empty dict."""
-    root = parse(xml) if xml else None
-    if root is None:
-        return {}
-    for note in root.iterfind("StructuredAnnotations/CommentAnnotation"):
-        if note.get("Namespace") == NAMESPACE:
-            try:
-                found = json.loads(note.findtext("Value") or "")
-            except ValueError:
-                return {}
-            return found if isinstance(found, dict) else {}
-    return {}
-
-
-def stored_axes(axes: str) -> str:
-    """Return the OME letter that each axis is stored as.
-
-    T, C, Z, Y, X and S keep theirs. Another leading axis takes what is free: Z for the one nearest
-    to Y, then T, then C.
+def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that pixels are stored in, without loss.
 
     Raises
     ------
-    ValueError
-        More than three axes stand before Y, X: OME-TIFF has room for T, C and Z.
+    StackError
+        OME has no such type.
     """
-    leading = axes.removesuffix("S")[:-2]
-    if len(leading) > 3:
-        raise ValueError(
-            f"OME-TIFF has three axes beside Y and X, and axes {axes!r} have {len(leading)}: split "
-            "the stack along one of them, or save it as Zarr or .npy"
+    stored = _STORED_AS.get(dtype.name, dtype.name)
+    if stored not in PIXEL_TYPES:
+        raise StackError(
+            f"OME-TIFF has no pixels of type {dtype.name}; convert the image to one of "
+            f"{', '.join(PIXEL_TYPES)}"
         )
-    free = [axis for axis in "ZTC" if axis not in leading]
-    stored: list[str] = []
-    for axis in reversed(leading):
-        stored.insert(0, axis if axis in "TCZ" else free.pop(0))
-    return "".join(stored) + axes[len(leading) :]
+    return np.dtype(stored)
 
 
 def build(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_srcnn.image.units import PIXEL, is_time, to_seconds, unit_name
-from napari_srcnn.io.ome_xml import image_of, own_annotation
+from napari_srcnn.image.units import PIXEL, is_time, to_micrometers, to_seconds, unit_name
+from napari_srcnn.io.ome_read import image_of, own_annotation
 from napari_srcnn.io.tiff_meaning import lut_color
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import tifffile
 
@@ -77,6 +77,20 @@ def calibration_of(tif: tifffile.TiffFile, number: int) -> Calibration:
     if tif.is_imagej and tif.imagej_metadata is not None:
         return _from_imagej(tif, tif.imagej_metadata)
     return _from_tags(tif)
+
+
+def per_centimeter(
+    axes: str, pixel_size: Sequence[float], units: Sequence[str]
+) -> tuple[float, float] | None:
+    """Return how many pixels along X and Y make a centimetre, if TIFF has numbers for that."""
+    sizes = [
+        to_micrometers(size, unit)
+        for axis, size, unit in zip(axes, pixel_size, units, strict=True)
+        if axis in "YX"
+    ]
+    y, x = (_UM[_CENTIMETER] / size if size else 0.0 for size in sizes)
+    # Beyond TIFF's fractions of 32 bits, OME alone says it.
+    return (x, y) if all(1e-6 < value < 4e9 for value in (x, y)) else None
 
 
 def _from_ome(image: Any, xml: str, number: int) -> Calibration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from math import prod
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,13 @@ import numpy as np
 import tifffile
 
 from napari_srcnn.image.stack import Stack, StackError
-from napari_srcnn.image.units import PIXEL
-from napari_srcnn.io.ome_xml import own_annotation, parse
-from napari_srcnn.io.pixel_size import Calibration, calibration_of
+from napari_srcnn.io.ome_read import own_annotation, parse
+from napari_srcnn.io.pixel_size import calibration_of
 from napari_srcnn.io.tiff_array import TiffArray
 from napari_srcnn.io.tiff_check import check_file, check_pixels, in_one_sentence
 from napari_srcnn.io.tiff_images import TiffImage, images_of
-from napari_srcnn.io.tiff_meaning import RGB, YCBCR, Meaning, meaning_of
+from napari_srcnn.io.tiff_layout import is_regular, layout_of, own_axes
+from napari_srcnn.io.tiff_meaning import meaning_of
 
 if TYPE_CHECKING:
     import os
@@ -160,7 +160,9 @@ def _open(path: Path) -> tuple[tifffile.TiffFile, tuple[str, ...]]:
         tif.close()
         if described.suffix.lower() in (".tif", ".tiff"):
             return tifffile.TiffFile(described), ()
-        return tifffile.TiffFile(path, omexml=described.read_text(encoding="utf-8").strip()), ()
+        # tifffile takes the description's own name for the file's.
+        text = re.sub(r'(<OME\b[^>]*?)\sUUID="[^"]*"', r"\1", described.read_text("utf-8"), count=1)
+        return tifffile.TiffFile(path, omexml=text.strip()), ()
 
 
 def _stack(
@@ -187,9 +189,9 @@ def _stack(
     calibration = calibration_of(tif, image.number)
     own = own_annotation(calibration.metadata.get("ome_xml"))
     data: TiffArray | NDArray[Any]
-    if _is_regular(image):
-        axes, leading, samples_first = _layout(image, meaning)
-        axes, leading, stored, sizes = _own_axes(own, axes, leading, calibration)
+    if is_regular(image):
+        axes, leading, samples_first = layout_of(image, meaning)
+        axes, leading, stored, sizes = own_axes(own, axes, leading, calibration)
         data = TiffArray(
             path,
             tif,
@@ -207,7 +209,8 @@ def _stack(
     if missing:
         logger.warning("%s lacks %d planes; they are read as zeros", path.name, missing)
         metadata["missing_planes"] = missing
-        notes += (f"{missing} planes are in none of the files and are read as zeros",)
+        are = "plane is" if missing == 1 else "planes are"
+        notes += (f"{missing} {are} in none of the files and read as zeros",)
     delta_t = calibration.delta_t(stored, data.shape)
     if delta_t is not None:
         metadata["delta_t"] = delta_t
@@ -231,17 +234,6 @@ def _per_channel(values: tuple[Any, ...], channels: int) -> tuple[Any, ...]:
     return values if len(values) == channels and any(values) else ()
 
 
-def _is_regular(image: TiffImage) -> bool:
-    """Tell whether an image is planes of Y, X in a row, as all but the odd file are."""
-    axes = image.axes.replace("S", "")
-    planes = prod(
-        size for axis, size in zip(image.axes, image.shape, strict=True) if axis not in "SYX"
-    )
-    stored = len(image.pages) * image.keyframe.imagedepth
-    complete = planes == stored or image.run is not None
-    return axes.endswith("YX") and image.transform is None and complete
-
-
 def _read_at_once(path: Path, image: TiffImage) -> tuple[str, NDArray[Any]]:
     """Read an image whose planes stand in no simple order, and put Y, X (and S) last."""
     axes = image.axes
@@ -252,48 +244,3 @@ def _read_at_once(path: Path, image: TiffImage) -> tuple[str, NDArray[Any]]:
     # By position, since a letter such as Q may stand twice.
     order = sorted(range(len(axes)), key=lambda n: ("YXS".find(axes[n]), n))
     return wanted, np.ascontiguousarray(image.series.asarray().transpose(order))
-
-
-def _layout(image: TiffImage, meaning: Meaning) -> tuple[str, tuple[int, ...], bool]:
-    """Return axes ending in YX or YXS, the leading lengths, and whether samples are channels."""
-    axes, shape = image.axes, image.shape
-    samples = "S" in axes and shape[axes.index("S")] > 1
-    leading_axes = "".join(axis for axis in axes if axis not in "SYX")
-    leading = tuple(size for axis, size in zip(axes, shape, strict=True) if axis not in "SYX")
-    # Samples mean colour only where the file says so; else they are channels kept side by side.
-    color = image.keyframe.photometric in (RGB, YCBCR) or "C" in leading_axes
-    if meaning.palette is not None:
-        return leading_axes + "YXS", leading, False
-    if not samples:
-        return leading_axes + "YX", leading, False
-    if color:
-        return leading_axes + "YXS", leading, False
-    return leading_axes + "CYX", leading, True
-
-
-def _own_axes(
-    own: dict[str, Any], axes: str, leading: tuple[int, ...], calibration: Calibration
-) -> tuple[str, tuple[int, ...], str, list[tuple[float, str]]]:
-    """Restore from our own annotation what OME-XML has no words for.
-
-    Axis letters beside T, C and Z, axes of length 1 (tifffile drops them) and units that OME does
-    not know. Ignored where another program has changed the image's shape since. Returns the axes,
-    the leading lengths, OME's letters for the axes, and each axis' size and unit.
-    """
-    saved, shape = str(own.get("axes", "")), tuple(own.get("shape", ()))
-    spatial = saved.removesuffix("S")
-    if (
-        len(saved) != len(shape)
-        or not spatial.endswith("YX")
-        or saved.endswith("S") != axes.endswith("S")
-        or prod(shape[: len(spatial) - 2]) != prod(leading)
-    ):
-        return axes, leading, axes, calibration.sizes_of(axes)
-    stored = str(own["stored_axes"])
-    sizes = []
-    for known, size, unit in zip(
-        calibration.sizes_of(stored), own["pixel_size"], own["units"], strict=True
-    ):
-        # OME's value where it has one, since another program may have corrected it.
-        sizes.append(known if known[1] != PIXEL else (float(size), str(unit)))
-    return saved, shape[: len(spatial) - 2], stored, sizes

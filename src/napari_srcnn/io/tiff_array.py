@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
+from napari_srcnn.image.rect import Rect
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.io.tiff_check import in_one_sentence
 from napari_srcnn.io.tiff_segments import (
-    Box,
     decoded,
     is_one_run,
     key_of,
@@ -136,7 +136,8 @@ class TiffArray:
         out = np.empty([len(part) for part in wanted], self.dtype)
         if out.size:
             # What lies between the steps is read too: a page is stored row by row anyhow.
-            box = Box(*_span(rows), *_span(columns))
+            (y0, y1), (x0, x1) = _span(rows), _span(columns)
+            box = Rect(y0=y0, y1=y1, x0=x0, x1=x1)
             inner = (slice(None, None, rows.step), slice(None, None, columns.step))
             samples = tuple(list(part) for part in wanted[count + 2 :])
             for position in np.ndindex(*out.shape[:count]):
@@ -144,7 +145,7 @@ class TiffArray:
                 out[position] = self._plane(index, box)[inner + samples]
         return out[tuple(0 if drop else slice(None) for drop in dropped)]
 
-    def _plane(self, index: tuple[int, ...], box: Box) -> NDArray[Any]:
+    def _plane(self, index: tuple[int, ...], box: Rect) -> NDArray[Any]:
         """Read a region of one plane: (Y, X), or (Y, X, S) where samples stand last."""
         sample: slice | int = slice(None)
         leading = self._leading
@@ -165,7 +166,7 @@ class TiffArray:
             region = self._palette[np.minimum(region[..., 0], len(self._palette) - 1)]
         return region[..., sample if self._samples_first or self._trailing else 0]
 
-    def _region(self, number: int, box: Box) -> NDArray[Any]:
+    def _region(self, number: int, box: Rect) -> NDArray[Any]:
         """Read a region of plane `number` as (Y, X, samples)."""
         image = self._image
         page_number, depth = divmod(number, self._depth)

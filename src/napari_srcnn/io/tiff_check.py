@@ -103,7 +103,12 @@ def _chain(path: Path, file: BinaryIO) -> Chain:
     try:
         (offset,) = struct.unpack_from(link, header, 8 if big else 4)
         seen = set()
-        while offset and offset not in seen:
+        while offset:
+            if offset in seen:
+                raise StackError(
+                    f"{path.name} is damaged: its list of pages leads back to one of them, so that "
+                    "there is no telling how many it has"
+                )
             seen.add(offset)
             file.seek(offset)
             (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))

@@ -11,7 +11,8 @@ import numpy as np
 import tifffile
 
 from napari_srcnn.image.stack import StackError
-from napari_srcnn.io.ome_xml import parse
+from napari_srcnn.io.ome_read import parse
+from napari_srcnn.io.tiff_meaning import PALETTE
 from napari_srcnn.io.tiff_segments import Page, key_of
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def images_of(
     found = [
         _image(series, numbers.get(n, n)) for n, series in enumerate(tif.series) if series.shape
     ]
-    own = [image for image in found if any(_lies_in(tif, page) for page in image.pages)]
+    own = [image for image in found if any(_lies_in(path, page) for page in image.pages)]
     images = [_with_all_planes(path, tif, image) for image in own or found]
     if any(image.kind in ("generic", "uniform") for image in images):
         images = _put_together(images, chain)
@@ -95,7 +96,7 @@ def images_of(
             f"{left} smaller image{'s' * (left > 1)} beside (thumbnail, label, mask) "
             f"{'are' if left > 1 else 'is'} left out"
         )
-    notes += _forgotten_pages(tif, chain)
+    notes += _forgotten_pages(path, tif, chain)
     return kept or images, tuple(notes)
 
 
@@ -117,9 +118,9 @@ def _image(series: tifffile.TiffPageSeries, number: int) -> TiffImage:
     )
 
 
-def _lies_in(tif: tifffile.TiffFile, page: Page | None) -> bool:
-    """Tell whether a page lies in the file itself, which tifffile may have open twice."""
-    return page is not None and page.parent.filehandle.path == tif.filehandle.path
+def _lies_in(path: Path, page: Page | None) -> bool:
+    """Tell whether a page lies in a file, which tifffile may have open twice."""
+    return page is not None and Path(page.parent.filehandle.path) == path.absolute()
 
 
 def _ome_numbers(tif: tifffile.TiffFile) -> dict[int, int]:
@@ -175,9 +176,11 @@ def _put_together(images: Sequence[TiffImage], chain: Chain) -> list[TiffImage]:
         return list(images)
     groups: dict[Any, list[Page]] = {}
     pages = [page for image in images for page in image.pages if page is not None]
-    if not chain.alike:
+    # Tables of colours lie outside of the directories that the chain tells alike.
+    alike = chain.alike and not any(image.keyframe.photometric == PALETTE for image in images)
+    if not alike:
         pages = [page.aspage() for page in pages]
-    if len(images) == 1 and (chain.alike or len({_look(page) for page in pages}) < 2):
+    if len(images) == 1 and (alike or len({_look(page) for page in pages}) < 2):
         return [replace(images[0], pages=tuple(pages))]
     for page in sorted(pages, key=lambda page: _place(page.index)):
         groups.setdefault(_look(page), []).append(page)
@@ -207,7 +210,8 @@ def _look(page: Page) -> tuple[object, ...]:
     """Return what pages of one image have in common."""
     key = key_of(page)
     reduced = key.is_reduced or key.is_mask
-    return key.shape, key.dtype, key.photometric, tuple(key.extrasamples), reduced
+    colors = None if key.colormap is None else key.colormap.tobytes()
+    return key.shape, key.dtype, key.photometric, colors, tuple(key.extrasamples), reduced
 
 
 def _checked(path: Path, image: TiffImage) -> TiffImage:
@@ -246,16 +250,15 @@ def _is_beside(image: TiffImage) -> bool:
     return bool(key.is_reduced or key.is_mask)
 
 
-def _forgotten_pages(tif: tifffile.TiffFile, chain: Chain) -> list[str]:
+def _forgotten_pages(path: Path, tif: tifffile.TiffFile, chain: Chain) -> list[str]:
     """Return a sentence about pages of a file that none of its images holds."""
     used: set[int] = set()
     for series in tif.series:
         for level in series.levels:
             if len(level._pages) == 1 and len(level) > 1:
                 return []  # one run of planes; which pages they stand for is not known
-            used.update(page.offset for page in level._pages if page and _lies_in(tif, page))
-    # Other than tifffile's own count, which ends at a page that it cannot read.
-    left = chain.pages - sum(page.offset in used for page in tif.pages)
+            used.update(page.offset for page in level._pages if page and _lies_in(path, page))
+    left = chain.pages - len(used)
     if not used or left <= 0:
         return []
     return [

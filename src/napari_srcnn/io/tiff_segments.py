@@ -11,30 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
+from napari_srcnn.image.rect import Rect
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Page = tifffile.TiffPage | tifffile.TiffFrame
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Rows [y0, y1) and columns [x0, x1) of a plane."""
-
-    y0: int
-    y1: int
-    x0: int
-    x1: int
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.y1 - self.y0
-
-    @property
-    def width(self) -> int:
-        """Columns."""
-        return self.x1 - self.x0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +67,7 @@ def is_one_run(page: Page) -> bool:
     return all(end == following for end, following in zip(ends, offsets[1:], strict=False))
 
 
-def read_rows(page: Page, offset: int, depth: int, box: Box) -> NDArray[Any]:
+def read_rows(page: Page, offset: int, depth: int, box: Rect) -> NDArray[Any]:
     """Read a region of a page that lies in one run from `offset` on, as (Y, X, samples)."""
     key = key_of(page)
     separate, depths, height, width, contiguous = key.shaped
@@ -102,7 +84,7 @@ def read_rows(page: Page, offset: int, depth: int, box: Box) -> NDArray[Any]:
     return region.astype(file_dtype.newbyteorder("="), copy=False)
 
 
-def touched(key: tifffile.TiffPage, depth: int, box: Box) -> list[int]:
+def touched(key: tifffile.TiffPage, depth: int, box: Rect) -> list[int]:
     """Return the numbers of the strips or tiles that hold a part of a region."""
     separate, depths, height, width, _ = key.shaped
     deep, high, wide = (
@@ -144,7 +126,7 @@ def decoded(page: Page, numbers: list[int]) -> Iterator[Segment]:
             yield Segment(number=number, values=values, sample=sample, depth=depth, y=y, x=x)
 
 
-def paste(segment: Segment, depth: int, box: Box, region: NDArray[Any]) -> None:
+def paste(segment: Segment, depth: int, box: Rect, region: NDArray[Any]) -> None:
     """Put what a strip or tile holds of a region into it, (Y, X, samples)."""
     _, high, wide, samples = segment.values.shape
     y0, y1 = max(segment.y, box.y0), min(segment.y + high, box.y1)

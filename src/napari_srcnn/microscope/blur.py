@@ -14,7 +14,8 @@ from napari_srcnn.image.intensity import known_pixels
 from napari_srcnn.image.resize import axis_weights
 from napari_srcnn.microscope.degradation import Degradation, Sampling, check_scale
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.microscope.noise_estimate import SLICES, estimate_noise, plane_shape
+from napari_srcnn.microscope.noise_estimate import estimate_noise
+from napari_srcnn.microscope.noise_sample import SLICES, plane_shape
 
 # Radial frequencies that two spectra are compared at, and the largest blur that is looked for.
 _RINGS = 40

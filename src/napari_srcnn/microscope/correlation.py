@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from napari_srcnn.microscope.noise_estimate import DIFFERENCE
 
@@ -25,7 +25,12 @@ SHORTEST, SHORTEST_OF_FEW, FEW = 0.34, 0.45, 60
 # Of structure some places have far more than others: quartiles of the places' power are further
 # apart than this only there (noise has 1.6 and less), and to low frequencies it grows by so many
 # times more than noise does.
-_EVEN, _RISE = 2.2, 1.8
+_EVEN, _RISE = 1.9, 1.8
+
+# A step from one pair of pixels to the next, less what both pairs go up by themselves. On a grid of
+# 8 it is more than anywhere else by so much only where JPEG made the grid, of enough blocks.
+_STEP = np.array([0.5, -1.5, 1.5, -0.5])
+_GRID_SIDE, _GRID = 8, 1.2
 
 
 def alike_spectrum(length: float, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -83,14 +88,18 @@ class Alike:
     Attributes
     ----------
     length : float
-        Standard deviation, in pixels, of a Gaussian that makes white noise so; 0 for white noise.
+        Standard deviation, in pixels, of a Gaussian that makes white noise so; 0 for white noise,
+        inf where next to nothing is left of the highest frequencies.
     sigma : float
         What matters of the noise in the places that show nothing: the standard deviation of white
         noise that is as strong there in the lower half of the frequencies, in image units.
+    is_sure : bool
+        Whether there were enough such places to rely on `sigma`.
     """
 
     length: float
     sigma: float
+    is_sure: bool = True
 
 
 def measure_correlation(tiles: Sequence[NDArray[np.float64]], limit: float) -> Alike | None:
@@ -113,7 +122,8 @@ def measure_correlation(tiles: Sequence[NDArray[np.float64]], limit: float) -> A
     Of the places with the least difference between the means of their squares of 4 x 4 pixels the
     median spectrum is taken. Noise that is alike has less power at the highest frequencies, the
     same in all of these places and no more at the lowest than at middle ones; structure that
-    an objective has blurred has neither.
+    an objective has blurred has neither. Where there is far less at the highest frequencies than
+    such noise has, there is no noise, or noise that nothing but structure can be told from.
     """
     places = [_places(tile, limit) for tile in tiles]
     parts = np.concatenate(places) if places else np.empty((0, _SIDE, _SIDE))
@@ -134,13 +144,15 @@ def measure_correlation(tiles: Sequence[NDArray[np.float64]], limit: float) -> A
     high = (rows[:, None] > 0.34) & (columns > 0.34)
     # The median of the places, so that a few with a speck of dust in them do not count.
     spectrum = np.median(seen, axis=0)
-    if not spectrum[high].mean() > 0:
+    if not spectrum[middle].mean() > 0:
         return None
     # Of a power that is distributed exponentially the median is ln 2 of the mean.
     sigma = math.sqrt(spectrum[middle].mean() / math.log(2) / (window**2).sum() ** 2)
     powers = [np.outer(alike_spectrum(n, rows), alike_spectrum(n, columns)) for n in LENGTHS]
     ratios = [power[middle].mean() / power[high].mean() for power in powers]
-    ratio = spectrum[middle].mean() / spectrum[high].mean()
+    ratio = spectrum[middle].mean() / max(spectrum[high].mean(), 1e-300)
+    if ratio > ratios[-1]:
+        return Alike(length=math.inf, sigma=sigma)
     shortest = SHORTEST_OF_FEW if number < FEW else SHORTEST
     if ratio < np.interp(shortest, LENGTHS, ratios):
         return Alike(length=0.0, sigma=sigma)
@@ -149,9 +161,34 @@ def measure_correlation(tiles: Sequence[NDArray[np.float64]], limit: float) -> A
     rise = spectrum[lowest].mean() / spectrum[low].mean()
     quarter, three = np.quantile(seen[:, middle].mean(axis=1), (0.25, 0.75))
     shows = three > _EVEN * quarter or rise > _RISE * np.interp(found, LENGTHS, rises)
-    if shows or ratio > ratios[-1]:
+    if shows:
         return None
-    return Alike(length=found, sigma=sigma)
+    return Alike(length=found, sigma=sigma, is_sure=number >= FEW)
+
+
+def has_block_grid(tiles: Sequence[NDArray[np.float64]]) -> bool:
+    """Tell whether steps lie on a grid of 8 pixels, as lossy JPEG leaves them.
+
+    Parameters
+    ----------
+    tiles : sequence of ndarray, each (y, x)
+        Parts of an image, wherever the grid begins in them.
+    """
+    excess = []
+    for tile in tiles:
+        for plane in (tile, tile.T):
+            columns = plane.shape[1] - 3
+            if min(plane.shape) < 8 * _GRID_SIDE:
+                continue
+            # A step where both sides go on evenly; structure and noise have it anywhere.
+            step = np.abs(correlate1d(plane, _STEP, axis=1)[:, 1 : 1 + columns // 8 * 8])
+            known = step[np.isfinite(step).all(axis=1)]
+            if not len(known):
+                continue
+            phases = np.sort(known.reshape(len(known), -1, 8).mean(axis=(0, 1)))
+            if phases[-2] > 0:
+                excess.append(phases[-1] / phases[-2])
+    return bool(excess) and float(np.median(excess)) > _GRID
 
 
 def _between(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,16 @@ class Noise:
             The square root of :meth:`variance`.
         """
         return np.asarray(np.sqrt(self.variance(mean)))
+
+    def times(self, factor: float) -> Noise:
+        """Return noise of a standard deviation so many times as large, everywhere.
+
+        Parameters
+        ----------
+        factor : float
+            0 or more.
+        """
+        return replace(self, gain=self.gain * factor**2, read=self.read * factor)
 
     def apply(self, image: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
         """Return `image` with noise: photons by Poisson's law, then a Gaussian for the read-out.

@@ -6,7 +6,7 @@ Everything is measured on a bounded sample, so that a stack on disk is never rea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,7 @@ from scipy.optimize import nnls
 from scipy.stats import chi2
 
 from napari_srcnn.microscope.noise import Noise
-
-# Pixels that are looked at, in all and at most of one slice; and how many slices.
-_PIXELS = 1 << 21
-SLICES = 16
-_TILE = 256
+from napari_srcnn.microscope.noise_sample import sample_tiles, saturation_level
 
 # The sixth difference, along both axes: of what an optical blur of 1 px or more has left it keeps
 # nearly nothing, of white noise all of the variance.
@@ -123,7 +119,7 @@ def noise_blocks(tiles: Sequence[NDArray[np.float64]], limit: float) -> NDArray[
     blocks = np.concatenate([_blocks(tile, limit) for tile in tiles], axis=1)
     if blocks.size:
         # A block of one value says nothing about noise: it is darker than one count.
-        blocks = blocks[:, blocks[1] > (1e-7 * np.abs(blocks[0]).max()) ** 2]
+        blocks = blocks[:, blocks[1] > (1e-7 * np.ptp(blocks[0])) ** 2]
     return blocks
 
 
@@ -151,76 +147,41 @@ def even_sigma(blocks: NDArray[np.float64]) -> float:
     return math.sqrt(float(np.quantile(blocks[1], _QUANTILE)) / ratio)
 
 
-def sample_tiles(
-    stack: Any, pixels: int = _PIXELS, slices: int = SLICES
-) -> Iterator[NDArray[np.float64]]:
-    """Yield parts of some slices, evenly spread, integers with their dtype's maximum as inf.
+def falls_with_light(means: NDArray[np.float64], variances: NDArray[np.float64]) -> bool:
+    """Tell whether the variance clearly falls with brightness, over all of it."""
+    least, most = (float(q) for q in np.quantile(means, (0.01, 0.99)))
+    edges = np.linspace(least, most, 4)
+    part = np.digitize(means, edges[1:-1])
+    if min(np.bincount(part, minlength=3)) < ENOUGH // 2:
+        return False
+    dark, middle, bright = (float(np.quantile(variances[part == k], 0.3)) for k in range(3))
+    return dark > 1.2 * middle > 1.2**2 * bright
+
+
+def neighbour_sigma(tiles: Sequence[NDArray[np.float64]], limit: float) -> float | None:
+    """Return the standard deviation that neighbouring pixels differ by, None of too few pixels.
 
     Parameters
     ----------
-    stack : array-like, shape (..., Y, X), of a real dtype
-    pixels : int
-        How many are read at most, but for one tile of each slice.
-    slices : int
-        How many are read at most.
+    tiles : sequence of ndarray, each (y, x)
+        NaN and what is saturated are left out.
+    limit : float
+        The least value that is saturated.
     """
-    if not hasattr(stack, "shape"):
-        stack = np.asarray(stack)
-    *leading, height, width = plane_shape(stack)
-    count = math.prod(leading)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, slices)).round().astype(int))
-    budget = pixels // len(chosen)
-    # Tiles on a grid of the slice's proportions, or all of the slice.
-    rows = cols = 1
-    tile = (height, width)
-    if height * width > budget:
-        tiles = max(budget // _TILE**2, 1)
-        tile = (min(height, _TILE), min(width, _TILE))
-        rows = min(max(round(math.sqrt(tiles * height / width)), 1), height // tile[0], tiles)
-        cols = max(min(tiles // rows, width // tile[1]), 1)
-    for flat in chosen:
-        index = tuple(int(i) for i in np.unravel_index(flat, leading)) if leading else ()
-        for y in np.linspace(0, height - tile[0], rows).astype(int):
-            for x in np.linspace(0, width - tile[1], cols).astype(int):
-                part = np.asarray(stack[(*index, slice(y, y + tile[0]), slice(x, x + tile[1]))])
-                values = part.astype(np.float64)
-                if part.dtype.kind in "iu":
-                    values[part == np.iinfo(part.dtype).max] = np.inf
-                yield values
-
-
-def plane_shape(stack: Any) -> Sequence[int]:
-    """Return the shape of a stack of real numbers (..., Y, X) that has pixels."""
-    shape = tuple(int(n) for n in stack.shape)
-    if len(shape) < 2 or 0 in shape or np.dtype(stack.dtype).kind not in "iuf":
-        raise ValueError(
-            f"This takes a stack of real numbers of shape (..., Y, X) with pixels, not one of "
-            f"shape {shape} and dtype {stack.dtype}."
-        )
-    return shape
-
-
-def saturation_level(values: Sequence[NDArray[Any]]) -> float:
-    """Return the least of finite values that is saturated, inf if none is.
-
-    Parameters
-    ----------
-    values : sequence of ndarray
-        Parts of one image, in one unit.
-
-    Notes
-    -----
-    A detector of 12 bits in 16 saturates at 4095: then far more pixels have the largest value than
-    the one below it, which no noise brings about.
-    """
-    levels: list[tuple[float, int]] = []
-    for _ in range(3):
-        level = max((float(value.max()) for value in values if value.size), default=-math.inf)
-        levels.append((level, sum(int(np.count_nonzero(value == level)) for value in values)))
-        values = [value[value < level] for value in values]
-    (top, count), (_, below), (third, _) = levels
-    # With two values in all it is a mask or a few photons, and the upper one is no limit.
-    return top if third > -math.inf and count >= 8 and count > 3 * below else math.inf
+    kernel = np.array([1.0, -2.0, 1.0]) / math.sqrt(6)
+    parts, largest = [np.empty(0)], 0.0
+    for tile in tiles:
+        if min(tile.shape) < len(kernel):
+            continue
+        lost = np.where(tile < limit, tile, np.nan)
+        residual = correlate1d(correlate1d(lost, kernel, axis=0), kernel, axis=1)[1:-1, 1:-1]
+        parts.append(np.abs(residual[np.isfinite(residual)]))
+        largest = max(largest, float(np.nanmax(np.abs(lost), initial=0)))
+    residuals = np.concatenate(parts)
+    # Of neighbours that are equal, in black or padding, nothing is learned.
+    residuals = residuals[residuals > 1e-12 * largest]
+    # Of a normal law the median of the absolute value is 0.6745 standard deviations.
+    return float(np.median(residuals)) / 0.6745 if residuals.size else None
 
 
 def _blocks(tile: NDArray[np.float64], limit: float) -> NDArray[np.float64]:

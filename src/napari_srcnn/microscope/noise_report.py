@@ -9,20 +9,31 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 from napari_srcnn.image.intensity import PERCENTILES
-from napari_srcnn.microscope.correlation import Alike, measure_correlation, told_factor
+from napari_srcnn.microscope.correlation import (
+    Alike,
+    has_block_grid,
+    measure_correlation,
+    told_factor,
+)
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.microscope.noise_estimate import (
     ENOUGH,
     FEW,
     check_offset,
     even_sigma,
+    falls_with_light,
+    neighbour_sigma,
     noise_blocks,
     photon_transfer,
+)
+from napari_srcnn.microscope.noise_sample import (
+    darkest,
     sample_tiles,
     saturation_level,
+    still_share,
+    without_clipped,
 )
 
 Method = Literal["photon transfer", "even", "neighbours", "rounding", "none"]
@@ -35,13 +46,18 @@ _SEEN = 0.5
 _SAFE = 1.3
 # Of a few blocks, by the root of their number: some deviations of what they give by chance.
 _LEAN = 1.5
-_LEAST_SIDE = 3
 # Of block means, below so many standard deviations of the noise there is one brightness only.
 _ONE_BRIGHTNESS = 3.0
-# Share of pixels with the least value above which it is said.
-_CLIPPED = 0.02
-# Squares of 4 x 4 of one value are what rounding leaves of an image with next to no noise.
-_STILL_SIDE, _STILL = 4, 0.8
+# Share of squares of one value above which rounding has left next to no noise.
+_STILL = 0.8
+_BLOCKS = (
+    "The image was compressed with losses (steps lie on a grid of 8 pixels, as in a JPEG): coarse "
+    "grain that was left is stronger than the noise that was measured."
+)
+_SMOOTH = (
+    "The image is so smooth from pixel to pixel that it has next to no noise, or was enlarged, "
+    "compressed, smoothed or denoised: grain that such a step left cannot be told from the image."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +75,8 @@ class MeasuredNoise:
         Standard deviation, in pixels, of the Gaussian that makes white noise as alike; 0 for noise
         that is white, or of which nothing else could be told.
     method : {"photon transfer", "even", "neighbours", "rounding", "none"}
-        By photon transfer; as one value, where there is one brightness only; from neighbouring
-        pixels, where these are few; what rounding to whole counts makes, where there is no more;
-        or nothing, and `noise` is zero.
+        By photon transfer; as one value; from neighbouring pixels, where these are few; what
+        rounding to whole counts makes, where there is no more; or nothing, and `noise` is zero.
     notes : tuple of str
         Sentences that the user should read: fallbacks, and what was left out.
     """
@@ -133,10 +148,8 @@ def measure_noise(stack: Any, *, offset: float | None = None) -> MeasuredNoise:
 
     Notes
     -----
-    For images ``a * x + b`` with ``a > 0`` the gain is `a` times that of `x`, the read noise too,
-    and the offset is ``a * offset + b``. An image that was inverted (``a < 0``) has the most noise
-    where it is darkest, which `Noise` cannot say: one standard deviation is measured then, and a
-    note says so.
+    Of ``a * x + b`` with ``a > 0`` all is measured that goes with the units of `x`. An inverted
+    image has the most noise where it is darkest, which `Noise` cannot say: one value is measured.
     """
     check_offset(offset)
     tiles = list(sample_tiles(stack, _PIXELS, _SLICES))
@@ -171,24 +184,26 @@ def _measured(
     offset: float | None,
 ) -> MeasuredNoise:
     """Measure by the best method that there are pixels for."""
-    if _still_share(tiles) > _STILL:
+    if still_share(tiles) > _STILL:
         note = (
             "Most neighbouring pixels are equal: there is less noise than one count, and what "
             "rounding makes is taken for it."
         )
-        return MeasuredNoise(noise=Noise(offset=_darkest(lit)), method="rounding", notes=(note,))
-    tiles, notes = _without_clipped(tiles, lit, limit)
+        return MeasuredNoise(noise=Noise(offset=darkest(lit)), method="rounding", notes=(note,))
+    tiles, notes = without_clipped(tiles, lit)
     blocks = noise_blocks(tiles, limit)
     number = blocks.shape[1]
     if number < ENOUGH:
         found = _by_neighbours(tiles, lit, limit, number)
         return replace(found, notes=(*notes, *found.notes))
     found = _told(photon_transfer(blocks, offset), measure_correlation(tiles, limit))
+    if not found.notes and has_block_grid(tiles):
+        notes.append(_BLOCKS)
     if not found.correlation:
         found = _levelled(found, blocks)
     noise = found.noise
     if number < FEW:
-        noise = _times(noise, 1 + _LEAN / math.sqrt(number))
+        noise = noise.times(1 + _LEAN / math.sqrt(number))
         notes.append(
             f"The noise was measured on {number} blocks of 8 x 8 pixels only, so it is rather "
             "taken for too strong than for too weak."
@@ -200,12 +215,17 @@ def _told(noise: Noise, alike: Alike | None) -> MeasuredNoise:
     """Return what matters of noise, of which photon transfer sees the highest frequencies."""
     if alike is None or not alike.length:
         return MeasuredNoise(noise=noise)
+    if alike.length == math.inf:
+        return MeasuredNoise(noise=noise, notes=(_SMOOTH,))
     note = (
         f"The noise is alike over {alike.length:.1f} pixels (the image was resampled, compressed "
         "or denoised, or its colours were interpolated); what it has of coarse grain counts."
     )
+    if not alike.is_sure:
+        few = "Too few places show nothing to say how strong it is: it may be stronger than told."
+        return MeasuredNoise(noise=noise, correlation=alike.length, notes=(note, few))
     if alike.length <= _SEEN:
-        noise = _times(noise, told_factor(alike.length))
+        noise = noise.times(told_factor(alike.length))
         return MeasuredNoise(noise=noise, correlation=alike.length, notes=(note,))
     # The highest frequencies hold next to nothing of it: photon transfer sees structure instead.
     place = (
@@ -230,7 +250,7 @@ def _levelled(found: MeasuredNoise, blocks: NDArray[np.float64]) -> MeasuredNois
             "The image has one brightness only, so shot noise and read noise cannot be told "
             "apart; the noise is taken to be the same everywhere."
         )
-    elif _falls(means, blocks[1]):
+    elif falls_with_light(means, blocks[1]):
         even = float(found.noise.sigma(np.array(middle)))
         note = (
             "The noise is weaker where the image is brighter (is it inverted?); it is taken to be "
@@ -240,11 +260,6 @@ def _levelled(found: MeasuredNoise, blocks: NDArray[np.float64]) -> MeasuredNois
         return found
     noise = Noise(read=even, offset=found.noise.offset)
     return replace(found, noise=noise, method="even", notes=(*found.notes, note))
-
-
-def _times(noise: Noise, factor: float) -> Noise:
-    """Return noise of a standard deviation so many times as large."""
-    return replace(noise, gain=noise.gain * factor**2, read=noise.read * factor)
 
 
 def _checked(found: MeasuredNoise, step: float) -> MeasuredNoise:
@@ -260,43 +275,6 @@ def _checked(found: MeasuredNoise, step: float) -> MeasuredNoise:
     return replace(found, notes=(*found.notes, note))
 
 
-def _darkest(lit: Sequence[NDArray[np.float64]]) -> float:
-    return float(min(values.min() for values in lit if values.size))
-
-
-def _still_share(tiles: Sequence[NDArray[np.float64]]) -> float:
-    """Return the share of squares of one value among those that are not as dark as can be.
-
-    Black that is clipped, and padding, says nothing about the noise of the rest.
-    """
-    least = min((float(t[np.isfinite(t)].min()) for t in tiles if np.isfinite(t).any()), default=0)
-    still = total = 0
-    for tile in tiles:
-        rows, columns = (n // _STILL_SIDE for n in tile.shape)
-        cut = tile[: rows * _STILL_SIDE, : columns * _STILL_SIDE]
-        parts = cut.reshape(rows, _STILL_SIDE, columns, _STILL_SIDE)
-        largest, smallest = parts.max(axis=(1, 3)), parts.min(axis=(1, 3))
-        shown = np.isfinite(largest) & np.isfinite(smallest) & (largest > least)
-        total += int(shown.sum())
-        still += int((shown & (largest == smallest)).sum())
-    return still / total if total else 0.0
-
-
-def _without_clipped(
-    tiles: Sequence[NDArray[np.float64]], lit: Sequence[NDArray[np.float64]], limit: float
-) -> tuple[list[NDArray[np.float64]], list[str]]:
-    """Return the tiles with clipped blacks as NaN, and a note."""
-    floor = -saturation_level([-values for values in lit])
-    share = sum(int((v <= floor).sum()) for v in lit) / max(sum(v.size for v in lit), 1)
-    if share < _CLIPPED:
-        return list(tiles), []
-    note = (
-        f"{share:.0%} of the pixels have the least value (clipped blacks or padding) and are left "
-        "out of the measurement of noise."
-    )
-    return [np.where(tile <= floor, np.nan, tile) for tile in tiles], [note]
-
-
 def _by_neighbours(
     tiles: Sequence[NDArray[np.float64]],
     lit: Sequence[NDArray[np.float64]],
@@ -304,39 +282,17 @@ def _by_neighbours(
     number: int,
 ) -> MeasuredNoise:
     """Measure one standard deviation on differences of neighbours, rather too much."""
-    kernel = np.array([1.0, -2.0, 1.0]) / math.sqrt(6)
-    parts = []
-    for tile in tiles:
-        if min(tile.shape) < _LEAST_SIDE:
-            continue
-        lost = np.where(tile < limit, tile, np.nan)
-        residual = correlate1d(correlate1d(lost, kernel, axis=0), kernel, axis=1)[1:-1, 1:-1]
-        parts.append(np.abs(residual[np.isfinite(residual)]))
-    residuals = np.concatenate(parts) if parts else np.empty(0)
-    # Of neighbours that are equal, in black or padding, nothing is learned.
-    residuals = residuals[residuals > 1e-12 * max(float(np.abs(v).max()) for v in lit if v.size)]
-    if not residuals.size:
+    sigma = neighbour_sigma(tiles, limit)
+    if sigma is None:
         return _nothing("The image is too small to measure noise on.")
-    sigma = _SAFE * float(np.median(residuals)) / 0.6745
     note = (
         f"There are too few pixels to measure the noise well ({number} blocks of 8 x 8, and it "
         f"takes {ENOUGH}): differences of neighbours are taken for it, the same everywhere and "
         "rather too strong."
     )
     return MeasuredNoise(
-        noise=Noise(read=sigma, offset=_darkest(lit)), method="neighbours", notes=(note,)
+        noise=Noise(read=_SAFE * sigma, offset=darkest(lit)), method="neighbours", notes=(note,)
     )
-
-
-def _falls(means: NDArray[np.float64], variances: NDArray[np.float64]) -> bool:
-    """Tell whether the variance clearly falls with brightness, over all of it."""
-    least, most = (float(q) for q in np.quantile(means, (0.01, 0.99)))
-    edges = np.linspace(least, most, 4)
-    part = np.digitize(means, edges[1:-1])
-    if min(np.bincount(part, minlength=3)) < ENOUGH // 2:
-        return False
-    dark, middle, bright = (float(np.quantile(variances[part == k], 0.3)) for k in range(3))
-    return dark > 1.2 * middle > 1.2**2 * bright
 
 
 def _percent(share: float) -> str:

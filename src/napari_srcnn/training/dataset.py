@@ -18,7 +18,8 @@ from napari_srcnn.image.intensity import IntensityRange, integer_limits, robust_
 from napari_srcnn.image.resize import axis_weights, mean_weights
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.microscope.noise_estimate import estimate_noise, saturation_level
+from napari_srcnn.microscope.noise_estimate import estimate_noise
+from napari_srcnn.microscope.noise_sample import saturation_level
 from napari_srcnn.microscope.registration import Match
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.training.blocks import Field

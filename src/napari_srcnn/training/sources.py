@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.units import to_micrometers
-from napari_srcnn.io.ome_xml import parse
+from napari_srcnn.io.ome_read import parse
 from napari_srcnn.io.tiff import SUFFIXES, read_stack, stack_name
 from napari_srcnn.training.field import Box, Source
 

@@ -12,9 +12,10 @@ from numpy.typing import DTypeLike, NDArray
 from napari_srcnn.models.library import default_model
 from napari_srcnn.upscaling.checks import Kind
 from napari_srcnn.upscaling.messages import Progress, Report
-from napari_srcnn.upscaling.noise import Told
-from napari_srcnn.upscaling.options import Asked, Model, Options, resolve
+from napari_srcnn.upscaling.noise_option import Told
+from napari_srcnn.upscaling.options import Asked, Model, Options
 from napari_srcnn.upscaling.plan import UpscalePlan, load_plan
+from napari_srcnn.upscaling.resolve import resolve
 
 
 def plan_upscale(

@@ -22,8 +22,9 @@ from napari_srcnn.io import (
 )
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import MICROSCOPES, bundled_name, model_info
-from napari_srcnn.upscaling.options import Options, Plan, choose_scale, resolve
+from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.provenance import Provenance, SourceFile
+from napari_srcnn.upscaling.resolve import Plan, choose_scale, resolve
 
 if TYPE_CHECKING:
     from types import TracebackType

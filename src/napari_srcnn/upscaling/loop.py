@@ -13,7 +13,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,9 +29,7 @@ from napari_srcnn.upscaling.noise import noises_of
 from napari_srcnn.upscaling.reader import PlaneReader
 from napari_srcnn.upscaling.speed import MIN_TILE, bytes_per_pixel
 from napari_srcnn.upscaling.tiles import Pending, Result
-
-if TYPE_CHECKING:
-    from napari_srcnn.upscaling.plan import UpscalePlan
+from napari_srcnn.upscaling.work import Work
 
 _logger = logging.getLogger(__name__)
 # On the CPU, after a GPU had no memory: small enough for any machine.
@@ -75,7 +73,7 @@ class TileLoop:
 
     Parameters
     ----------
-    plan : UpscalePlan
+    plan : Work
     order : sequence of tuple of int
         Leading indices of the slices.
     area : Tile
@@ -96,7 +94,7 @@ class TileLoop:
     """
 
     def __init__(
-        self, plan: UpscalePlan, order: Sequence[Index], area: Tile, *, enhance: bool = True
+        self, plan: Work, order: Sequence[Index], area: Tile, *, enhance: bool = True
     ) -> None:
         self.plan, self.order, self.area, self.enhance = plan, order, area, enhance
         self.tile, self.engine = plan.choose_tile(), plan.engine

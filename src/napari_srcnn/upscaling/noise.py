@@ -5,20 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from napari_srcnn.image.intensity import IntensityRange
-from napari_srcnn.microscope.noise import Noise, is_number
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.microscope.noise_report import MeasuredNoise, measure_noise
-
-if TYPE_CHECKING:
-    from napari_srcnn.upscaling.options import Plan
-
-Told: TypeAlias = "Literal['auto'] | float | Noise | Sequence[float | Noise] | None"
-# Twice what was measured; beyond that everything but the brightest edges is gone.
-SMOOTHING = (0.0, 2.0)
+from napari_srcnn.upscaling.resolve import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,55 +51,6 @@ class ToldNoise:
         return tuple(dict.fromkeys(found))
 
 
-def check_noise(noise: Any) -> Literal["auto"] | tuple[Noise, ...] | None:
-    """Return what was asked for as noises, checked as far as that goes without an image.
-
-    Raises
-    ------
-    ValueError
-        If it is no noise; the message says what would be.
-    """
-    if noise is None:
-        return None
-    if isinstance(noise, str) and noise == "auto":
-        return "auto"
-    if isinstance(noise, Noise):
-        return (noise,)
-    if is_number(noise) and not isinstance(noise, bool):
-        return (_read(float(noise)),)
-    if isinstance(noise, Sequence) and not isinstance(noise, str | bytes) and len(noise):
-        found = [check_noise(one) for one in noise]
-        if all(isinstance(one, tuple) and len(one) == 1 for one in found):
-            return tuple(one[0] for one in found if isinstance(one, tuple))
-    raise ValueError(
-        f"noise is {noise!r}; it can be 'auto', None, a standard deviation in the image's units of "
-        "0 or more, a Noise, or one of these a channel."
-    )
-
-
-def _read(sigma: float) -> Noise:
-    if sigma < 0:
-        raise ValueError(f"noise is {sigma:g}; a standard deviation of 0 or more is needed.")
-    return Noise(read=sigma)
-
-
-def check_smoothing(smoothing: Any) -> float:
-    """Return how much of the noise the network is told, if it can be so much.
-
-    Raises
-    ------
-    ValueError
-        If it is no number of 0 to 2.
-    """
-    low, high = SMOOTHING
-    if not is_number(smoothing) or not low <= float(smoothing) <= high:
-        raise ValueError(
-            f"smoothing is {smoothing!r}; it can be {low:g} (keeps the grain) to {high:g}; 1 is as "
-            "measured."
-        )
-    return float(smoothing)
-
-
 def tell(plan: Plan, stack: Any, ranges: Sequence[IntensityRange]) -> ToldNoise:
     """Return the noise that the plan's network is told, measured on the image where need be.
 
@@ -122,7 +67,7 @@ def tell(plan: Plan, stack: Any, ranges: Sequence[IntensityRange]) -> ToldNoise:
     ValueError
         If the noise that was given is larger than the image's range.
     """
-    number = noise_count(plan)
+    number = plan.noise_count
     # Zero keeps the grain: then there is nothing to measure.
     if plan.noise is None or plan.smoothing == 0:
         return ToldNoise(noises=(Noise(),) * number)
@@ -134,33 +79,6 @@ def tell(plan: Plan, stack: Any, ranges: Sequence[IntensityRange]) -> ToldNoise:
     return ToldNoise(
         noises=tuple(_times(one.noise, plan.smoothing) for one in measured), measured=measured
     )
-
-
-def check_count(plan: Plan) -> None:
-    """Check that there are as many noises as channels, or one that can be that of all.
-
-    Raises
-    ------
-    ValueError
-        If not.
-    """
-    if not isinstance(plan.noise, tuple):
-        return
-    given, number = len(plan.noise), noise_count(plan)
-    if given not in (1, number):
-        raise ValueError(f"{given} noises are given for {number} channel(s); give one a channel.")
-    if given == 1 < number and plan.noise[0].gain > 0:
-        raise ValueError(
-            f"One gain is given for {number} channels, which have one each; give a noise a "
-            "channel, or 'auto'."
-        )
-
-
-def noise_count(plan: Plan) -> int:
-    """Return how many noises an image has: one a channel, one a colour sample, or one."""
-    if plan.channel_axis is not None:
-        return plan.leading[plan.channel_axis]
-    return plan.colors
 
 
 def noises_of(plan: Plan, index: tuple[int, ...], noises: tuple[Noise, ...]) -> tuple[Noise, ...]:

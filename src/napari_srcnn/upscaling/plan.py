@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from napari_srcnn.image.intensity import IntensityRange
 from napari_srcnn.image.rect import Tile
 from napari_srcnn.models.library import load_model
-from napari_srcnn.network.device import choose_device, device_label, free_ram
+from napari_srcnn.network.device import choose_device, free_ram
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
-from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
-from napari_srcnn.upscaling.noise import ToldNoise, tell
-from napari_srcnn.upscaling.options import Plan
-from napari_srcnn.upscaling.provenance import Provenance, library_versions
-from napari_srcnn.upscaling.tiles import Engine
+from napari_srcnn.upscaling.resolve import Plan
 from napari_srcnn.upscaling.upscaler import Run
+from napari_srcnn.upscaling.work import Work
 from napari_srcnn.words import format_bytes
 
 
@@ -35,7 +28,7 @@ def load_plan(plan: Plan, source: Any) -> UpscalePlan:
     Parameters
     ----------
     plan : Plan
-        As :func:`~napari_srcnn.upscaling.options.resolve` made it of `source`.
+        As :func:`~napari_srcnn.upscaling.resolve.resolve` made it of `source`.
     source : array-like
 
     Raises
@@ -48,162 +41,12 @@ def load_plan(plan: Plan, source: Any) -> UpscalePlan:
     return UpscalePlan(source, plan, model, device)
 
 
-class UpscalePlan:
+class UpscalePlan(Work):
     """What an upscaling will do, resolved against the stack; made by :func:`plan_upscale`.
 
-    Looking at a plan changes nothing, on the disk neither: what has to be measured is measured by
-    :meth:`choose_tile`, :meth:`region` and :meth:`run`.
-
-    Attributes
-    ----------
-    source : array-like
-    request : Plan
-        Everything that was asked for, checked and completed.
-    model : SRCNN
-    device : torch.device
-    scale : int
-    batch : int
-        Slices that pass together.
+    Its attributes are those of :class:`~napari_srcnn.upscaling.work.Work`; what has to be measured
+    is measured by :meth:`choose_tile`, :meth:`region` and :meth:`run`.
     """
-
-    def __init__(self, source: Any, request: Plan, model: SRCNN, device: torch.device) -> None:
-        self.source, self.request, self.model, self.device = source, request, model, device
-        self.scale = request.scale
-        self.batch = 1
-        self._tile: int | None = request.tile
-
-    # ------------------------------------------------------------ what it will be
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the result."""
-        return self.request.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the result."""
-        return self.request.dtype
-
-    @property
-    def nbytes(self) -> int:
-        """Of the result."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def device_label(self) -> str:
-        """The device by its name."""
-        return device_label(self.device)
-
-    @property
-    def model_name(self) -> str:
-        """The model's name, or "unnamed" for a network that came from no file."""
-        return self.request.model_name
-
-    @property
-    def model_sha256(self) -> str:
-        """The model file's checksum; empty for a network that came from no file."""
-        return self.request.model_sha256
-
-    @cached_property
-    def ranges(self) -> tuple[IntensityRange, ...]:
-        """Intensity ranges, one a channel or one for all; measured when first asked for."""
-        return self.request.measure(self.source)
-
-    @cached_property
-    def told(self) -> ToldNoise | None:
-        """The noise that the network is told, measured when first asked for; None if it is not."""
-        if not self.model.config.noise:
-            return None
-        return tell(self.request, self.source, self.ranges)
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The network, prepared for the device."""
-        return self.engine_on(self.device)
-
-    def engine_on(self, device: torch.device) -> Engine:
-        """Return the network, prepared for another device than the plan's."""
-        request = self.request
-        return Engine(
-            self.model,
-            device,
-            color=request.color,
-            alpha=request.alpha,
-            dtype=self.dtype,
-            tf32=request.tf32,
-            half=request.half,
-            ensemble=request.ensemble,
-        )
-
-    @property
-    def tile(self) -> int:
-        """Output pixels a side of a tile, as far as it is known before :meth:`choose_tile`."""
-        if self._tile is not None:
-            return self._tile
-        config, half = self.model.config, self.request.half
-        if self.device.type != "cpu":
-            return speed.gpu_tile(self.device, config, half)[0]
-        known = speed.recall(self.device, config, half, "tile")
-        return speed.USUAL_TILE if known is None else int(known)
-
-    def choose_tile(self) -> int:
-        """Return the tile; on a CPU that has not run this network before, measure the best one.
-
-        That takes about a second and is remembered on this machine.
-        """
-        if self._tile is None:
-            config, half = self.model.config, self.request.half
-            if self.device.type == "cpu":
-                correction = self.engine.correction
-                self._tile = speed.cpu_tile(correction, self.device, config, half)
-            else:
-                self._tile, self.batch = speed.gpu_tile(self.device, config, half)
-        return self._tile
-
-    def limit_tile(self, tile: int, batch: int) -> None:
-        """Use no larger tiles from now on: there was no memory for them."""
-        self._tile, self.batch = tile, batch
-
-    @property
-    def network_pixels(self) -> int:
-        """Output pixels that pass the network, over all slices and channels."""
-        request = self.request
-        planes = {"gray": 1, "luma": 1, "rgb": 1}.get(request.color, request.colors)
-        height, width = request.plane
-        return math.prod(request.leading) * planes * height * width * self.scale**2
-
-    def estimate_seconds(self) -> float | None:
-        """Return about how long the network takes, or None before it ran on this device.
-
-        Reading and writing are not in it: they depend on where the pixels lie.
-        """
-        config, half = self.model.config, self.request.half
-        mpx_per_s = speed.recall(self.device, config, half, "mpx_per_s")
-        views = 8 if self.request.ensemble else 1
-        return None if mpx_per_s is None else views * self.network_pixels / 1e6 / mpx_per_s
-
-    def provenance(self, *, with_ranges: bool = True) -> Provenance:
-        """Return how the result is made, as far as it is known before the first pixel.
-
-        Parameters
-        ----------
-        with_ranges : bool
-            False spares measuring the intensities, which reads the source.
-        """
-        ranges = tuple((r.low, r.high) for r in self.ranges) if with_ranges else None
-        told = self.told if with_ranges else None
-        return Provenance(
-            libraries=library_versions(),
-            model=self.model_name,
-            model_sha256=self.model_sha256,
-            scale=self.scale,
-            ranges=ranges,
-            window=self.request.window,
-            noise=None if told is None else told.noises,
-            noise_text="" if told is None else told.text,
-            device=self.device_label,
-            tile=self.tile,
-        )
 
     # ------------------------------------------------------------ a part of it
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_srcnn.upscaling.messages import Index
-from napari_srcnn.upscaling.options import Plan
+from napari_srcnn.upscaling.resolve import Plan
 
 # A source plane up to this size is read once and kept; of a larger one, a band of rows at a time.
 PLANE_LIMIT = 256 << 20

@@ -30,6 +30,7 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
+from napari_srcnn.upscaling.checks import DTYPES
 from napari_srcnn.upscaling.geometry import Geometry
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
@@ -463,22 +464,7 @@ def _to_tensor(raw: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.require(raw, dtype=native, requirements=["C", "W", "O"]))
 
 
-_TORCH_DTYPES = {
-    np.dtype(name): getattr(torch, name)
-    for name in (
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "float16",
-        "float32",
-        "float64",
-    )
-}
+_TORCH_DTYPES = {np.dtype(name): getattr(torch, name) for name in DTYPES}
 
 
 def _cast(values: Tensor, dtype: np.dtype[Any]) -> tuple[Tensor, Tensor]:

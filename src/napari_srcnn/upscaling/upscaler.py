@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,7 @@ from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import Computed, TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
 from napari_srcnn.upscaling.misfit import NO_MISFIT
-
-if TYPE_CHECKING:
-    from napari_srcnn.upscaling.plan import UpscalePlan
+from napari_srcnn.upscaling.work import Work
 
 
 class Run:
@@ -27,7 +25,7 @@ class Run:
 
     def __init__(
         self,
-        plan: UpscalePlan,
+        plan: Work,
         out: Any,
         spread: NDArray[np.float32] | None,
         first: Index | None,

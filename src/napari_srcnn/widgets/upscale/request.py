@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_srcnn.upscaling.options import Request, resolve
+from napari_srcnn.upscaling.resolve import Request, resolve
 from napari_srcnn.widgets.shared.layers import (
     current_index,
     has_slice_here,

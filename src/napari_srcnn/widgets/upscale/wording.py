@@ -10,7 +10,7 @@ from napari_srcnn.image.intensity import dtype_range
 from napari_srcnn.words import duration, format_bytes, number
 
 if TYPE_CHECKING:
-    from napari_srcnn.upscaling.options import Request
+    from napari_srcnn.upscaling.resolve import Request
 
 
 def what_will_happen(requests: Sequence[Request], seconds: float | None) -> str:

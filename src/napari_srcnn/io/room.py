@@ -1,0 +1,57 @@
+"""Whether a file can be written where it is wanted, and what is said when it could not."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from typing import TYPE_CHECKING
+
+from napari_srcnn.image.stack import StackError
+from napari_srcnn.words import format_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SPARE_BYTES = 2**20  # a disk with less than a plane and this is full: systems keep some for root
+
+
+def check_target(path: Path, needed: int, *, overwrite: bool) -> None:
+    """Raise StackError where a file cannot be written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    needed : int
+        How many bytes it takes at the least.
+    overwrite : bool
+        Whether it may replace another one.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise StackError(f"there is no folder {folder} to write {path.name} to")
+    if path.is_dir():
+        raise StackError(f"{path} is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise StackError(f"{path} exists already; choose another name or overwrite it")
+    free = _free_bytes(path)
+    if needed > free:
+        raise StackError(
+            f"{path.name} takes {format_bytes(needed)} and {folder} has only "
+            f"{format_bytes(free)} free"
+        )
+
+
+def write_failure(path: Path, error: OSError, piece: int) -> StackError:
+    """Return one sentence about a write that failed; `piece` is the bytes of what was written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or (
+        # numpy says how much it could write, and not why that was all.
+        error.errno is None and _free_bytes(path) < piece + _SPARE_BYTES
+    ):
+        return StackError(f"{path.name} was not written: the disk is full")
+    return StackError(f"{path.name} was not written: {error.strerror or error}")
+
+
+def _free_bytes(path: Path) -> int:
+    """Return how much room there is where a file goes."""
+    return shutil.disk_usage(path.absolute().parent).free
