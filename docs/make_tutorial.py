@@ -25,7 +25,7 @@ from qtpy.QtWidgets import QScrollArea  # noqa: E402
 from napari_srcnn.widgets.finetune.curves import ACCENT, LINES, LOSS  # noqa: E402
 from napari_srcnn.widgets.shared.fields import Section  # noqa: E402
 
-MINUTES = 2.0
+MINUTES = 5.0
 COLORS = [color.getRgb()[:3] for color in (ACCENT, LOSS, *LINES.values())]
 
 
@@ -52,6 +52,7 @@ def main(minutes: float = MINUTES) -> None:
     tuner.ended.connect(lambda: ended.append(True))
     wait(lambda: tuner.is_ready)
     viewer.open_sample("napari-srcnn", "pollen")
+    wait(lambda: "as measured" in tuner.summary.text())
     take("ready")
 
     form = tuner.form

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtCore import Qt
 from tuning import Tuning
 
 from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.models.paths import user_model_dir
+from napari_srcnn.network.checkpoint import save_model
+from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.network.model import SRCNN
 from napari_srcnn.widgets.shared.layers import rectangles
 
 
@@ -129,6 +134,9 @@ def test_the_example_that_is_proposed_is_not_the_high_res_image(
 ) -> None:
     sharp = viewer.add_image(pollen, name="sharp")
     widget = tuning.open()
+    assert menu_of(widget.form.example) == ["No other image is open"]
+    widget.fit_example()
+    assert "There is no example" in widget.message.text()
     low = viewer.add_image(pollen[0, ::2, ::2], name="low")
     tuning.wait_for(lambda: "low" in menu_of(widget.form.example))
     assert widget.form.high.value is sharp
@@ -154,3 +162,23 @@ def test_the_noise_of_data_that_were_replaced_is_not_that_of_the_old_ones(
     tuning.finish()
     assert widget.form.gain.value() != pytest.approx(before, rel=0.05)
     assert widget.form.gain.value() == pytest.approx(30, rel=0.3)
+
+
+def test_own_networks_come_second_and_are_told_apart(
+    viewer: Any, tuning: Tuning, pollen: np.ndarray
+) -> None:
+    for name, psnr in (("cells-x2", 31.5), ("cells-x2-2", 32.25)):
+        card = {
+            "description": "Fine-tuned on cells",
+            "date": "2026-05-04T10:00:00+02:00",
+            "holdout": {"psnr": psnr, "bicubic": 30.0},
+        }
+        save_model(user_model_dir() / f"{name}.safetensors", SRCNN(SRCNNConfig(scale=2)), card)
+    viewer.add_image(pollen, name="cells")
+    start = tuning.open().form.start
+    assert start.values[0] == "srcnn-9-5-5-x2-microscopes", "what a lab's images are most like"
+    assert start.values[1:3] == ["cells-x2", "cells-x2-2"]
+    assert [start.itemData(n, Qt.ItemDataRole.ToolTipRole) for n in (1, 2)] == [
+        "Fine-tuned on cells, on 2026-05-04, +1.50 dB over bicubic on what it has not seen",
+        "Fine-tuned on cells, on 2026-05-04, +2.25 dB over bicubic on what it has not seen",
+    ]

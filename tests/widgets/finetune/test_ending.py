@@ -206,3 +206,20 @@ def test_what_went_wrong_is_not_said_beside_what_is_right_again(
     widget.form.name.setText("good")
     widget.form.name.textEdited.emit("good")
     assert widget.message.text() == ""
+    widget.preview()
+    tuning.finish()
+    assert "Right of the image" in widget.message.text()
+    viewer.layers.remove("Low-res of cells")
+    tuning.wait_for(lambda: widget.message.text() == "")
+
+
+def test_what_is_not_loaded_yet_is_not_said_once_it_is(
+    viewer: Any, tuning: Tuning, pollen: np.ndarray
+) -> None:
+    viewer.add_image(pollen, name="cells")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Fine-tune")
+    widget.train()
+    assert "being loaded" in widget.message.text()
+    assert "being loaded" in tuning.notes[-1]
+    tuning.wait_for(lambda: widget.is_ready)
+    assert widget.message.text() == ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
 
-from napari_srcnn.io import StackError, read_stack
 from napari_srcnn.microscope.registration import pair_scale
 from napari_srcnn.training.field import Box, Source
 from napari_srcnn.training.sources import sources_from_paths
@@ -260,24 +259,6 @@ def _check_axes(high: Image, low: Image) -> None:
             f"The axes of {high.name} are {ours} and those of {low.name} are {theirs}; bring them "
             "into one order."
         )
-
-
-def of_files(source: Source) -> Source:
-    """Return a source without the paths of files that hold something else, as all channels."""
-    return replace(
-        source, path=_same(source.path, source.high), low_path=_same(source.low_path, source.low)
-    )
-
-
-def _same(path: Path | None, data: Any) -> Path | None:
-    if path is None:
-        return None
-    try:
-        with read_stack(path) as stack:
-            is_same = stack.data.shape == data.shape and stack.data.dtype == data.dtype
-    except (StackError, OSError, ValueError):
-        return None
-    return path if is_same else None
 
 
 def _path(layer: Image) -> Path | None:

@@ -47,6 +47,7 @@ class DegradationFields(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        self._images: tuple[Image, ...] = ()
         self._make_fields()
         self._make_buttons()
         self._lay_out()
@@ -184,12 +185,19 @@ class DegradationFields(QObject):
         self.noise_from.value = TYPED
         self.edited.emit()
 
-    def show_examples(self, images: Sequence[Image], high: Any) -> None:
-        """Offer the layers there are as examples, the high-res image last; emits nothing."""
-        others = [image for image in images if image is not high]
-        ordered = [*others, *(image for image in images if image is high)]
+    def show_examples(self, high: Any, images: Sequence[Image] | None = None) -> None:
+        """Offer layers as examples, those there were where none are given; emits nothing.
+
+        The high-res image comes last, and not at all where it is alone.
+        """
+        self._images = self._images if images is None else tuple(images)
+        others = [image for image in self._images if image is not high]
+        if not others:
+            self.example.fill([("No other image is open", (), "")], ())
+            return
+        ordered = [*others, *(image for image in self._images if image is high)]
         chosen = self.example.value
-        if others and (not chosen or chosen[0] is high):
+        if not chosen or chosen[0] is high:
             chosen = (others[0],)
         self.example.fill([(image.name, (image,), "") for image in ordered], chosen)
 

@@ -15,7 +15,7 @@ from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.runs import stopped_runs
 from napari_srcnn.widgets.finetune.advanced import AdvancedFields
-from napari_srcnn.widgets.finetune.data import DataFields, of_files
+from napari_srcnn.widgets.finetune.data import DataFields
 from napari_srcnn.widgets.finetune.degradation import DegradationFields
 from napari_srcnn.widgets.finetune.fields import Amount
 from napari_srcnn.widgets.shared.fields import Choice, set_up
@@ -24,6 +24,7 @@ from napari_srcnn.widgets.upscale.form import SCALES
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
+    from napari_srcnn.models.card import ModelInfo
     from napari_srcnn.training.finetune import FinetuneOptions
     from napari_srcnn.training.state import TrainConfig
     from napari_srcnn.widgets.shared.messages import Loaded
@@ -133,7 +134,7 @@ class FinetuneForm(QWidget):
         ValueError
             If something is missing or cannot be.
         """
-        sources = tuple(of_files(source) for source in self.sources())
+        sources = self.sources()
         if not self.name.text().strip():
             raise ValueError("The network needs a name; type one.")
         return make(
@@ -155,24 +156,25 @@ class FinetuneForm(QWidget):
     ) -> None:
         """Offer the layers there are; emits nothing."""
         self.data.show_layers(images, shapes, active)
-        self.low_res.show_examples(images, self.high.value)
+        self.low_res.show_examples(self.high.value, images)
         self.show_models()
         self._show_pair()
         self._show_name()
 
     def show_models(self) -> None:
         """Offer what can be begun from at this scale; emits nothing."""
-        entries = []
+        found = []
         for name in list_models():
             try:
                 info = model_info(name)
             except CheckpointError:
                 continue
             if info.config.scale == self.scale.value and info.config.channels == 1:
-                entries.append((name, name, info.description))
-        # As the command line's default: a lab's images are most like those.
+                found.append(info)
+        # As the command line's default: a lab's images are most like those. Then the user's own.
         best = bundled_name(self.scale.value, MICROSCOPES)
-        entries.sort(key=lambda entry: entry[0] != best)
+        found.sort(key=lambda info: (info.name != best, info.bundled))
+        entries = [(info.name, info.name, _what_it_is(info)) for info in found]
         entries.append(("Random weights (9-1-5)", SCRATCH, "Learns from your images alone."))
         self.start.fill(entries, self.start.value)
 
@@ -222,8 +224,7 @@ class FinetuneForm(QWidget):
         self.edited.emit()
 
     def _on_images(self) -> None:
-        examples = [value[0] for value in self.example.values if value]
-        self.low_res.show_examples(examples, self.high.value)
+        self.low_res.show_examples(self.high.value)
         self._show_pair()
         self._on_scale()
 
@@ -231,3 +232,15 @@ class FinetuneForm(QWidget):
         self.show_models()
         self._show_name()
         self.edited.emit()
+
+
+def _what_it_is(info: ModelInfo) -> str:
+    """Return what tells a model from others, also from others of the same images."""
+    card = info.card
+    parts = [info.description]
+    if not info.bundled and card.date:
+        parts.append(f"on {card.date[:10]}")
+    held = card.holdout
+    if held is not None and held.psnr is not None and held.bicubic is not None:
+        parts.append(f"{held.psnr - held.bicubic:+.2f} dB over bicubic on what it has not seen")
+    return ", ".join(part for part in parts if part)

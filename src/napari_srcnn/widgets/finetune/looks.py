@@ -94,7 +94,9 @@ class Looks:
             self.preview.remove()
             return
         self.preview.show(message, high, self._scale)
-        self._widget.status(
+        # Before something is said of the new layer, which any change takes back.
+        self._widget.layer_list.flush()
+        self._widget.say_for_now(
             f"Right of the image: what is on screen with {self._form.degradation_value()}, as the "
             "network will see it."
         )

@@ -10,8 +10,11 @@ from napari_srcnn.models.library import list_models
 from napari_srcnn.training.runs import forget
 from napari_srcnn.widgets.finetune.steering import is_lost_gladly
 from napari_srcnn.widgets.shared.events import window_events
+from napari_srcnn.widgets.shared.settings import PLUGIN
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
     from napari_srcnn.widgets.finetune.live import LiveView
     from napari_srcnn.widgets.finetune.panel import FinetunePanel
     from napari_srcnn.widgets.finetune.tasks import Ended
@@ -122,6 +125,16 @@ class OutcomeKeeper(QObject):
         self._panel.message.setToolTip(str(path))
         self._offer((name, scale))
         self.answered.emit()
+
+    def use(self, viewer: ViewerModel) -> None:
+        """Choose the model that was saved last in the Upscale widget, and open that."""
+        if self.saved is None:
+            return
+        window = getattr(viewer, "window", None)
+        if window is not None:
+            # Beside each other, both would have half of the height.
+            window.add_plugin_dock_widget(PLUGIN, "Upscale", tabify=True)
+        window_events().model_wanted.emit(*self.saved)
 
     def _offer(self, saved: tuple[str, int] | None) -> None:
         self.saved = saved

@@ -53,7 +53,7 @@ class Start:
         if self._widget.is_refused():
             return True
         if not self._widget.is_ready:
-            self._widget.notify("PyTorch is being loaded; try again in a moment.")
+            self._widget.refuse("PyTorch is being loaded; try again in a moment.")
         return not self._widget.is_ready
 
     def _begin(

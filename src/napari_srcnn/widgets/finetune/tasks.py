@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn.io import StackError, read_stack
 from napari_srcnn.microscope.noise import NO_NOISE
 from napari_srcnn.training.field import as_planes
 from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
@@ -120,6 +121,8 @@ def finetune_network(
     try:
         if folders is not None:
             options = replace(options, sources=sources_from_paths(*folders))
+        elif not resume:
+            options = replace(options, sources=tuple(_of_files(one) for one in options.sources))
         options = replace(options, sources=_guarded(options.sources, cancel))
         if noise_of is not None:
             source = options.sources[0]
@@ -165,6 +168,24 @@ def finetune_network(
         if is_left and not is_running(options.name):
             with contextlib.suppress(OSError):
                 forget(options.name)
+
+
+def _of_files(source: Source) -> Source:
+    """Return a source without the paths of files that hold something else, as all channels."""
+    return replace(
+        source, path=_same(source.path, source.high), low_path=_same(source.low_path, source.low)
+    )
+
+
+def _same(path: Path | None, data: Any) -> Path | None:
+    if path is None:
+        return None
+    try:
+        with read_stack(path) as stack:
+            is_same = stack.data.shape == data.shape and stack.data.dtype == data.dtype
+    except (StackError, OSError, ValueError):
+        return None
+    return path if is_same else None
 
 
 def _guarded(sources: tuple[Source, ...], cancel: threading.Event) -> tuple[Source, ...]:

@@ -73,16 +73,16 @@ class FinetuneWidget(FinetunePanel):
         self.start = Start(self)
         self.closing = UnderWay(self)
         self._is_prepared = False
-        self._layers = LayerListWatch(self, self.viewer)
+        self.layer_list = LayerListWatch(self, self.viewer)
         self._names: list[str] = []
         self._connect_parts()
-        self._layers.start()
+        self.layer_list.start()
         self._show_layers()
         # Drawn first: an import holds the lock that drawing needs.
         QTimer.singleShot(200, self._prepare)
 
     def _connect_parts(self) -> None:
-        self._layers.changed.connect(self._on_layers)
+        self.layer_list.changed.connect(self._on_layers)
         self.form.edited.connect(self._on_edited)
         self.form.failed.connect(self.fail)
         self.form.low_res.estimate_noise.connect(self.estimate_noise)
@@ -194,12 +194,7 @@ class FinetuneWidget(FinetunePanel):
 
     def use(self) -> None:
         """Choose the network that was saved last in the Upscale widget, and open that."""
-        if self.outcome.saved is not None:
-            window = getattr(self.viewer, "window", None)
-            if window is not None:
-                # Beside each other, both would have half of the height.
-                window.add_plugin_dock_widget(settings.PLUGIN, "Upscale", tabify=True)
-            window_events().model_wanted.emit(*self.outcome.saved)
+        self.outcome.use(self.viewer)
 
     def estimate_noise(self) -> None:
         """Measure gain, read noise and offset in the high-res image."""
@@ -219,14 +214,20 @@ class FinetuneWidget(FinetunePanel):
 
     def is_refused(self) -> bool:
         """Tell whether no job can begin now, and say why."""
-        self._layers.flush()
+        self.layer_list.flush()
         if self.runner.job:
-            self.notify(f"{self.runner.job} is already running; wait for it or stop it.")
+            why = f"{self.runner.job} is already running; wait for it or stop it."
         elif other := self.runner.elsewhere:
-            self.notify(f"{other} is running in its own window; wait for it or stop it there.")
+            why = f"{other} is running in its own window; wait for it or stop it there."
         else:
             return False
+        self.refuse(why)
         return True
+
+    def refuse(self, why: str) -> None:
+        """Say why nothing can begin now; it may begin in a moment."""
+        self.say_for_now(why)
+        self.notify(why, is_status=False)
 
     # ------------------------------------------------------------ what is said
 
@@ -235,6 +236,7 @@ class FinetuneWidget(FinetunePanel):
             self.form.show_devices(message)
         elif isinstance(message, _Ready):
             self.is_ready = True
+            self.forget_failure()
             self.ready.emit()
         elif isinstance(message, training.Measured):
             self.noise.receive(message)
@@ -247,7 +249,7 @@ class FinetuneWidget(FinetunePanel):
             self.fail(message.sentence)
         elif isinstance(message, training.Estimated):
             self.noise.show_estimate(message.degradation)
-            self.status(f"{message.what}: {message.degradation}. The fields are filled in.")
+            self.say_for_now(f"{message.what}: {message.degradation}. The fields are filled in.")
         elif isinstance(message, training.Degraded):
             self.looks.receive(message)
         elif isinstance(message, training.Ended):
@@ -275,7 +277,7 @@ class FinetuneWidget(FinetunePanel):
         self.survey.stop()
         self.runner.shut()
         self.closing.say("")
-        self._layers.stop()
+        self.layer_list.stop()
 
 
 class _Ready:

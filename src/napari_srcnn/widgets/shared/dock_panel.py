@@ -48,8 +48,13 @@ class DockPanel(QWidget):
         self.message.say(text)
         show_error(text)
 
+    def say_for_now(self, text: str) -> None:
+        """Say what is true until something changes."""
+        self.status(text)
+        self._is_failure = True
+
     def forget_failure(self) -> None:
-        """Take back what went wrong: its cause may be gone."""
+        """Take back what went wrong, or was said for now: its cause may be gone."""
         if self._is_failure:
             self.status("")
 

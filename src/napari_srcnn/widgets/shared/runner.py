@@ -54,7 +54,8 @@ class Runner(QObject):
         self._yielded.connect(self._on_yielded)
         self._finished.connect(self._on_finished)
         # A job that says nothing, as one that waits, would not find out that nobody listens.
-        self.destroyed.connect(partial(_cancel_jobs_of, id(self)))
+        self._stops: set[threading.Event] = set()
+        self.destroyed.connect(partial(_set_all, self._stops))
 
     @property
     def is_cancelled(self) -> bool:
@@ -118,6 +119,7 @@ class Runner(QObject):
         if self._running is None and self._queue and not self._is_shut:
             name, generator, arguments = self._queue.popleft()
             cancel = self._cancel if name else threading.Event()
+            self._stops.add(cancel)
             self._running = _Job(name, generator, arguments, cancel, self)
             self._running.start()
 
@@ -129,6 +131,7 @@ class Runner(QObject):
 
     def _on_finished(self) -> None:
         job, self._running = self._running, None
+        self._stops.clear()
         if self._is_shut or job is None:
             return
         if job.is_named:
@@ -187,10 +190,9 @@ class _Job(threading.Thread):
 _jobs: set[_Job] = set()
 
 
-def _cancel_jobs_of(runner_id: int) -> None:
-    for job in tuple(_jobs):
-        if id(job.runner) == runner_id:
-            job.cancel.set()
+def _set_all(events: set[threading.Event]) -> None:
+    for event in events:
+        event.set()
 
 
 def wait(seconds: float | None = None) -> bool:
