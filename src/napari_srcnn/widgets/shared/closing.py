@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
@@ -18,19 +20,22 @@ class UnderWay(QObject):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
-        self._main: QMainWindow | None = None
+        # Not held: the last to let go of a window would take it apart with all that is in it, in
+        # the midst of what it was doing; and napari's viewer could not be collected.
+        self._main: weakref.ref[QMainWindow] | None = None
         self._lost = ""
 
     def say(self, what_is_lost: str) -> None:
         """Name what would be lost, as a sentence; nothing for an empty text."""
         self._lost = what_is_lost
-        if self._main is None and what_is_lost:
-            self._main = _main_window(self._window)
-            if self._main is not None:
-                self._main.installEventFilter(self)
+        main = _main_window(self._window) if self._main is None else self._main()
+        if main is None:
+            return
+        if what_is_lost and self._main is None:
+            main.installEventFilter(self)
+            self._main = weakref.ref(main)
         elif self._main is not None and not what_is_lost:
-            # What is kept of a window keeps napari's viewer from being collected.
-            self._main.removeEventFilter(self)
+            main.removeEventFilter(self)
             self._main = None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # Qt's name
