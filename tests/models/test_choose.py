@@ -15,7 +15,7 @@ from napari_srcnn.models.library import model_info
 from napari_srcnn.samples import load_sample
 from napari_srcnn.upscaling.resolve import resolve
 
-PHOTOGRAPHS, MICROSCOPES = "srcnn-9-5-5-x2", "srcnn-9-5-5-x2-microscopes"
+PHOTOGRAPHS, MICROSCOPES = "srcnn-9-5-5-x2", "srcnn-9-5-5-x2-noise"
 
 
 def smooth(dtype: str, noise: float = 0.0, samples: int = 0) -> NDArray[Any]:

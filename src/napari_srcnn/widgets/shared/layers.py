@@ -266,13 +266,6 @@ def _unit_factors(layer: Layer, other: Layer) -> NDArray[np.float64]:
     return factors
 
 
-def result_arguments(
-    layer: Image, factor: int, origin: tuple[int, ...] | None = None
-) -> dict[str, Any]:
-    """Return ``viewer.add_image``'s arguments for an enlargement: where it lies, how it looks."""
-    return Appearance.of(layer).enlarged(factor, origin)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Appearance:
     """How a layer looked and where it lay at a moment; it may be changed while a job runs.
