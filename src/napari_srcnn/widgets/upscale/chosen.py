@@ -92,15 +92,18 @@ class ChosenLayers(QObject):
         if not self._form.layers:
             return "", "", False
         try:
-            asked = [(layer, self._form.options(layer)) for layer in self._form.layers]
-            requests = [request.request_of(*one) for one in asked]
-            times = [request.estimate(*one) if with_times else None for one in asked]
+            layers = self._form.layers
+            plans = [request.plan_of(layer, self._form.options(layer)) for layer in layers]
+            times = [
+                request.estimate(layer, plan) if with_times else None
+                for layer, plan in zip(layers, plans, strict=True)
+            ]
         except ValueError as error:
             return str(error), "", True
         known = [seconds for seconds in times if seconds is not None]
         seconds = sum(known) if len(known) == len(times) else None
-        seen = what_the_network_sees(requests[0], self._form.intensity.value)
-        return what_will_happen(requests, seconds), f"{seen} {requests[0].note}".strip(), False
+        seen = what_the_network_sees(plans[0], self._form.intensity.value)
+        return what_will_happen(plans, seconds), f"{seen} {plans[0].note}".strip(), False
 
     def tasks(self, *, is_preview: bool = False) -> list[Task]:
         """Return a job's parts.

@@ -1,4 +1,4 @@
-"""The fields of the upscale widget: what is chosen, as arguments of `plan_upscale`."""
+"""The fields of the upscale widget: what is chosen, as `Options`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Signal
@@ -16,15 +15,9 @@ from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import guess_model
 from napari_srcnn.models.library import list_models, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
+from napari_srcnn.upscaling.options import Options
 from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up
-from napari_srcnn.widgets.shared.layers import (
-    axes_of,
-    axis_name,
-    dtype_of,
-    is_float,
-    labelled_channel_axis,
-    pixels,
-)
+from napari_srcnn.widgets.shared.layers import dtype_of, pixels
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
 from napari_srcnn.widgets.upscale.advanced import AdvancedFields
 
@@ -58,9 +51,6 @@ class Form(QWidget):
         self._settings = Settings()
         # By scale, of the layers that are chosen.
         self._proposals: dict[int, Proposal] = {}
-        # The axis that the user chose for a layer, and the labels it had then.
-        self._channel_axes: WeakKeyDictionary[Image, tuple[tuple[str, ...], int]]
-        self._channel_axes = WeakKeyDictionary()
         self._is_proposed = True  # else the user chose the model
         self.layer = Choice(
             "The image to enlarge. Follows the layer list; select several layers there "
@@ -116,26 +106,27 @@ class Form(QWidget):
 
     def axes(self, layer: Image) -> str:
         """Return a letter for each axis of one of the layers, channels as they were chosen."""
-        return axes_of(layer, self.channels.value if self.channels.isEnabled() else None)
+        return self._more.axes(layer)
 
-    def options(self, layer: Image) -> dict[str, Any]:
-        """Return the arguments of `plan_upscale` for one of the layers, but for its data."""
-        intensity: Any = self.intensity.value
-        if intensity == "custom":
-            intensity = (self.low.value(), self.high.value())
-        elif intensity == "layer":
-            intensity = tuple(float(limit) for limit in layer.contrast_limits)
-        return {
-            "scale": self.scale.value,
-            "model": self.model.value,
-            "axes": self.axes(layer),
-            "device": self.device.value,
-            "intensity": intensity,
-            "color": self.color.value if layer.rgb else None,
-            "dtype": None if self.dtype.value == "same" else self.dtype.value,
-            "tile": self.tile.value() or None,
-            "ensemble": self.ensemble.value,
-        }
+    def options(self, layer: Image) -> Options:
+        """Return what is asked for one of the layers.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be, whatever the layer is.
+        """
+        return Options(
+            scale=self.scale.value,
+            model=self.model.value,
+            axes=self.axes(layer),
+            device=self.device.value,
+            intensity=self._more.intensity_of(layer),
+            color=self.color.value if layer.rgb else None,
+            dtype=None if self.dtype.value == "same" else np.dtype(self.dtype.value),
+            tile=self.tile.value() or None,
+            ensemble=self.ensemble.value,
+        )
 
     def setting(self, name: str) -> tuple[str, Any] | None:
         """Return the setting that lasts and its value, for a field; None for one of the layer."""
@@ -203,35 +194,7 @@ class Form(QWidget):
         if self.layers[:1] != before:
             self._proposals = {}
         self.show_models()
-        self._show_channels()
-        colored = [layer for layer in self.layers if layer.rgb]
-        self._more.show_row(self.color, bool(colored))
-        if colored:
-            eight = dtype_of(colored[0]) == np.uint8
-            luma = ("Brightness", "luma", "Brightness by the network, colour by bicubic.")
-            each = ("Each of red, green, blue", "channels", "Three times as much work.")
-            entries = [luma, each] if eight else [each, luma]
-            self.color.fill(entries, self.color.value)
-        floats = bool(self.layers) and all(is_float(one) for one in self.layers)
-        self._more.offer_intensities(are_floats=floats)
-        self._more.show_range()
-
-    def _show_channels(self) -> None:
-        leading = {layer.ndim - 2 for layer in self.layers}
-        entries = [("None", -1, "No axis holds channels.")]
-        chosen = -1
-        if self.layers and len(leading) == 1:
-            layer = self.layers[0]
-            entries += [(axis_name(layer, axis), axis, "") for axis in range(layer.ndim - 2)]
-            chosen = self._channel_axis(layer)
-        self.channels.fill(entries, chosen)
-        self.channels.setEnabled(len(entries) > 1)
-
-    def _channel_axis(self, layer: Image) -> int:
-        """Return the axis that was chosen, or else the labelled one; -1 for none."""
-        labels, chosen = self._channel_axes.get(layer, ((), -1))
-        # Labels that were written since then are the newer word.
-        return chosen if labels == layer.axis_labels else labelled_channel_axis(layer)
+        self._more.show_layers(self.layers)
 
     def show_models(self, wanted: str = "") -> None:
         """Offer the models that fit the scale and the channels; keep the one that was chosen."""
@@ -276,8 +239,7 @@ class Form(QWidget):
         elif name == "intensity":
             self._more.show_range()
         elif name == "channels":
-            for layer in self.layers:
-                self._channel_axes[layer] = (layer.axis_labels, self.channels.value)
+            self._more.note_channels(self.layers)
         self.edited.emit(name)
 
 

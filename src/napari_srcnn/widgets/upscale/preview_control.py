@@ -35,7 +35,7 @@ class _Request:
     @property
     def scale(self) -> int:
         """How many times as many pixels."""
-        return int(self.tasks[0].options["scale"])
+        return self.tasks[0].scale
 
     def shows(self, other: _Request) -> bool:
         """Tell whether another one asks for the same."""
@@ -47,10 +47,10 @@ class _Request:
 
     @property
     def _key(self) -> tuple[Any, ...]:
-        slices = [(id(one.source), one.first, sorted(one.options.items())) for one in self.tasks]
+        slices = [(id(one.source), one.first, one.options) for one in self.tasks]
         # Their place in the world: a layer that was moved takes its preview along.
         places = [look.geometry.matrix.tolist() for look in self.looks]
-        return repr(slices), repr(places), [one.box for one in self.tasks]
+        return slices, places, [one.box for one in self.tasks]
 
 
 class PreviewControl(QObject):
@@ -190,7 +190,7 @@ class PreviewControl(QObject):
         return True
 
     def _say(self, asked: _Request) -> None:
-        model = asked.tasks[0].options["model"]
+        model = asked.tasks[0].options.model
         place = (
             "the middle of what is on screen; all of it would take long"
             if any(result.cut for result in asked.results)

@@ -162,10 +162,12 @@ def _fill(out: NDArray[Any], plan: UpscalePlan, task: Task) -> None:
 
 
 def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
-    from napari_srcnn.upscaling.api import plan_upscale
+    from napari_srcnn.upscaling.plan import load_plan
+    from napari_srcnn.upscaling.resolve import resolve
 
+    source = Guarded(task.source, cancel)
     try:
-        return plan_upscale(Guarded(task.source, cancel), **task.options)
+        return load_plan(resolve(task.options, source), source)
     except ValueError as error:
         raise ValueError(f"{task.name}: {error}") from error
 
