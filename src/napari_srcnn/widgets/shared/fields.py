@@ -190,3 +190,11 @@ def set_up(rows: QFormLayout) -> None:
     rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     rows.setVerticalSpacing(5)
     rows.setHorizontalSpacing(8)
+
+
+def show_row(rows: QFormLayout, field: QWidget, is_shown: bool) -> None:
+    """Show a field with its label, or hide both."""
+    field.setVisible(is_shown)
+    label = rows.labelForField(field)
+    if label is not None:
+        label.setVisible(is_shown)

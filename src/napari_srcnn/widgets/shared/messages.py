@@ -15,6 +15,7 @@ from napari_srcnn.upscaling.options import DEFAULT_SCALE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_srcnn.microscope.noise_report import MeasuredNoise
     from napari_srcnn.models.choose import Proposal
     from napari_srcnn.network.device import DeviceInfo
     from napari_srcnn.upscaling.options import Options
@@ -44,6 +45,8 @@ class Task:
         Leading index of the slice on screen.
     box : tuple of four ints
         For a preview: rows and columns (y0, y1, x0, x1) of the source.
+    measured : tuple of MeasuredNoise
+        The noise of its channels, where that was measured before.
     resumed : Resumed, optional
         What there is already of the result.
     """
@@ -53,6 +56,7 @@ class Task:
     options: Options
     first: Index
     box: tuple[int, int, int, int] | None = None
+    measured: tuple[MeasuredNoise, ...] = ()
     resumed: Resumed | None = None
 
     @property

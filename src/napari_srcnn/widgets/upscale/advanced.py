@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from napari_srcnn.widgets.shared.fields import Choice, Number, Whole, set_up
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.widgets.shared.fields import Choice, Number, Whole, set_up, show_row
 from napari_srcnn.widgets.shared.layers import (
     axes_of,
     axis_name,
@@ -63,6 +64,19 @@ class AdvancedFields(QWidget):
             ],
             False,
         )
+        self.noise = Choice("What the network is told of the image's noise.")
+        self.noise.fill(
+            [
+                ("As measured", "auto", "Measured on the image, for each channel."),
+                ("None", "none", "The network is told that there is none: all grain is kept."),
+                ("A number", "given", "A standard deviation that you type, the same everywhere."),
+            ],
+            "auto",
+        )
+        self.sigma = Number(
+            "Standard deviation of the noise in the image's intensities, the same everywhere."
+        )
+        self.sigma.setMinimum(0)
         self.tile = Whole(
             "The image is worked on in square tiles of so many pixels. Automatic measures the "
             "fastest size once; choose a smaller one only if memory runs out.",
@@ -97,9 +111,12 @@ class AdvancedFields(QWidget):
         self._rows.addRow("Colour", self.color)
         self._rows.addRow("Result type", self.dtype)
         self._rows.addRow("Views", self.ensemble)
+        self._rows.addRow("Noise", self.noise)
+        self._rows.addRow("", self.sigma)
         self._rows.addRow("Tile size", self.tile)
         self._rows.addRow("Network", self.filters)
-        self.show_row(self._range, False)
+        show_row(self._rows, self._range, False)
+        self.show_noise(False)
 
     # ------------------------------------------------------------ what is chosen
 
@@ -117,13 +134,27 @@ class AdvancedFields(QWidget):
             return float(low), float(high)
         return cast("Kind", kind)
 
+    @property
+    def told(self) -> Literal["auto"] | tuple[Noise, ...] | None:
+        """What the network is told of the noise."""
+        if self.noise.value == "auto":
+            return "auto"
+        return None if self.noise.value == "none" else (Noise(read=self.sigma.value()),)
+
+    @property
+    def noise_text(self) -> str:
+        """What was chosen in place of what is measured."""
+        if self.noise.value == "none":
+            return "None, as chosen under Advanced: all grain is kept."
+        return f"{self.sigma.value():.6g} at every brightness, as given under Advanced."
+
     # ------------------------------------------------------------ what there is to choose
 
     def show_layers(self, layers: Sequence[Image]) -> None:
         """Offer what fits the layers."""
         self._show_channels(layers)
         colored = [layer for layer in layers if layer.rgb]
-        self.show_row(self.color, bool(colored))
+        show_row(self._rows, self.color, bool(colored))
         if colored:
             eight = dtype_of(colored[0]) == np.uint8
             luma = ("Brightness", "luma", "Brightness by the network, colour by bicubic.")
@@ -157,11 +188,9 @@ class AdvancedFields(QWidget):
 
     def show_range(self) -> None:
         """Ask for two intensities where they are to be typed."""
-        self.show_row(self._range, self.intensity.value == "custom")
+        show_row(self._rows, self._range, self.intensity.value == "custom")
 
-    def show_row(self, field: QWidget, is_shown: bool) -> None:
-        """Show a field with its label, or hide both."""
-        field.setVisible(is_shown)
-        label = self._rows.labelForField(field)
-        if label is not None:
-            label.setVisible(is_shown)
+    def show_noise(self, is_told: bool) -> None:
+        """Ask for the noise where the network is told it."""
+        show_row(self._rows, self.noise, is_told)
+        show_row(self._rows, self.sigma, is_told and self.noise.value == "given")

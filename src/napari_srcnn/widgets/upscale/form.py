@@ -11,24 +11,23 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import guess_model
 from napari_srcnn.models.library import list_models, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.upscaling.options import Options
-from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up
+from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up, show_row
 from napari_srcnn.widgets.shared.layers import dtype_of, pixels
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
 from napari_srcnn.widgets.upscale.advanced import AdvancedFields
+from napari_srcnn.widgets.upscale.smoothing import Smoothing
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_srcnn.models.choose import Proposal
     from napari_srcnn.widgets.shared.messages import Loaded, Proposed
-
-# `set_up` by its old place, for the form of Fine-tune.
-__all__ = ["SCALES", "Form", "set_up"]
 
 _logger = logging.getLogger(__name__)
 SCALES = (2, 3, 4)
@@ -65,6 +64,8 @@ class Form(QWidget):
         self.intensity, self.low, self.high = more.intensity, more.low, more.high
         self.channels, self.color, self.dtype = more.channels, more.color, more.dtype
         self.ensemble, self.tile, self.filters = more.ensemble, more.tile, more.filters
+        self.noise, self.sigma = more.noise, more.sigma
+        self.noise_note, self.smoothing = Note(), Smoothing()
         self.advanced = Section(
             "Advanced", more, "Intensities, channels, colour, number type, views and tile size"
         )
@@ -72,12 +73,14 @@ class Form(QWidget):
         self.device.fill([("Loading PyTorch …", "auto", "")], "auto")
         self.device.setEnabled(False)
 
-        rows = QFormLayout()
+        self._rows = rows = QFormLayout()
         set_up(rows)
         rows.addRow("Image", self.layer)
         rows.addRow("Scale", self.scale)
         rows.addRow("Model", self.model)
         rows.addRow("", self.model_note)
+        rows.addRow("Noise", self.noise_note)
+        rows.addRow("Smoothing", self.smoothing)
         rows.addRow("Device", self.device)
         rows.addRow("", self.device_note)
         layout = QVBoxLayout(self)
@@ -95,10 +98,12 @@ class Form(QWidget):
             "color",
             "dtype",
             "ensemble",
+            "noise",
+            "smoothing",
         ):
             getattr(self, name).setObjectName(name)
             getattr(self, name).changed.connect(self._on_edited)
-        for name in ("low", "high", "tile"):
+        for name in ("low", "high", "tile", "sigma"):
             getattr(self, name).setObjectName(name)
             getattr(self, name).valueChanged.connect(self._on_edited)
 
@@ -126,6 +131,8 @@ class Form(QWidget):
             dtype=None if self.dtype.value == "same" else np.dtype(self.dtype.value),
             tile=self.tile.value() or None,
             ensemble=self.ensemble.value,
+            noise=self._more.told if self.is_told else "auto",
+            smoothing=self.smoothing.value if self.is_told else 1.0,
         )
 
     def setting(self, name: str) -> tuple[str, Any] | None:
@@ -143,7 +150,8 @@ class Form(QWidget):
             return name, "auto" if self.device.currentIndex() == 0 else self.device.value
         if name == "tile":
             return name, self.tile.value()
-        return (name, getattr(self, name).value) if name in ("scale", "dtype", "ensemble") else None
+        lasting = ("scale", "dtype", "ensemble", "smoothing")
+        return (name, getattr(self, name).value) if name in lasting else None
 
     # ------------------------------------------------------------ what there is to choose
 
@@ -160,6 +168,7 @@ class Form(QWidget):
         self.intensity.value = kind
         self.dtype.value = settings.dtype
         self.ensemble.value = settings.ensemble
+        self.smoothing.value = settings.smoothing
         self.tile.setValue(settings.tile)
         self.show_models(settings.model)
         self._more.show_range()
@@ -226,6 +235,33 @@ class Form(QWidget):
         if proposal is not None and name == proposal.model:
             note = f"{note}. {proposal.why}"
         self.model_note.say(note)
+        self._show_noise()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the model that is chosen is told the noise of the image."""
+        name = self.model.value
+        return bool(name) and model_info(name).config.noise
+
+    @property
+    def is_noise_measured(self) -> bool:
+        """Whether the model is told the noise as it is measured."""
+        return self.is_told and self.noise.value == "auto"
+
+    def show_noise(self, text: str, *, is_there: bool) -> None:
+        """Say what was measured of the noise; without any there is nothing to smooth."""
+        if self.is_told and self.noise.value != "auto":
+            text, is_there = self._more.noise_text, self._more.told not in (None, (Noise(),))
+        if self.is_told:
+            self.noise_note.say(text)
+            self.smoothing.setEnabled(is_there)
+            self.smoothing.call_one("as measured" if self.is_noise_measured else "as given")
+
+    def _show_noise(self) -> None:
+        """Show what only those models have that are told the noise."""
+        for field in (self.noise_note, self.smoothing):
+            show_row(self._rows, field, self.is_told)
+        self._more.show_noise(self.is_told)
 
     def _on_edited(self) -> None:
         name = self.sender().objectName()
@@ -238,6 +274,8 @@ class Form(QWidget):
             self._show_model()
         elif name == "intensity":
             self._more.show_range()
+        elif name == "noise":
+            self._show_noise()
         elif name == "channels":
             self._more.note_channels(self.layers)
         self.edited.emit(name)

@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,7 +168,7 @@ def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
 
     source = Guarded(task.source, cancel)
     try:
-        return load_plan(resolve(task.options, source), source)
+        return load_plan(resolve(task.options, source), source, task.measured)
     except ValueError as error:
         raise ValueError(f"{task.name}: {error}") from error
 
@@ -244,6 +245,9 @@ class _Track:
 
             # Measured by then: asking for them now would read the source.
             metadata["intensity_ranges"] = [[r.low, r.high] for r in plan.ranges]
+            if plan.told is not None:
+                metadata["noise"] = [asdict(one) for one in plan.told.noises]
+                metadata["smoothing"] = plan.request.smoothing
             metadata["version"] = napari_srcnn.__version__
         return Stopped(self.number, metadata, done, total)
 

@@ -111,9 +111,11 @@ class UpscaleWidget(Panel):
             bool(self.runner.job), has_result=bool(self.results.layers), done_and_total=rest
         )
 
-    def _on_edited(self) -> None:
+    def _on_edited(self, name: str) -> None:
         self.forget_failure()
-        self.describe_chosen()
+        # A slider that is dragged says so often, and nothing that is told depends on it.
+        if name != "smoothing":
+            self.describe_chosen()
         self.preview_control.poke()
 
     def describe_chosen(self) -> None:

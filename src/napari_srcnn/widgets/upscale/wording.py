@@ -11,6 +11,7 @@ from napari_srcnn.words import duration, format_bytes, number
 
 if TYPE_CHECKING:
     from napari_srcnn.upscaling.resolve import Plan
+    from napari_srcnn.widgets.upscale.noise import LayerNoise
 
 
 def what_will_happen(plans: Sequence[Plan], seconds: float | None) -> str:
@@ -26,6 +27,14 @@ def what_will_happen(plans: Sequence[Plan], seconds: float | None) -> str:
         rest = "" if len(alike) == 1 else ", …"
         line = f"{many}{before} → {after}{rest}, {format_bytes(nbytes)} in all"
     return line if seconds is None else f"{line}, {duration(seconds)}"
+
+
+def what_is_known_of_noise(names: Sequence[str], known: Sequence[LayerNoise]) -> str:
+    """Return the row about the noise of layers: what was measured of each."""
+    texts = [one.text for one in known]
+    if len(set(texts)) <= 1:
+        return "".join(texts[:1])
+    return "\n".join(f"{name}: {text}" for name, text in zip(names, texts, strict=True))
 
 
 def what_the_network_sees(plan: Plan, chosen: str) -> str:
