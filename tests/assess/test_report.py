@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+import matplotlib
 
 from napari_srcnn.assess.published import published_figures
 from napari_srcnn.assess.reference import Score
@@ -31,7 +31,6 @@ def test_a_table_says_what_is_gained_and_what_is_published_at_its_scale() -> Non
 
 
 def test_a_plot_leaves_the_programs_own_backend_alone(tmp_path: Path) -> None:
-    matplotlib = pytest.importorskip("matplotlib")
     before = matplotlib.rcParams._get_backend_or_none()
     plot({"Set5": [score("bicubic", 30.0)]}, tmp_path / "plot.png", "y")
     assert (tmp_path / "plot.png").stat().st_size > 5_000

@@ -15,7 +15,8 @@ from napari_srcnn.io.ome_read import own_annotation, parse
 from napari_srcnn.io.pixel_size import calibration_of
 from napari_srcnn.io.tiff_array import TiffArray
 from napari_srcnn.io.tiff_check import check_file, check_pixels, in_one_sentence
-from napari_srcnn.io.tiff_images import TiffImage, images_of
+from napari_srcnn.io.tiff_image import TiffImage
+from napari_srcnn.io.tiff_images import images_of
 from napari_srcnn.io.tiff_layout import is_regular, layout_of, own_axes
 from napari_srcnn.io.tiff_meaning import meaning_of
 

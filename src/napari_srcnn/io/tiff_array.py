@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from napari_srcnn.io.tiff_images import TiffImage
+    from napari_srcnn.io.tiff_image import TiffImage
     from napari_srcnn.io.tiff_segments import Page, Segment
 
 # Decoded strips and tiles are kept up to this size, since neighbouring regions share them.

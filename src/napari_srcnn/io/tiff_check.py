@@ -19,7 +19,7 @@ from napari_srcnn.image.stack import StackError
 from napari_srcnn.io.tiff_segments import Page, key_of
 
 if TYPE_CHECKING:
-    from napari_srcnn.io.tiff_images import TiffImage
+    from napari_srcnn.io.tiff_image import TiffImage
 
 logger = logging.getLogger(__name__)
 

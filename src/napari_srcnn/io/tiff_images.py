@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,60 +12,18 @@ import tifffile
 
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.io.ome_read import parse
+from napari_srcnn.io.tiff_image import TiffImage
 from napari_srcnn.io.tiff_meaning import PALETTE
 from napari_srcnn.io.tiff_segments import Page, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from napari_srcnn.io.tiff_check import Chain
 
 # Kinds of files that slide scanners write, and how they call what is beside the slide.
 _SLIDES = ("svs", "ndpi", "scn", "bif", "qpi", "philips", "avs")
 _BESIDE = ("thumbnail", "label", "macro", "map", "overview")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TiffImage:
-    """One image of a file.
-
-    Attributes
-    ----------
-    pages : tuple
-        Its planes in C order; None for one that is not in the file. One page alone where the planes
-        follow on each other from `run` on.
-    shape : tuple of int
-    axes : str
-        tifffile's letters.
-    dtype : dtype
-        In native byte order.
-    kind, name : str
-        How the file describes it, and what it is called there.
-    number : int
-        Which of the images that the file's OME-XML describes it is.
-    run : int, optional
-        Where all of its pixels lie, plane after plane, uncompressed.
-    transform : callable, optional
-        What tifffile does to all of its values.
-    """
-
-    pages: tuple[Page | None, ...]
-    shape: tuple[int, ...]
-    axes: str
-    dtype: np.dtype[Any]
-    kind: str
-    name: str = ""
-    number: int = 0
-    run: int | None = None
-    transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None
-    series: tifffile.TiffPageSeries | None = None
-
-    @property
-    def keyframe(self) -> tifffile.TiffPage:
-        """A page that says how the image is stored."""
-        return next(key_of(page) for page in self.pages if page is not None)
 
 
 def images_of(

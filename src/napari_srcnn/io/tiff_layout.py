@@ -10,7 +10,7 @@ from napari_srcnn.io.tiff_meaning import RGB, YCBCR, Meaning
 
 if TYPE_CHECKING:
     from napari_srcnn.io.pixel_size import Calibration
-    from napari_srcnn.io.tiff_images import TiffImage
+    from napari_srcnn.io.tiff_image import TiffImage
 
 
 def is_regular(image: TiffImage) -> bool:

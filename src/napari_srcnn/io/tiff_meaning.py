@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import tifffile
     from numpy.typing import NDArray
 
-    from napari_srcnn.io.tiff_images import TiffImage
+    from napari_srcnn.io.tiff_image import TiffImage
 
 # TIFF's PhotometricInterpretation.
 MIN_IS_WHITE, RGB, PALETTE, YCBCR, CFA = 0, 2, 3, 6, 32803

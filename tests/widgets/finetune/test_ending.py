@@ -19,29 +19,44 @@ from napari_srcnn.widgets.shared import runner
 BUTTONS = QMessageBox.StandardButton
 
 
+class Asked(list[str]):
+    """What was asked; the answer is Cancel, until the user agrees."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.answer = BUTTONS.Cancel
+        monkeypatch.setattr(QMessageBox, "question", self._ask)
+
+    def agree(self) -> None:
+        self.answer = BUTTONS.Discard
+
+    def _ask(self, parent: Any, title: str, text: str, *rest: Any) -> Any:
+        self.append(f"{title}: {text}")
+        return self.answer
+
+
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Questions that are asked; each is answered by Cancel. All is worth asking about."""
-    texts: list[str] = []
-
-    def answer(parent: Any, title: str, text: str, *rest: Any) -> Any:
-        texts.append(f"{title}: {text}")
-        return BUTTONS.Cancel
-
-    monkeypatch.setattr(QMessageBox, "question", answer)
     monkeypatch.setattr(steering, "WORTH_ASKING", 0.0)
-    return texts
+    return Asked(monkeypatch)
 
 
-def agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(QMessageBox, "question", lambda *arguments: BUTTONS.Discard)
+@pytest.fixture
+def open_cells(viewer: Any, tuning: Tuning, pollen: np.ndarray) -> Callable[[], Any]:
+    """Opens the window beside a stack named cells."""
+
+    def open_beside() -> Any:
+        viewer.add_image(pollen, name="cells")
+        return tuning.open()
+
+    return open_beside
 
 
 def test_stopped_before_the_first_measurement_it_is_measured_once_and_kept(
-    viewer: Any, tuning: Tuning, pollen: np.ndarray
+    open_cells: Callable[[], Any], tuning: Tuning
 ) -> None:
-    viewer.add_image(pollen, name="cells")
-    widget = tuning.open()
+    widget = open_cells()
     tuning.train()
     tuning.wait_for(lambda: bool(tuning.prepared))
     widget.stop_button.click()
@@ -59,14 +74,9 @@ def test_stopped_before_the_first_measurement_it_is_measured_once_and_kept(
 
 
 def test_cancel_asks_before_much_that_was_learned_is_lost(
-    viewer: Any,
-    tuning: Tuning,
-    pollen: np.ndarray,
-    asked: list[str],
-    monkeypatch: pytest.MonkeyPatch,
+    open_cells: Callable[[], Any], tuning: Tuning, asked: Asked
 ) -> None:
-    viewer.add_image(pollen, name="cells")
-    widget = tuning.open()
+    widget = open_cells()
     tuning.train()
     tuning.measure()
     widget.cancel_button.click()
@@ -74,21 +84,16 @@ def test_cancel_asks_before_much_that_was_learned_is_lost(
     assert widget.cancel_button.isEnabled()
     count = len(tuning.steps)
     tuning.wait_for(lambda: len(tuning.steps) > count)
-    agree(monkeypatch)
+    asked.agree()
     widget.cancel_button.click()
     tuning.finish()
     assert own_models() == stopped_runs() == []
 
 
 def test_discarding_asks_before_much_that_was_learned_is_lost(
-    viewer: Any,
-    tuning: Tuning,
-    pollen: np.ndarray,
-    asked: list[str],
-    monkeypatch: pytest.MonkeyPatch,
+    viewer: Any, open_cells: Callable[[], Any], tuning: Tuning, asked: Asked
 ) -> None:
-    viewer.add_image(pollen, name="cells")
-    widget = tuning.open()
+    widget = open_cells()
     tuning.forget_all()
     tuning.train()
     tuning.measure()
@@ -105,7 +110,7 @@ def test_discarding_asks_before_much_that_was_learned_is_lost(
     widget.drop_button.click()
     assert "Save it anyway" in asked[-1]
     assert tuning.sees(widget.drop_button)
-    agree(monkeypatch)
+    asked.agree()
     widget.drop_button.click()
     assert not tuning.sees(widget.drop_button)
     assert own_models() == stopped_runs() == []
@@ -119,10 +124,9 @@ class ClosedByUser(QCloseEvent):
 
 
 def test_napari_asks_before_it_is_closed_during_a_training_only(
-    viewer: Any, tuning: Tuning, pollen: np.ndarray, asked: list[str]
+    viewer: Any, open_cells: Callable[[], Any], tuning: Tuning, asked: Asked
 ) -> None:
-    viewer.add_image(pollen, name="cells")
-    widget = tuning.open()
+    widget = open_cells()
     tuning.train()
     tuning.learn()
     event = ClosedByUser()

@@ -13,13 +13,13 @@ from napari_srcnn.widgets.shared.layers import current_index, pixels, visible_bo
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_srcnn.widgets.finetune.widget import FinetuneWidget
+    from napari_srcnn.widgets.finetune.parts import FinetuneParts
 
 
 class Looks:
     """Begins them, and shows the low-res image that comes of one."""
 
-    def __init__(self, widget: FinetuneWidget) -> None:
+    def __init__(self, widget: FinetuneParts) -> None:
         self._widget, self._form = widget, widget.form
         self.preview = LowResPreview(widget.viewer)
         self._high: Image | None = None

@@ -11,14 +11,15 @@ from napari_srcnn.widgets.finetune import tasks
 
 if TYPE_CHECKING:
     from napari_srcnn.training.finetune import FinetuneOptions
-    from napari_srcnn.widgets.finetune.widget import FinetuneWidget
+    from napari_srcnn.widgets.finetune.looks import Looks
+    from napari_srcnn.widgets.finetune.parts import FinetuneParts
 
 
 class Start:
     """Checks what is asked for, and hands it to a widget's runner."""
 
-    def __init__(self, widget: FinetuneWidget) -> None:
-        self._widget = widget
+    def __init__(self, widget: FinetuneParts, looks: Looks) -> None:
+        self._widget, self._looks = widget, looks
 
     def train(self) -> None:
         """Begin to train."""
@@ -64,7 +65,7 @@ class Start:
         folders: tuple[Path, Path | None] | None = None,
     ) -> None:
         widget = self._widget
-        if widget.looks.preview.remove():
+        if self._looks.preview.remove():
             widget.viewer.reset_view()
         widget.survey.stop()
         if not resume:

@@ -8,33 +8,24 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer, Signal
 
 from napari_srcnn.widgets.finetune import tasks as training
-from napari_srcnn.widgets.finetune.live import LiveView
 from napari_srcnn.widgets.finetune.looks import Looks
-from napari_srcnn.widgets.finetune.noise import ImageNoise
-from napari_srcnn.widgets.finetune.outcome import OutcomeKeeper
-from napari_srcnn.widgets.finetune.panel import FinetunePanel
+from napari_srcnn.widgets.finetune.parts import FinetuneParts
 from napari_srcnn.widgets.finetune.start import Start
-from napari_srcnn.widgets.finetune.steering import Steering
-from napari_srcnn.widgets.finetune.stopped import StoppedRun
 from napari_srcnn.widgets.finetune.summary import summary_of
-from napari_srcnn.widgets.finetune.survey import FolderSurvey, Surveyed
+from napari_srcnn.widgets.finetune.survey import Surveyed
 from napari_srcnn.widgets.shared import messages, settings
-from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.display import image_layers, selected_images
 from napari_srcnn.widgets.shared.events import window_events
-from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.layers import is_made_by_us
-from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import tasks
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.viewer import Viewer
 
 SAMPLE = "pollen"
 
 
-class FinetuneWidget(FinetunePanel):
+class FinetuneWidget(FinetuneParts):
     """Trains a network on the layers that are open, or on a folder.
 
     It hands on what is pressed and what a job says; its parts answer for the rest: the fields
@@ -59,21 +50,10 @@ class FinetuneWidget(FinetunePanel):
     ended = Signal()
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self.is_ready = False
-        self.runner = Runner(self)
-        self.noise = ImageNoise(self.form, self.runner)
-        self.survey = FolderSurvey(self.form, self.runner)
-        self.live_view = LiveView(self)
-        self.steering = Steering(self, self.runner, self.live_view)
-        self.outcome = OutcomeKeeper(self, self.live_view)
-        self.stopped = StoppedRun(self)
+        super().__init__(napari_viewer)
         self.looks = Looks(self)
-        self.start = Start(self)
-        self.closing = UnderWay(self)
+        self.start = Start(self, self.looks)
         self._is_prepared = False
-        self.layer_list = LayerListWatch(self, self.viewer)
         self._names: list[str] = []
         self._connect_parts()
         self.layer_list.start()
@@ -211,23 +191,6 @@ class FinetuneWidget(FinetunePanel):
     def open_sample(self) -> None:
         """Open the sample stack."""
         self.viewer.open_sample(settings.PLUGIN, SAMPLE)
-
-    def is_refused(self) -> bool:
-        """Tell whether no job can begin now, and say why."""
-        self.layer_list.flush()
-        if self.runner.job:
-            why = f"{self.runner.job} is already running; wait for it or stop it."
-        elif other := self.runner.elsewhere:
-            why = f"{other} is running in its own window; wait for it or stop it there."
-        else:
-            return False
-        self.refuse(why)
-        return True
-
-    def refuse(self, why: str) -> None:
-        """Say why nothing can begin now; it may begin in a moment."""
-        self.say_for_now(why)
-        self.notify(why, is_status=False)
 
     # ------------------------------------------------------------ what is said
 
