@@ -13,8 +13,10 @@ from napari.settings import get_plugin_settings
 from networks import smoothing_network
 
 from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.models.manage import delete_model
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
+from napari_srcnn.widgets.shared.events import window_events
 from napari_srcnn.widgets.shared.layers import METADATA_KEY
 
 PLAIN, TOLD = "srcnn-9-1-5-x2", "told"
@@ -261,6 +263,16 @@ def test_pixels_that_were_changed_are_measured_anew(opened: Open) -> None:
     form = opened.form
     opened.qtbot.waitUntil(lambda: "Measuring" in form.noise_note.text(), timeout=5000)
     assert percent(opened.measured()) > 2 * before
+
+
+def test_a_model_that_takes_the_place_of_a_deleted_one_has_its_own_rows(opened: Open) -> None:
+    layer = opened.add(cells(96, 96))
+    opened.measured()
+    delete_model(TOLD)
+    window_events().models_changed.emit()
+    assert opened.form.model.value != TOLD
+    assert not opened.form.noise_note.isVisibleTo(opened.widget)
+    assert opened.form.options(layer).smoothing == 1
 
 
 def test_the_rows_fit_the_narrowest_dock_and_no_line_is_cut_off(opened: Open) -> None:

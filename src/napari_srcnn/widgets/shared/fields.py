@@ -148,11 +148,16 @@ class Note(QLabel):
     def resizeEvent(self, event: QResizeEvent) -> None:  # Qt's name
         """Take the height that the text needs at this width."""
         super().resizeEvent(event)
-        self._fit()
+        if event.oldSize().width() != event.size().width():
+            self._fit()
+
+    def hasHeightForWidth(self) -> bool:  # Qt's name
+        """Leave no height to a form, which asks for it at another width than it gives."""
+        return False
 
     def _fit(self) -> None:
-        # A form asks for the height at another width than the one that it gives: that cut lines
-        # off, or left a gap.
+        # Else lines were cut off, or followed by a gap. Qt's answer is never below the minimum.
+        self.setMinimumHeight(0)
         self.setFixedHeight(max(self.heightForWidth(self.width()), 0))
 
 

@@ -82,6 +82,7 @@ class UpscaleWidget(Panel):
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
         window_events().models_changed.connect(self.form.show_models)
+        window_events().models_changed.connect(self.describe_chosen)
         window_events().model_wanted.connect(self._chosen.use_model)
         self._layers.start()
         self._show_layers()
