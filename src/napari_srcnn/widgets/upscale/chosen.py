@@ -139,7 +139,9 @@ class ChosenLayers(QObject):
 
     def _look_at_noise(self) -> list[LayerNoise]:
         layers = [(pixels(layer), self._form.axes(layer)) for layer in self._form.layers]
-        return self._noise.look(layers, is_needed=self._form.is_noise_measured)
+        # The window is drawn before anything is looked at.
+        is_needed = self._is_prepared and self._form.is_noise_measured
+        return self._noise.look(layers, is_needed=is_needed)
 
     def _show_noise(self) -> None:
         """Say what is known of the noise, and find out."""

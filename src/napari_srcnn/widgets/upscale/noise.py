@@ -6,17 +6,18 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_srcnn.microscope.noise_report import MeasuredNoise
 from napari_srcnn.models.library import default_model
-from napari_srcnn.upscaling.noise import ToldNoise, measure
 from napari_srcnn.upscaling.options import DEFAULT_SCALE, Options
 from napari_srcnn.upscaling.resolve import resolve
 from napari_srcnn.widgets.shared.messages import Cancelled, Guarded, sentence
 from napari_srcnn.widgets.shared.runner import Runner
+
+if TYPE_CHECKING:
+    from napari_srcnn.microscope.noise_report import MeasuredNoise
 
 _logger = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ class LayerNoise:
             return f"Not measured. {self.failure}"
         if not self.measured:
             return "Measuring …"
+        from napari_srcnn.upscaling.noise import ToldNoise
+
         told = ToldNoise(noises=(), measured=self.measured)
         words = f"{told.text}."
         return " ".join([words[:1].upper() + words[1:], *told.notes])
@@ -133,6 +136,9 @@ class NoiseWatch(QObject):
 
 
 def _measure(layers: Sequence[LayerNoise], cancel: threading.Event) -> Iterator[LayerNoise]:
+    # What it takes of scipy would double the time that the window takes to open.
+    from napari_srcnn.upscaling.noise import measure
+
     for one in layers:
         try:
             source = Guarded(one.source, cancel)
