@@ -41,3 +41,21 @@ def identity_network(*, skip: bool, **settings: Any) -> SRCNN:
             for channel in range(model.config.channels):
                 layer.weight[channel, channel, centre, centre] = 1
     return model
+
+
+def smoothing_network(scale: int = 2) -> SRCNN:
+    """A network that is told the noise, and takes off the fine detail that is no larger."""
+    config = SRCNNConfig(kernels=(5, 1, 1), widths=(3, 3), scale=scale, noise=True)
+    model = SRCNN(config)
+    fine = torch.full((5, 5), -1 / 25)
+    fine[2, 2] += 1
+    with torch.no_grad():
+        for layer in (model.conv1, model.conv2, model.conv3):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        # max(fine + noise, 0) - max(fine - noise, 0) - noise is `fine` within the noise.
+        model.conv1.weight[:2, 0] = fine
+        model.noise.weight[:] = torch.tensor([1.0, -1.0, 1.0]).reshape(3, 1, 1, 1)
+        model.conv2.weight[:] = torch.eye(3)[..., None, None]
+        model.conv3.weight[:] = torch.tensor([-1.0, 1.0, 1.0]).reshape(1, 3, 1, 1)
+    return model.eval()

@@ -28,15 +28,18 @@ def test_a_module_is_found_by_its_old_name(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:napari_srcnn.* now:DeprecationWarning")
 def test_names_that_changed_are_found_by_both() -> None:
     from napari_srcnn.acquisition import Acquisition, acquire
+    from napari_srcnn.request import Request
 
     from napari_srcnn.training import TrainConfig
     from napari_srcnn.training.dataset import Dataset, make_dataset
     from napari_srcnn.training.state import TrainConfig as Now
+    from napari_srcnn.upscaling.resolve import Plan
     from napari_srcnn.widgets import runner
     from napari_srcnn.widgets.shared import runner as moved
 
     assert Acquisition is Dataset
     assert acquire is make_dataset
+    assert Request is Plan
     assert TrainConfig is Now
     assert runner is moved
     assert set(RENAMED) & set(RENAMED.values()) == set()

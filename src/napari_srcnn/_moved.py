@@ -101,6 +101,7 @@ RENAMED = {
     "Finetuning": "FinetuneRun",
     "Geometry": "Transform",
     "News": "WindowEvents",
+    "Request": "Plan",
     "Saving": "SaveJob",
     "Shelf": "ModelManager",
     "Speaker": "DockPanel",

@@ -13,6 +13,7 @@ from napari_srcnn import upscale
 from napari_srcnn.models.choose import propose_model
 from napari_srcnn.models.library import model_info
 from napari_srcnn.samples import load_sample
+from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.resolve import resolve
 
 PHOTOGRAPHS, MICROSCOPES = "srcnn-9-5-5-x2", "srcnn-9-5-5-x2-noise"
@@ -85,15 +86,9 @@ def test_only_a_part_of_one_slice_is_read() -> None:
 
 
 def test_without_a_model_an_image_gets_what_fits_it_and_the_reason_is_told() -> None:
-    names = ("model", "axes", "window", "color", "dtype", "tile")
-    options: dict[str, Any] = dict.fromkeys(names) | {
-        "intensity": "auto",
-        "tf32": False,
-        "half": False,
-    }
-    request, model = resolve(smooth("uint16", 0.03), 2, **options)
-    assert model == MICROSCOPES
-    assert request.note.startswith(f"{MICROSCOPES}: 16-bit, noise of")
+    plan = resolve(Options(scale=2), smooth("uint16", 0.03))
+    assert plan.model == MICROSCOPES
+    assert plan.note.startswith(f"{MICROSCOPES}: 16-bit, noise of")
     part = smooth("uint16", 0.03)[:40, :40]
     chosen = upscale(part, 2, device="cpu", tile=64)
     assert np.array_equal(chosen, upscale(part, 2, model=MICROSCOPES, device="cpu", tile=64))

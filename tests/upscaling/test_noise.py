@@ -12,6 +12,11 @@ from networks import random_network
 from napari_srcnn import Noise, iter_upscale, plan_upscale, upscale
 from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.upscaling.misfit import Misfit
+from napari_srcnn.upscaling.noise import measure
+from napari_srcnn.upscaling.options import Options
+from napari_srcnn.upscaling.plan import load_plan
+from napari_srcnn.upscaling.provenance import Provenance
+from napari_srcnn.upscaling.resolve import resolve
 
 CPU = {"device": "cpu"}
 
@@ -92,6 +97,29 @@ def test_smoothing_scales_what_is_told() -> None:
     nothing = upscale(image, model=model, noise=None, **CPU)
     assert np.array_equal(upscale(image, model=model, smoothing=0, **CPU), nothing)
     assert not np.array_equal(expected, nothing)
+
+
+def test_noise_that_was_measured_before_is_not_measured_again() -> None:
+    stack, model = frames(2, 64, 64), told_network()
+    options = Options(model=model, smoothing=0.5, axes="CYX", device="cpu")
+    plan = resolve(options, stack)
+    measured = measure(plan, stack)
+    louder = frames(2, 64, 64, level=0.2)
+    told = load_plan(plan, louder, measured).told
+    assert told is not None
+    assert told.noises == tuple(one.noise.times(0.5) for one in measured)
+    assert told.text == load_plan(plan, stack).told.text  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match=r"1 noises were measured for 2 channel\(s\)"):
+        _ = load_plan(plan, stack, measured[:1]).told
+
+
+def test_how_much_was_smoothed_is_told_with_the_result() -> None:
+    image = frames(64, 64)
+    assert run(image, told_network(), smoothing=0).to_metadata()["smoothing"] == 0
+    made = run(image, told_network(), smoothing=1.5).provenance
+    assert made.smoothing == 1.5
+    assert Provenance.from_dict(made.to_dict()).smoothing == 1.5
+    assert "smoothing" not in run(image, random_network(1)).to_metadata()
 
 
 def test_a_number_is_the_same_noise_everywhere_and_a_noise_a_channel_its_own() -> None:

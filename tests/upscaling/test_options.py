@@ -14,7 +14,7 @@ from networks import random_network
 
 from napari_srcnn.models.choose import propose_model
 from napari_srcnn.upscaling.options import Options
-from napari_srcnn.upscaling.resolve import Plan, choose_scale, resolve
+from napari_srcnn.upscaling.resolve import choose_scale, resolve
 
 IMAGE = np.zeros((3, 20, 22), np.uint16)
 
@@ -127,10 +127,3 @@ def test_the_scale_is_the_models_or_two() -> None:
         choose_scale(2, "srcnn-9-1-5-x3")
     with pytest.raises(ValueError, match="scales of 2, 3 and 4"):
         choose_scale(9, None)
-
-
-def test_options_that_were_called_keywords_still_resolve() -> None:
-    asked: dict[str, Any] = {"model": "srcnn-9-1-5-x2", "axes": "ZYX", "intensity": "auto"}
-    plan, model = resolve(IMAGE, 2, window=None, tf32=False, half=False, **asked)
-    assert isinstance(plan, Plan)
-    assert model == "srcnn-9-1-5-x2"

@@ -26,7 +26,7 @@ from napari_srcnn.models.library import (
 from napari_srcnn.models.manage import check_name
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import SUFFIX, save_model, write_atomically
-from napari_srcnn.network.config import PRESETS, SRCNNConfig
+from napari_srcnn.network.config import PRESETS, WINDOWS, SRCNNConfig
 from napari_srcnn.network.device import choose_device, device_label, raise_malloc_thresholds
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
@@ -44,7 +44,6 @@ from napari_srcnn.training.runs import (
 )
 from napari_srcnn.training.sampler import BlockSampler
 from napari_srcnn.training.state import Stopped, TrainConfig, read_state
-from napari_srcnn.upscaling.options import FALLBACK_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,7 +267,7 @@ class FinetuneRun:
 
     def _begin(self) -> tuple[SRCNN | None, SRCNNConfig, dict[str, Any]]:
         options = self.options
-        windows: dict[str, Any] = {name: list(pair) for name, pair in FALLBACK_WINDOW.items()}
+        windows: dict[str, Any] = {name: list(pair) for name, pair in WINDOWS.items()}
         if options.start == SCRATCH:
             return None, SRCNNConfig(kernels=options.kernels, scale=options.scale), windows
         model = load_model(self.start_name)

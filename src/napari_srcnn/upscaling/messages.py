@@ -56,6 +56,8 @@ class Report:
         What the network was told, smoothing included; None if it is told nothing.
     noise_text : str
         What was measured of it, in words; empty where nothing was.
+    smoothing : float or None
+        How much of it the network was told; None if it is told nothing.
     clipped : int
         Values outside of the output's dtype, set to its limit.
     nonfinite : int
@@ -89,6 +91,7 @@ class Report:
     messages: tuple[str, ...]
     noise: tuple[Noise, ...] | None = None
     noise_text: str = ""
+    smoothing: float | None = None
     result: Any = field(repr=False)
 
     @property
@@ -105,6 +108,7 @@ class Report:
             window=self.window,
             noise=self.noise,
             noise_text=self.noise_text,
+            smoothing=self.smoothing,
             device=self.device,
             tile=self.tile,
             clipped=self.clipped,

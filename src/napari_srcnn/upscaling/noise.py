@@ -51,7 +51,25 @@ class ToldNoise:
         return tuple(dict.fromkeys(found))
 
 
-def tell(plan: Plan, stack: Any, ranges: Sequence[IntensityRange]) -> ToldNoise:
+def measure(plan: Plan, stack: Any) -> tuple[MeasuredNoise, ...]:
+    """Measure the noise of an image: of each channel or sample, or one for all.
+
+    Parameters
+    ----------
+    plan : Plan
+        Only the image's axes matter.
+    stack : array-like
+        A bounded sample of it is read.
+    """
+    return tuple(measure_noise(part) for part in channels_of(plan, stack))
+
+
+def tell(
+    plan: Plan,
+    stack: Any,
+    ranges: Sequence[IntensityRange],
+    measured: tuple[MeasuredNoise, ...] = (),
+) -> ToldNoise:
     """Return the noise that the plan's network is told, measured on the image where need be.
 
     Parameters
@@ -61,11 +79,14 @@ def tell(plan: Plan, stack: Any, ranges: Sequence[IntensityRange]) -> ToldNoise:
         A bounded sample of it is read where the noise is to be measured.
     ranges : sequence of IntensityRange
         Those of the image: noise beyond them makes no sense.
+    measured : tuple of MeasuredNoise
+        What :func:`measure` gave before, to spare the time.
 
     Raises
     ------
     ValueError
-        If the noise that was given is larger than the image's range.
+        If the noise that was given is larger than the image's range, or `measured` is of an image
+        of other channels.
     """
     number = plan.noise_count
     # Zero keeps the grain: then there is nothing to measure.
@@ -75,7 +96,9 @@ def tell(plan: Plan, stack: Any, ranges: Sequence[IntensityRange]) -> ToldNoise:
         given = plan.noise * number if len(plan.noise) == 1 else plan.noise
         _check_within(given, ranges)
         return ToldNoise(noises=tuple(_times(one, plan.smoothing) for one in given))
-    measured = tuple(measure_noise(part) for part in channels_of(plan, stack))
+    measured = measured or measure(plan, stack)
+    if len(measured) != number:
+        raise ValueError(f"{len(measured)} noises were measured for {number} channel(s).")
     return ToldNoise(
         noises=tuple(_times(one.noise, plan.smoothing) for one in measured), measured=measured
     )

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, ca
 import numpy as np
 
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.network.config import WINDOWS
 from napari_srcnn.upscaling.checks import (
     Kind,
     Pair,
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 
 DEFAULT_SCALE = 2
-# The name that training knows them by.
-FALLBACK_WINDOW = WINDOWS
 Color: TypeAlias = Literal["gray", "channels", "luma", "rgb"]
 Model: TypeAlias = "str | Path | SRCNN"
 

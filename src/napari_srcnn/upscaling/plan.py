@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_srcnn.image.rect import Tile
+from napari_srcnn.microscope.noise_report import MeasuredNoise
 from napari_srcnn.models.library import load_model
 from napari_srcnn.network.device import choose_device, free_ram
 from napari_srcnn.network.model import SRCNN
@@ -22,7 +23,7 @@ from napari_srcnn.upscaling.work import Work
 from napari_srcnn.words import format_bytes
 
 
-def load_plan(plan: Plan, source: Any) -> UpscalePlan:
+def load_plan(plan: Plan, source: Any, measured: tuple[MeasuredNoise, ...] = ()) -> UpscalePlan:
     """Load a plan's network and choose its device: what takes seconds the first time.
 
     Parameters
@@ -30,6 +31,9 @@ def load_plan(plan: Plan, source: Any) -> UpscalePlan:
     plan : Plan
         As :func:`~napari_srcnn.upscaling.resolve.resolve` made it of `source`.
     source : array-like
+    measured : tuple of MeasuredNoise
+        What :func:`~napari_srcnn.upscaling.noise.measure` gave of `source` before; else it is
+        measured when it is needed.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def load_plan(plan: Plan, source: Any) -> UpscalePlan:
     """
     device = choose_device(plan.device)
     model = plan.model if isinstance(plan.model, SRCNN) else load_model(plan.model)
-    return UpscalePlan(source, plan, model, device)
+    return UpscalePlan(source, plan, model, device, measured)
 
 
 class UpscalePlan(Work):

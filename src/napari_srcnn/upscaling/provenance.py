@@ -99,6 +99,8 @@ class Provenance:
         What the network was told, smoothing included; None if it is told nothing.
     noise_text : str
         What was measured, in words.
+    smoothing : float or None
+        How much of the noise the network was told; None if it is told nothing.
     device : str
     tile : int or None
     clipped, nonfinite : int or None
@@ -123,6 +125,7 @@ class Provenance:
     window: Pair
     noise: tuple[Noise, ...] | None = None
     noise_text: str = ""
+    smoothing: float | None = None
     device: str
     tile: int | None = None
     clipped: int | None = None
@@ -153,6 +156,7 @@ class Provenance:
             "window": list(self.window),
             "noise": None if self.noise is None else [asdict(one) for one in self.noise],
             "noise_text": self.noise_text or None,
+            "smoothing": self.smoothing,
             "device": self.device,
             "tile": self.tile,
             "clipped_values": self.clipped,
@@ -191,6 +195,7 @@ class Provenance:
                 window=(float(low), float(high)),
                 noise=None if noise is None else tuple(Noise(**one) for one in noise),
                 noise_text=str(values.get("noise_text", "")),
+                smoothing=values.get("smoothing"),
                 device=str(values["device"]),
                 tile=values.get("tile"),
                 clipped=values.get("clipped_values"),

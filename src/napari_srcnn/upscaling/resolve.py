@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -176,15 +176,7 @@ class _Samples:
         return np.asarray(self._stack[key])[..., self._part]
 
 
-# What plans were called before.
-Request = Plan
-
-
-@overload
-def resolve(options: Options, stack: Any) -> Plan: ...
-@overload
-def resolve(options: Any, stack: int | None = None, **asked: Any) -> tuple[Plan, Model]: ...
-def resolve(options: Any, stack: Any = None, **asked: Any) -> Plan | tuple[Plan, Model]:
+def resolve(options: Options, stack: Any) -> Plan:
     """Hold options against an image: check what depends on it, and complete the rest.
 
     Parameters
@@ -202,14 +194,6 @@ def resolve(options: Any, stack: Any = None, **asked: Any) -> Plan | tuple[Plan,
     ValueError
         With one sentence that says what was wrong and what would work.
     """
-    if isinstance(options, Options):
-        return _resolve(options, stack)
-    # As it was called before there were Options: resolve(stack, scale, **keywords).
-    plan = _resolve(Options.of(asked.pop("scale", stack), **asked), options)
-    return plan, plan.model
-
-
-def _resolve(options: Options, stack: Any) -> Plan:
     shape, source_dtype = check_source(stack)
     axes = check_axes(options.axes, shape)
     samples = shape[-1] if axes.endswith("S") else 0

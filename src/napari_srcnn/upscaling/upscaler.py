@@ -164,6 +164,7 @@ class Run:
         return Report(
             noise=None if plan.told is None else plan.told.noises,
             noise_text="" if plan.told is None else plan.told.text,
+            smoothing=None if plan.told is None else plan.request.smoothing,
             ranges=plan.ranges,
             window=plan.request.window,
             clipped=self.clipped,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from napari_srcnn.image.intensity import IntensityRange
+from napari_srcnn.microscope.noise_report import MeasuredNoise
 from napari_srcnn.network.device import device_label
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.upscaling import speed
@@ -35,10 +36,20 @@ class Work:
     scale : int
     batch : int
         Slices that pass together.
+    measured : tuple of MeasuredNoise
+        The noise, where it was measured before.
     """
 
-    def __init__(self, source: Any, request: Plan, model: SRCNN, device: torch.device) -> None:
+    def __init__(
+        self,
+        source: Any,
+        request: Plan,
+        model: SRCNN,
+        device: torch.device,
+        measured: tuple[MeasuredNoise, ...] = (),
+    ) -> None:
         self.source, self.request, self.model, self.device = source, request, model, device
+        self.measured = measured
         self.scale = request.scale
         self.batch = 1
         self._tile: int | None = request.tile
@@ -85,7 +96,7 @@ class Work:
         """The noise that the network is told, measured when first asked for; None if it is not."""
         if not self.model.config.noise:
             return None
-        return tell(self.request, self.source, self.ranges)
+        return tell(self.request, self.source, self.ranges, self.measured)
 
     @cached_property
     def engine(self) -> Engine:
@@ -172,6 +183,7 @@ class Work:
             window=self.request.window,
             noise=None if told is None else told.noises,
             noise_text="" if told is None else told.text,
+            smoothing=None if told is None else self.request.smoothing,
             device=self.device_label,
             tile=self.tile,
         )

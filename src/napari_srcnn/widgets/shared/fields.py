@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtGui import QResizeEvent, QWheelEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -18,6 +18,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+_WITHOUT_BUTTONS = """
+QDoubleSpinBox { padding: 1px 0px; min-width: 46px; }
+QDoubleSpinBox::up-button, QDoubleSpinBox::down-button { width: 0px; border: none; }
+QDoubleSpinBox::up-arrow, QDoubleSpinBox::down-arrow { width: 0px; height: 0px; }
+"""
 
 
 class Choice(QComboBox):
@@ -89,10 +95,11 @@ class Number(QDoubleSpinBox):
         self.setToolTip(tooltip)
         self.setRange(-1e12, 1e12)
         self.setDecimals(4)
-        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        # Without NoButtons: under a style sheet, as napari has, Qt leaves the text one pixel then.
+        self.setStyleSheet(_WITHOUT_BUTTONS)
+        self.lineEdit().setTextMargins(6, 0, 4, 0)
         self.setKeyboardTracking(False)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(60)
 
     def textFromValue(self, value: float) -> str:  # Qt's name
         """Return the number without zeros that say nothing."""
@@ -136,6 +143,22 @@ class Note(QLabel):
         """Show a text, or nothing."""
         self.setText(text)
         self.setVisible(bool(text))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # Qt's name
+        """Take the height that the text needs at this width."""
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._fit()
+
+    def hasHeightForWidth(self) -> bool:  # Qt's name
+        """Leave no height to a form, which asks for it at another width than it gives."""
+        return False
+
+    def _fit(self) -> None:
+        # Else lines were cut off, or followed by a gap. Qt's answer is never below the minimum.
+        self.setMinimumHeight(0)
+        self.setFixedHeight(max(self.heightForWidth(self.width()), 0))
 
 
 class Section(QWidget):
@@ -172,3 +195,11 @@ def set_up(rows: QFormLayout) -> None:
     rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     rows.setVerticalSpacing(5)
     rows.setHorizontalSpacing(8)
+
+
+def show_row(rows: QFormLayout, field: QWidget, is_shown: bool) -> None:
+    """Show a field with its label, or hide both."""
+    field.setVisible(is_shown)
+    label = rows.labelForField(field)
+    if label is not None:
+        label.setVisible(is_shown)

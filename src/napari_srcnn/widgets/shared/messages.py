@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_srcnn.upscaling.messages import Index
+from napari_srcnn.upscaling.options import DEFAULT_SCALE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_srcnn.microscope.noise_report import MeasuredNoise
     from napari_srcnn.models.choose import Proposal
     from napari_srcnn.network.device import DeviceInfo
+    from napari_srcnn.upscaling.options import Options
     from napari_srcnn.widgets.shared.storage import Storage
 
 
@@ -37,22 +40,29 @@ class Task:
     name : str
         The layer's.
     source : array-like
-    options : dict
-        Keyword arguments of `plan_upscale`.
+    options : Options
     first : tuple of int
         Leading index of the slice on screen.
     box : tuple of four ints
         For a preview: rows and columns (y0, y1, x0, x1) of the source.
+    measured : tuple of MeasuredNoise
+        The noise of its channels, where that was measured before.
     resumed : Resumed, optional
         What there is already of the result.
     """
 
     name: str
     source: Any
-    options: dict[str, Any]
+    options: Options
     first: Index
     box: tuple[int, int, int, int] | None = None
+    measured: tuple[MeasuredNoise, ...] = ()
     resumed: Resumed | None = None
+
+    @property
+    def scale(self) -> int:
+        """How many times as many pixels."""
+        return DEFAULT_SCALE if self.options.scale is None else self.options.scale
 
 
 @dataclass(frozen=True, slots=True)

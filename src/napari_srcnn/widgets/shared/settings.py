@@ -28,6 +28,7 @@ class Settings:
     dtype: str = "same"
     tile: int = 0
     ensemble: bool = False
+    smoothing: float = 1.0
 
 
 def _section() -> Any:

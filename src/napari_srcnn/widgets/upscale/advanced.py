@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+from weakref import WeakKeyDictionary
+
+import numpy as np
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from napari_srcnn.widgets.shared.fields import Choice, Number, Whole, set_up
+from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.widgets.shared.fields import Choice, Number, Whole, set_up, show_row
+from napari_srcnn.widgets.shared.layers import (
+    axes_of,
+    axis_name,
+    dtype_of,
+    is_float,
+    labelled_channel_axis,
+)
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_srcnn.upscaling.checks import Kind, Pair
 
 _INTENSITIES = (
     ("Automatic", "auto", "The range that nearly all of the image's values lie in, measured once."),
@@ -20,6 +38,9 @@ class AdvancedFields(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        # The axis that the user chose for a layer, and the labels it had then.
+        self._channel_axes: WeakKeyDictionary[Image, tuple[tuple[str, ...], int]]
+        self._channel_axes = WeakKeyDictionary()
         self.intensity = Choice(
             "Which intensities of the image the network sees as dark and as bright. "
             "The result keeps the image's own intensities."
@@ -43,6 +64,19 @@ class AdvancedFields(QWidget):
             ],
             False,
         )
+        self.noise = Choice("What the network is told of the image's noise.")
+        self.noise.fill(
+            [
+                ("As measured", "auto", "Measured on the image, for each channel."),
+                ("None", "none", "The network is told that there is none: all grain is kept."),
+                ("A number", "given", "A standard deviation that you type, the same everywhere."),
+            ],
+            "auto",
+        )
+        self.sigma = Number(
+            "Standard deviation of the noise in the image's intensities, the same everywhere."
+        )
+        self.sigma.setMinimum(0)
         self.tile = Whole(
             "The image is worked on in square tiles of so many pixels. Automatic measures the "
             "fastest size once; choose a smaller one only if memory runs out.",
@@ -77,22 +111,86 @@ class AdvancedFields(QWidget):
         self._rows.addRow("Colour", self.color)
         self._rows.addRow("Result type", self.dtype)
         self._rows.addRow("Views", self.ensemble)
+        self._rows.addRow("Noise", self.noise)
+        self._rows.addRow("", self.sigma)
         self._rows.addRow("Tile size", self.tile)
         self._rows.addRow("Network", self.filters)
-        self.show_row(self._range, False)
+        show_row(self._rows, self._range, False)
+        self.show_noise(False)
 
-    def offer_intensities(self, *, are_floats: bool) -> None:
-        """Offer the ranges that fit the images."""
-        entries = (*_INTENSITIES, _AS_IT_IS) if are_floats else _INTENSITIES
-        self.intensity.fill(entries, self.intensity.value)
+    # ------------------------------------------------------------ what is chosen
+
+    def axes(self, layer: Image) -> str:
+        """Return a letter for each axis of a layer, channels as they were chosen."""
+        return axes_of(layer, self.channels.value if self.channels.isEnabled() else None)
+
+    def intensity_of(self, layer: Image) -> Kind | Pair:
+        """Return which intensities of a layer the network sees as dark and as bright."""
+        kind: Any = self.intensity.value
+        if kind == "custom":
+            return self.low.value(), self.high.value()
+        if kind == "layer":
+            low, high = layer.contrast_limits
+            return float(low), float(high)
+        return cast("Kind", kind)
+
+    @property
+    def told(self) -> Literal["auto"] | tuple[Noise, ...] | None:
+        """What the network is told of the noise."""
+        if self.noise.value == "auto":
+            return "auto"
+        return None if self.noise.value == "none" else (Noise(read=self.sigma.value()),)
+
+    @property
+    def noise_text(self) -> str:
+        """What was chosen in place of what is measured."""
+        if self.noise.value == "none":
+            return "None, as chosen under Advanced: all grain is kept."
+        return f"{self.sigma.value():.6g} at every brightness, as given under Advanced."
+
+    # ------------------------------------------------------------ what there is to choose
+
+    def show_layers(self, layers: Sequence[Image]) -> None:
+        """Offer what fits the layers."""
+        self._show_channels(layers)
+        colored = [layer for layer in layers if layer.rgb]
+        show_row(self._rows, self.color, bool(colored))
+        if colored:
+            eight = dtype_of(colored[0]) == np.uint8
+            luma = ("Brightness", "luma", "Brightness by the network, colour by bicubic.")
+            each = ("Each of red, green, blue", "channels", "Three times as much work.")
+            self.color.fill([luma, each] if eight else [each, luma], self.color.value)
+        floats = bool(layers) and all(is_float(one) for one in layers)
+        self.intensity.fill((*_INTENSITIES, *[_AS_IT_IS] * floats), self.intensity.value)
+        self.show_range()
+
+    def _show_channels(self, layers: Sequence[Image]) -> None:
+        leading = {layer.ndim - 2 for layer in layers}
+        entries = [("None", -1, "No axis holds channels.")]
+        chosen = -1
+        if layers and len(leading) == 1:
+            layer = layers[0]
+            entries += [(axis_name(layer, axis), axis, "") for axis in range(layer.ndim - 2)]
+            chosen = self._channel_axis(layer)
+        self.channels.fill(entries, chosen)
+        self.channels.setEnabled(len(entries) > 1)
+
+    def _channel_axis(self, layer: Image) -> int:
+        """Return the axis that was chosen, or else the labelled one; -1 for none."""
+        labels, chosen = self._channel_axes.get(layer, ((), -1))
+        # Labels that were written since then are the newer word.
+        return chosen if labels == layer.axis_labels else labelled_channel_axis(layer)
+
+    def note_channels(self, layers: Sequence[Image]) -> None:
+        """Keep the channel axis that was chosen for these layers."""
+        for layer in layers:
+            self._channel_axes[layer] = (layer.axis_labels, self.channels.value)
 
     def show_range(self) -> None:
         """Ask for two intensities where they are to be typed."""
-        self.show_row(self._range, self.intensity.value == "custom")
+        show_row(self._rows, self._range, self.intensity.value == "custom")
 
-    def show_row(self, field: QWidget, is_shown: bool) -> None:
-        """Show a field with its label, or hide both."""
-        field.setVisible(is_shown)
-        label = self._rows.labelForField(field)
-        if label is not None:
-            label.setVisible(is_shown)
+    def show_noise(self, is_told: bool) -> None:
+        """Ask for the noise where the network is told it."""
+        show_row(self._rows, self.noise, is_told)
+        show_row(self._rows, self.sigma, is_told and self.noise.value == "given")

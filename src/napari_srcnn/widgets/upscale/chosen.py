@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -13,7 +14,12 @@ from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import request, tasks
 from napari_srcnn.widgets.upscale.edits import Edits
 from napari_srcnn.widgets.upscale.form import SCALES
-from napari_srcnn.widgets.upscale.wording import what_the_network_sees, what_will_happen
+from napari_srcnn.widgets.upscale.noise import LayerNoise, NoiseWatch
+from napari_srcnn.widgets.upscale.wording import (
+    what_is_known_of_noise,
+    what_the_network_sees,
+    what_will_happen,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -30,11 +36,11 @@ class ChosenLayers(QObject):
 
     Signals
     -------
-    edited
-        Something was chosen in the form.
+    edited : str
+        The name of the field in which something was chosen.
     """
 
-    edited = Signal()
+    edited = Signal(str)
 
     def __init__(self, panel: Panel, viewer: ViewerModel, layers: LayerListWatch) -> None:
         super().__init__(panel)
@@ -45,6 +51,8 @@ class ChosenLayers(QObject):
         self._aside.received.connect(self._on_proposed)
         self._looked_at: Any = None
         self._is_prepared = False
+        self._noise = NoiseWatch(self)
+        self._noise.changed.connect(panel.describe_chosen)
         self.edits = Edits(self._form)
         self._form.edited.connect(self._on_edited)
 
@@ -59,8 +67,11 @@ class ChosenLayers(QObject):
         if name == "layer" and self._form.layers:
             self._viewer.layers.selection.clear()
             self._viewer.layers.selection.update(self._form.layers)
+        if name == "noise" and not self._form.sigma.value():
+            # What was measured is where to begin from.
+            self._form.sigma.setValue(max((x.sigma for x in self._look_at_noise()), default=0))
         self.edits.note(name)
-        self.edited.emit()
+        self.edited.emit(name)
 
     def refresh(self) -> bool:
         """Fill in the images there are, and tell whether there is one."""
@@ -70,6 +81,7 @@ class ChosenLayers(QObject):
             selected = [layer for layer in self._form.layers if layer in images] or images[:1]
         self._form.show_layers(images, selected)
         self._watch(self._form.layers)
+        self._noise.keep([pixels(image) for image in images])
         if self._is_prepared:
             self.propose()
         return bool(images)
@@ -89,18 +101,22 @@ class ChosenLayers(QObject):
 
     def describe(self, *, with_times: bool) -> tuple[str, str, bool]:
         """Return what will happen, what the network will see, and whether it cannot be."""
+        self._show_noise()
         if not self._form.layers:
             return "", "", False
         try:
-            asked = [(layer, self._form.options(layer)) for layer in self._form.layers]
-            requests = [request.request_of(*one) for one in asked]
-            times = [request.estimate(*one) if with_times else None for one in asked]
+            layers = self._form.layers
+            plans = [request.plan_of(layer, self._form.options(layer)) for layer in layers]
+            times = [
+                request.estimate(layer, plan) if with_times else None
+                for layer, plan in zip(layers, plans, strict=True)
+            ]
         except ValueError as error:
             return str(error), "", True
         known = [seconds for seconds in times if seconds is not None]
         seconds = sum(known) if len(known) == len(times) else None
-        seen = what_the_network_sees(requests[0], self._form.intensity.value)
-        return what_will_happen(requests, seconds), f"{seen} {requests[0].note}".strip(), False
+        seen = what_the_network_sees(plans[0], self._form.intensity.value)
+        return what_will_happen(plans, seconds), f"{seen} {plans[0].note}".strip(), False
 
     def tasks(self, *, is_preview: bool = False) -> list[Task]:
         """Return a job's parts.
@@ -110,24 +126,49 @@ class ChosenLayers(QObject):
         ValueError
             If a layer cannot be enlarged.
         """
-        return [
-            request.task_of(
-                layer, self._form.options(layer), self._viewer.dims, is_preview=is_preview
-            )
+        dims = self._viewer.dims
+        tasks = [
+            request.task_of(layer, self._form.options(layer), dims, is_preview=is_preview)
             for layer in self._form.layers
         ]
+        # What stands in the form is what is used, and a slider that is moved measures nothing.
+        known = self._look_at_noise()
+        return [
+            replace(task, measured=one.measured) for task, one in zip(tasks, known, strict=True)
+        ]
+
+    def _look_at_noise(self) -> list[LayerNoise]:
+        layers = [(pixels(layer), self._form.axes(layer)) for layer in self._form.layers]
+        # The window is drawn before anything is looked at.
+        is_needed = self._is_prepared and self._form.is_noise_measured
+        return self._noise.look(layers, is_needed=is_needed)
+
+    def _show_noise(self) -> None:
+        """Say what is known of the noise, and find out."""
+        known = self._look_at_noise()
+        names = [layer.name for layer in self._form.layers]
+        self._form.show_noise(
+            what_is_known_of_noise(names, known), is_there=any(one.is_there for one in known)
+        )
 
     def shut(self) -> None:
         """Stop looking."""
         self._aside.shut()
+        self._noise.shut()
         self._watch(())
+
+    def _on_data(self, event: Any) -> None:
+        """Pixels that were changed in their place are other pixels."""
+        self._noise.forget(pixels(event.source))
 
     def _watch(self, layers: tuple[Image, ...]) -> None:
         """Follow what the line before the run depends on."""
         for layer in self._watched:
             for name in _WATCHED:
                 getattr(layer.events, name).disconnect(self._list.note)
+            layer.events.data.disconnect(self._on_data)
         for layer in layers:
             for name in _WATCHED:
                 getattr(layer.events, name).connect(self._list.note)
+            layer.events.data.connect(self._on_data)
         self._watched = layers

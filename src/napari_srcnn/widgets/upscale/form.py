@@ -1,4 +1,4 @@
-"""The fields of the upscale widget: what is chosen, as arguments of `plan_upscale`."""
+"""The fields of the upscale widget: what is chosen, as `Options`."""
 
 from __future__ import annotations
 
@@ -6,36 +6,28 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
+from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import guess_model
 from napari_srcnn.models.library import list_models, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
-from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up
-from napari_srcnn.widgets.shared.layers import (
-    axes_of,
-    axis_name,
-    dtype_of,
-    is_float,
-    labelled_channel_axis,
-    pixels,
-)
+from napari_srcnn.upscaling.options import Options
+from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up, show_row
+from napari_srcnn.widgets.shared.layers import dtype_of, pixels
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
 from napari_srcnn.widgets.upscale.advanced import AdvancedFields
+from napari_srcnn.widgets.upscale.smoothing import Smoothing
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_srcnn.models.choose import Proposal
     from napari_srcnn.widgets.shared.messages import Loaded, Proposed
-
-# `set_up` by its old place, for the form of Fine-tune.
-__all__ = ["SCALES", "Form", "set_up"]
 
 _logger = logging.getLogger(__name__)
 SCALES = (2, 3, 4)
@@ -58,9 +50,6 @@ class Form(QWidget):
         self._settings = Settings()
         # By scale, of the layers that are chosen.
         self._proposals: dict[int, Proposal] = {}
-        # The axis that the user chose for a layer, and the labels it had then.
-        self._channel_axes: WeakKeyDictionary[Image, tuple[tuple[str, ...], int]]
-        self._channel_axes = WeakKeyDictionary()
         self._is_proposed = True  # else the user chose the model
         self.layer = Choice(
             "The image to enlarge. Follows the layer list; select several layers there "
@@ -75,6 +64,8 @@ class Form(QWidget):
         self.intensity, self.low, self.high = more.intensity, more.low, more.high
         self.channels, self.color, self.dtype = more.channels, more.color, more.dtype
         self.ensemble, self.tile, self.filters = more.ensemble, more.tile, more.filters
+        self.noise, self.sigma = more.noise, more.sigma
+        self.noise_note, self.smoothing = Note(), Smoothing()
         self.advanced = Section(
             "Advanced", more, "Intensities, channels, colour, number type, views and tile size"
         )
@@ -82,12 +73,14 @@ class Form(QWidget):
         self.device.fill([("Loading PyTorch …", "auto", "")], "auto")
         self.device.setEnabled(False)
 
-        rows = QFormLayout()
+        self._rows = rows = QFormLayout()
         set_up(rows)
         rows.addRow("Image", self.layer)
         rows.addRow("Scale", self.scale)
         rows.addRow("Model", self.model)
         rows.addRow("", self.model_note)
+        rows.addRow("Noise", self.noise_note)
+        rows.addRow("Smoothing", self.smoothing)
         rows.addRow("Device", self.device)
         rows.addRow("", self.device_note)
         layout = QVBoxLayout(self)
@@ -105,10 +98,12 @@ class Form(QWidget):
             "color",
             "dtype",
             "ensemble",
+            "noise",
+            "smoothing",
         ):
             getattr(self, name).setObjectName(name)
             getattr(self, name).changed.connect(self._on_edited)
-        for name in ("low", "high", "tile"):
+        for name in ("low", "high", "tile", "sigma"):
             getattr(self, name).setObjectName(name)
             getattr(self, name).valueChanged.connect(self._on_edited)
 
@@ -116,26 +111,29 @@ class Form(QWidget):
 
     def axes(self, layer: Image) -> str:
         """Return a letter for each axis of one of the layers, channels as they were chosen."""
-        return axes_of(layer, self.channels.value if self.channels.isEnabled() else None)
+        return self._more.axes(layer)
 
-    def options(self, layer: Image) -> dict[str, Any]:
-        """Return the arguments of `plan_upscale` for one of the layers, but for its data."""
-        intensity: Any = self.intensity.value
-        if intensity == "custom":
-            intensity = (self.low.value(), self.high.value())
-        elif intensity == "layer":
-            intensity = tuple(float(limit) for limit in layer.contrast_limits)
-        return {
-            "scale": self.scale.value,
-            "model": self.model.value,
-            "axes": self.axes(layer),
-            "device": self.device.value,
-            "intensity": intensity,
-            "color": self.color.value if layer.rgb else None,
-            "dtype": None if self.dtype.value == "same" else self.dtype.value,
-            "tile": self.tile.value() or None,
-            "ensemble": self.ensemble.value,
-        }
+    def options(self, layer: Image) -> Options:
+        """Return what is asked for one of the layers.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be, whatever the layer is.
+        """
+        return Options(
+            scale=self.scale.value,
+            model=self.model.value,
+            axes=self.axes(layer),
+            device=self.device.value,
+            intensity=self._more.intensity_of(layer),
+            color=self.color.value if layer.rgb else None,
+            dtype=None if self.dtype.value == "same" else np.dtype(self.dtype.value),
+            tile=self.tile.value() or None,
+            ensemble=self.ensemble.value,
+            noise=self._more.told if self.is_told else "auto",
+            smoothing=self.smoothing.value if self.is_told else 1.0,
+        )
 
     def setting(self, name: str) -> tuple[str, Any] | None:
         """Return the setting that lasts and its value, for a field; None for one of the layer."""
@@ -152,7 +150,8 @@ class Form(QWidget):
             return name, "auto" if self.device.currentIndex() == 0 else self.device.value
         if name == "tile":
             return name, self.tile.value()
-        return (name, getattr(self, name).value) if name in ("scale", "dtype", "ensemble") else None
+        lasting = ("scale", "dtype", "ensemble", "smoothing")
+        return (name, getattr(self, name).value) if name in lasting else None
 
     # ------------------------------------------------------------ what there is to choose
 
@@ -169,6 +168,7 @@ class Form(QWidget):
         self.intensity.value = kind
         self.dtype.value = settings.dtype
         self.ensemble.value = settings.ensemble
+        self.smoothing.value = settings.smoothing
         self.tile.setValue(settings.tile)
         self.show_models(settings.model)
         self._more.show_range()
@@ -203,35 +203,7 @@ class Form(QWidget):
         if self.layers[:1] != before:
             self._proposals = {}
         self.show_models()
-        self._show_channels()
-        colored = [layer for layer in self.layers if layer.rgb]
-        self._more.show_row(self.color, bool(colored))
-        if colored:
-            eight = dtype_of(colored[0]) == np.uint8
-            luma = ("Brightness", "luma", "Brightness by the network, colour by bicubic.")
-            each = ("Each of red, green, blue", "channels", "Three times as much work.")
-            entries = [luma, each] if eight else [each, luma]
-            self.color.fill(entries, self.color.value)
-        floats = bool(self.layers) and all(is_float(one) for one in self.layers)
-        self._more.offer_intensities(are_floats=floats)
-        self._more.show_range()
-
-    def _show_channels(self) -> None:
-        leading = {layer.ndim - 2 for layer in self.layers}
-        entries = [("None", -1, "No axis holds channels.")]
-        chosen = -1
-        if self.layers and len(leading) == 1:
-            layer = self.layers[0]
-            entries += [(axis_name(layer, axis), axis, "") for axis in range(layer.ndim - 2)]
-            chosen = self._channel_axis(layer)
-        self.channels.fill(entries, chosen)
-        self.channels.setEnabled(len(entries) > 1)
-
-    def _channel_axis(self, layer: Image) -> int:
-        """Return the axis that was chosen, or else the labelled one; -1 for none."""
-        labels, chosen = self._channel_axes.get(layer, ((), -1))
-        # Labels that were written since then are the newer word.
-        return chosen if labels == layer.axis_labels else labelled_channel_axis(layer)
+        self._more.show_layers(self.layers)
 
     def show_models(self, wanted: str = "") -> None:
         """Offer the models that fit the scale and the channels; keep the one that was chosen."""
@@ -263,6 +235,33 @@ class Form(QWidget):
         if proposal is not None and name == proposal.model:
             note = f"{note}. {proposal.why}"
         self.model_note.say(note)
+        self._show_noise()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the model that is chosen is told the noise of the image."""
+        name = self.model.value
+        return bool(name) and model_info(name).config.noise
+
+    @property
+    def is_noise_measured(self) -> bool:
+        """Whether the model is told the noise as it is measured."""
+        return self.is_told and self.noise.value == "auto"
+
+    def show_noise(self, text: str, *, is_there: bool) -> None:
+        """Say what was measured of the noise; without any there is nothing to smooth."""
+        if self.is_told and self.noise.value != "auto":
+            text, is_there = self._more.noise_text, self._more.told not in (None, (Noise(),))
+        if self.is_told:
+            self.noise_note.say(text)
+            self.smoothing.setEnabled(is_there)
+            self.smoothing.call_one("as measured" if self.is_noise_measured else "as given")
+
+    def _show_noise(self) -> None:
+        """Show what only those models have that are told the noise."""
+        for field in (self.noise_note, self.smoothing):
+            show_row(self._rows, field, self.is_told)
+        self._more.show_noise(self.is_told)
 
     def _on_edited(self) -> None:
         name = self.sender().objectName()
@@ -275,9 +274,10 @@ class Form(QWidget):
             self._show_model()
         elif name == "intensity":
             self._more.show_range()
+        elif name == "noise":
+            self._show_noise()
         elif name == "channels":
-            for layer in self.layers:
-                self._channel_axes[layer] = (layer.axis_labels, self.channels.value)
+            self._more.note_channels(self.layers)
         self.edited.emit(name)
 
 

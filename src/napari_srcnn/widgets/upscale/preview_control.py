@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_srcnn.upscaling.options import Options
     from napari_srcnn.widgets.upscale.panel import Panel
 
 # Screen pixels for one of the image: with fewer, the screen shows no more than the image has.
@@ -35,7 +37,7 @@ class _Request:
     @property
     def scale(self) -> int:
         """How many times as many pixels."""
-        return int(self.tasks[0].options["scale"])
+        return self.tasks[0].scale
 
     def shows(self, other: _Request) -> bool:
         """Tell whether another one asks for the same."""
@@ -43,14 +45,26 @@ class _Request:
 
     def is_elsewhere(self, other: _Request) -> bool:
         """Tell whether another one asks for other slices, or for what another network makes."""
-        return self._key[:-1] != other._key[:-1]
+        return self._of != other._of
+
+    @property
+    def _of(self) -> tuple[Any, ...]:
+        # Smoothed more or less it is the same picture: it stays until the next one is there.
+        return self._content([replace(one.options, smoothing=1) for one in self.tasks])
 
     @property
     def _key(self) -> tuple[Any, ...]:
-        slices = [(id(one.source), one.first, sorted(one.options.items())) for one in self.tasks]
+        options, boxes = [one.options for one in self.tasks], [one.box for one in self.tasks]
+        return (*self._content(options), boxes)
+
+    def _content(self, options: Sequence[Options]) -> tuple[Any, ...]:
+        slices = [
+            (id(task.source), task.first, one)
+            for task, one in zip(self.tasks, options, strict=True)
+        ]
         # Their place in the world: a layer that was moved takes its preview along.
         places = [look.geometry.matrix.tolist() for look in self.looks]
-        return repr(slices), repr(places), [one.box for one in self.tasks]
+        return slices, places
 
 
 class PreviewControl(QObject):
@@ -190,7 +204,7 @@ class PreviewControl(QObject):
         return True
 
     def _say(self, asked: _Request) -> None:
-        model = asked.tasks[0].options["model"]
+        model = asked.tasks[0].options.model
         place = (
             "the middle of what is on screen; all of it would take long"
             if any(result.cut for result in asked.results)

@@ -1,10 +1,10 @@
-"""From a layer and the form's options to what the library is asked: a request, a task, a time."""
+"""From a layer and what is asked for it to a plan, a task, a time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_srcnn.upscaling.resolve import Request, resolve
+from napari_srcnn.upscaling.resolve import Plan, resolve
 from napari_srcnn.widgets.shared.layers import (
     current_index,
     has_slice_here,
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from napari.components import Dims
     from napari.layers import Image
 
+    from napari_srcnn.upscaling.options import Options
 
-def request_of(layer: Image, options: dict[str, Any]) -> Request:
+
+def plan_of(layer: Image, options: Options) -> Plan:
     """Return what a layer's run will be, without loading torch.
 
     Raises
@@ -27,18 +29,17 @@ def request_of(layer: Image, options: dict[str, Any]) -> Request:
     ValueError
         If it cannot be; the message says what would work.
     """
-    checked = {name: value for name, value in options.items() if name != "device"}
-    return resolve(pixels(layer), window=None, tf32=False, half=False, **checked)[0]
+    return resolve(options, pixels(layer))
 
 
-def estimate(layer: Image, options: dict[str, Any]) -> float | None:
+def estimate(layer: Image, plan: Plan) -> float | None:
     """Return about how many seconds a layer takes, where that was measured before."""
-    from napari_srcnn.upscaling.api import plan_upscale
+    from napari_srcnn.upscaling.plan import load_plan
 
-    return plan_upscale(pixels(layer), **options).estimate_seconds()
+    return load_plan(plan, pixels(layer)).estimate_seconds()
 
 
-def task_of(layer: Image, options: dict[str, Any], dims: Dims, *, is_preview: bool = False) -> Task:
+def task_of(layer: Image, options: Options, dims: Dims, *, is_preview: bool = False) -> Task:
     """Return a layer's part in a job: all of it, or what is on screen of its current slice.
 
     Raises
@@ -46,7 +47,7 @@ def task_of(layer: Image, options: dict[str, Any], dims: Dims, *, is_preview: bo
     ValueError
         If the layer cannot be enlarged or, for a preview, nothing of one slice is on screen.
     """
-    request_of(layer, options)
+    plan_of(layer, options)
     box = None
     if is_preview:
         if not shows_planes(layer, dims):

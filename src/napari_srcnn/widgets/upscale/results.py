@@ -52,7 +52,7 @@ class Results(QObject):
         self.layers, self._rest = [], ()
         self._sources, self._tasks = tuple(sources), tuple(tasks)
         self._looks = tuple(Appearance.of(source) for source in sources)
-        self._scale = int(tasks[0].options["scale"])
+        self._scale = tasks[0].scale
         # Light is added up in additive blending: with the sources under it all would be twice as
         # bright. Where one of several is hidden all are, or their colours would be wrong.
         self._covers = any(str(source.blending) == "additive" for source in sources)

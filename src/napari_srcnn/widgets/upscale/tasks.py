@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -162,10 +163,12 @@ def _fill(out: NDArray[Any], plan: UpscalePlan, task: Task) -> None:
 
 
 def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
-    from napari_srcnn.upscaling.api import plan_upscale
+    from napari_srcnn.upscaling.plan import load_plan
+    from napari_srcnn.upscaling.resolve import resolve
 
+    source = Guarded(task.source, cancel)
     try:
-        return plan_upscale(Guarded(task.source, cancel), **task.options)
+        return load_plan(resolve(task.options, source), source, task.measured)
     except ValueError as error:
         raise ValueError(f"{task.name}: {error}") from error
 
@@ -242,6 +245,9 @@ class _Track:
 
             # Measured by then: asking for them now would read the source.
             metadata["intensity_ranges"] = [[r.low, r.high] for r in plan.ranges]
+            if plan.told is not None:
+                metadata["noise"] = [asdict(one) for one in plan.told.noises]
+                metadata["smoothing"] = plan.request.smoothing
             metadata["version"] = napari_srcnn.__version__
         return Stopped(self.number, metadata, done, total)
 

@@ -82,6 +82,7 @@ class UpscaleWidget(Panel):
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
         window_events().models_changed.connect(self.form.show_models)
+        window_events().models_changed.connect(self.describe_chosen)
         window_events().model_wanted.connect(self._chosen.use_model)
         self._layers.start()
         self._show_layers()
@@ -111,9 +112,11 @@ class UpscaleWidget(Panel):
             bool(self.runner.job), has_result=bool(self.results.layers), done_and_total=rest
         )
 
-    def _on_edited(self) -> None:
+    def _on_edited(self, name: str) -> None:
         self.forget_failure()
-        self.describe_chosen()
+        # A slider that is dragged says so often, and nothing that is told depends on it.
+        if name != "smoothing":
+            self.describe_chosen()
         self.preview_control.poke()
 
     def describe_chosen(self) -> None:
