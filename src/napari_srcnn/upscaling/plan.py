@@ -17,6 +17,7 @@ from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.loop import TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
+from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit
 from napari_srcnn.upscaling.resolve import Plan
 from napari_srcnn.upscaling.upscaler import Run
 from napari_srcnn.upscaling.work import Work
@@ -74,6 +75,30 @@ class UpscalePlan(Work):
             If there are too few or too many parts, or one is empty, out of range, or has a step;
             or if there is no memory for the smallest tile.
         """
+        return self._compute(region, enhance=enhance)[0]
+
+    def preview(self, region: Sequence[Any]) -> tuple[NDArray[Any], Misfit]:
+        """Compute a part of the result, and how far it is from what it was made of.
+
+        Parameters
+        ----------
+        region : sequence of int or slice
+            As of :meth:`region`.
+
+        Returns
+        -------
+        values : ndarray, of the result's dtype
+        misfit : Misfit
+            Of a sample of its tiles; of no pixel for a network that is not told the noise.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`region`.
+        """
+        return self._compute(region, enhance=True)
+
+    def _compute(self, region: Sequence[Any], *, enhance: bool) -> tuple[NDArray[Any], Misfit]:
         samples = self.request.samples
         ranges = _check_region(region, self.shape[: len(self.request.leading) + 2])
         leading, (rows, columns) = ranges[:-2], ranges[-2:]
@@ -82,9 +107,11 @@ class UpscalePlan(Work):
         out = np.empty(shape, self.dtype)
         corner = [axis.start for axis in leading]
         loop = TileLoop(self, list(itertools.product(*leading)), area, enhance=enhance)
+        misfit = NO_MISFIT
         # Regions are asked for by several threads at a time, each of which computes its own.
         with Workers(0) as workers:
             for computed in loop.tiles(workers):
+                misfit += computed.result.misfit
                 y, x = computed.tile.slices
                 within = (_moved(y, -area.y0), _moved(x, -area.x0))
                 for index, pixels in zip(computed.indices, computed.result.values, strict=True):
@@ -92,7 +119,7 @@ class UpscalePlan(Work):
                     where: tuple[Any, ...] = (*position, *within)
                     out[where] = to_plane(pixels, samples)
         dropped = [i for i, part in enumerate(region) if isinstance(part, int | np.integer)]
-        return out.squeeze(axis=tuple(dropped))
+        return out.squeeze(axis=tuple(dropped)), misfit.without(self.request.smoothing)
 
     # ------------------------------------------------------------ the run
 

@@ -9,7 +9,7 @@ import pytest
 from napari.layers import Image
 
 from napari_srcnn.widgets.shared.geometry import geometry_of
-from napari_srcnn.widgets.shared.layers import result_arguments
+from napari_srcnn.widgets.shared.layers import Appearance
 
 # napari draws such layers askew, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
@@ -49,7 +49,7 @@ def random_layer(ndim: int, seed: int, **fixed: Any) -> Image:
 def test_the_result_covers_the_same_ground(ndim: int, factor: int, seed: int) -> None:
     source = random_layer(ndim, seed)
     shape = (*source.data.shape[:-2], *(n * factor for n in source.data.shape[-2:]))
-    result = Image(np.zeros(shape, np.uint16), **result_arguments(source, factor))
+    result = Image(np.zeros(shape, np.uint16), **Appearance.of(source).enlarged(factor))
     before, after = (in_world(one, corners(one.data.shape)) for one in (source, result))
     size = np.ptp(before, axis=0).max()
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-9 * max(size, 1))
@@ -62,7 +62,7 @@ def test_a_shear_matrix_below_the_diagonal_is_kept() -> None:
     shear = np.eye(3)
     shear[1, 0], shear[2, 1] = 0.4, -0.3
     source = random_layer(3, 0, shear=shear)
-    result = Image(np.zeros((4, 20, 20)), **result_arguments(source, 2))
+    result = Image(np.zeros((4, 20, 20)), **Appearance.of(source).enlarged(2))
     np.testing.assert_allclose(result.shear, source.shear)
 
 
@@ -98,7 +98,7 @@ def test_the_result_keeps_units_labels_and_looks() -> None:
         interpolation2d="linear",
         rendering="average",
     )
-    result = Image(np.zeros((3, 16, 16), np.uint16), **result_arguments(source, 2))
+    result = Image(np.zeros((3, 16, 16), np.uint16), **Appearance.of(source).enlarged(2))
     kept = "units axis_labels contrast_limits gamma blending opacity interpolation2d rendering"
     for name in kept.split():
         assert getattr(result, name) == getattr(source, name), name
@@ -110,7 +110,7 @@ def test_the_result_keeps_units_labels_and_looks() -> None:
 def test_a_multiscale_layer_is_taken_at_its_full_resolution() -> None:
     levels = [np.zeros((16, 24), np.uint16), np.zeros((8, 12), np.uint16)]
     source = Image(levels, multiscale=True, scale=(3, 3), contrast_limits=(0, 1))
-    result = Image(np.zeros((32, 48), np.uint16), **result_arguments(source, 2))
+    result = Image(np.zeros((32, 48), np.uint16), **Appearance.of(source).enlarged(2))
     np.testing.assert_allclose(
         in_world(result, corners((32, 48))), in_world(source, corners((16, 24))), atol=1e-9
     )

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from napari.layers import Image
 
-from napari_srcnn.widgets.shared.layers import result_arguments
+from napari_srcnn.widgets.shared.layers import Appearance
 
 
 def test_saving_a_result_keeps_what_the_file_said_of_the_image(
@@ -61,7 +61,7 @@ def test_planes_through_a_volume_lie_where_they_lay() -> None:
             {"position": (5, 40, 50), "normal": (-1, 0, 0), "enabled": False},
         ],
     )
-    result = Image(np.zeros((7, 144, 168), np.uint16), **result_arguments(source, 3))
+    result = Image(np.zeros((7, 144, 168), np.uint16), **Appearance.of(source).enlarged(3))
     assert str(result.depiction) == "plane"
     pairs = [
         (source.plane, result.plane),

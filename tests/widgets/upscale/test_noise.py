@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from napari.settings import get_plugin_settings
 from networks import smoothing_network
 
 from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.models.library import model_info
 from napari_srcnn.models.manage import delete_model
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
@@ -270,8 +272,10 @@ def test_a_model_that_takes_the_place_of_a_deleted_one_has_its_own_rows(opened: 
     opened.measured()
     delete_model(TOLD)
     window_events().models_changed.emit()
-    assert opened.form.model.value != TOLD
-    assert not opened.form.noise_note.isVisibleTo(opened.widget)
+    chosen = opened.form.model.value
+    assert chosen != TOLD
+    shown = opened.form.noise_note.isVisibleTo(opened.widget)
+    assert shown == model_info(chosen).config.noise
     assert opened.form.options(layer).smoothing == 1
 
 
@@ -288,3 +292,19 @@ def test_the_rows_fit_the_narrowest_dock_and_no_line_is_cut_off(opened: Open) ->
     form.noise.value = "auto"
     note = form.noise_note
     opened.qtbot.waitUntil(lambda: note.height() >= note.heightForWidth(note.width()))
+
+
+def test_a_preview_that_leaves_its_image_by_more_than_the_noise_says_so(opened: Open) -> None:
+    wild = smoothing_network()
+    with torch.no_grad():
+        wild.conv3.bias += 0.5
+    save_model(user_model_dir() / "wild.safetensors", wild, {})
+    window_events().models_changed.emit()
+    opened.add(cells(96, 96))
+    opened.widget.preview()
+    opened.finish()
+    assert "made small again" not in opened.widget.message.text()
+    opened.form.model.value = "wild"
+    opened.widget.preview()
+    opened.finish()
+    assert "made small again" in opened.widget.message.text()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from heartbeat import ALLOWED, TRIES, Heartbeat, slide, times_bare
 
-from napari_srcnn.widgets.shared.layers import result_arguments
+from napari_srcnn.widgets.shared.layers import Appearance
 
 
 def test_the_main_thread_is_not_held_up_longer_than_by_bare_napari(
@@ -58,7 +58,7 @@ def of_bare_napari(viewer: Any, source: Any, seconds: float, count: int, qtbot: 
     data = np.zeros((count, *(2 * n for n in source.data.shape[1:])), source.data.dtype)
     qtbot.wait(300)
     heart, slider = Heartbeat(), slide(viewer, count)
-    layer = viewer.add_image(data, name="bare", **result_arguments(source, 2))
+    layer = viewer.add_image(data, name="bare", **Appearance.of(source).enlarged(2))
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         qtbot.wait(250)

@@ -142,7 +142,8 @@ class Failed:
 class Previewed:
     """A part of the slice `index` by the network and by bicubic alone.
 
-    `origin` is its first row and column in pixels of the result.
+    `origin` is its first row and column in pixels of the result; `doubt` says what the user should
+    know of it, if anything.
     """
 
     task: int
@@ -151,6 +152,7 @@ class Previewed:
     bicubic: NDArray[Any]
     origin: Index
     cut: bool
+    doubt: str = ""
 
 
 class Cancelled(Exception):

@@ -213,7 +213,8 @@ class PreviewControl(QObject):
         text = f"Preview ×{asked.scale} of {place}. By {model}."
         if self._zoom(asked.sources[0]) < ENOUGH_ZOOM:
             text += " Zoom in to see the gain: the image has as many pixels as the screen or more."
-        self._panel.status(text)
+        doubts = dict.fromkeys(result.doubt for result in asked.results if result.doubt)
+        self._panel.status(" ".join((text, *doubts)))
 
     def _zoom(self, source: Image) -> float:
         """Return how many pixels of the screen one of the image takes."""

@@ -6,9 +6,11 @@ The messages carry all that the window needs, so no thread but the main one touc
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import math
+import operator
 import threading
 import time
 import warnings
@@ -291,18 +293,31 @@ def preview_layers(
                 for low, high in ((box[0], box[1]), (box[2], box[3]))
             )
             parts: list[list[NDArray[Any]]] = [[], []]
+            misfits = []
             bands = list(range(rows.start, rows.stop, max(plan.tile, 1)))
             for done, start in enumerate(bands):
                 if cancel.is_set():
                     return
                 band = slice(start, min(start + plan.tile, rows.stop))
-                for part, enhance in zip(parts, (True, False), strict=True):
-                    part.append(plan.region((*task.first, band, columns), enhance=enhance))
+                place = (*task.first, band, columns)
+                values, found = plan.preview(place)
+                parts[0].append(values)
+                parts[1].append(plan.region(place, enhance=False))
+                misfits.append(found)
                 fraction = (number + (done + 1) / len(bands)) / len(tasks)
                 left = (time.perf_counter() - began) * (1 - fraction) / fraction
                 yield Step(task=number, fraction=fraction, seconds_left=left, text="Preview")
             srcnn, bicubic = (np.concatenate(part) for part in parts)
-            yield Previewed(number, task.first, srcnn, bicubic, (rows.start, columns.start), cut)
+            misfit = functools.reduce(operator.add, misfits)
+            yield Previewed(
+                task=number,
+                index=task.first,
+                srcnn=srcnn,
+                bicubic=bicubic,
+                origin=(rows.start, columns.start),
+                cut=cut,
+                doubt=misfit.sentence if misfit.is_beyond_noise else "",
+            )
     except Cancelled:
         return
     except ERRORS as error:

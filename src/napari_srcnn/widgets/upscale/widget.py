@@ -8,28 +8,20 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer, Signal
 
 from napari_srcnn.widgets.shared import messages, settings
-from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.display import add_filters
 from napari_srcnn.widgets.shared.events import window_events
-from napari_srcnn.widgets.shared.layer_list import LayerListWatch
-from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import saving, tasks
-from napari_srcnn.widgets.upscale.chosen import ChosenLayers
-from napari_srcnn.widgets.upscale.panel import Panel
-from napari_srcnn.widgets.upscale.preview_control import PreviewControl
-from napari_srcnn.widgets.upscale.results import Results
-from napari_srcnn.widgets.upscale.save_control import SaveControl
+from napari_srcnn.widgets.upscale.parts import UpscaleParts
 from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.viewer import Viewer
 
 SAMPLE = "brain"
 UPSCALING = "The upscaling"
 
 
-class UpscaleWidget(Panel):
+class UpscaleWidget(UpscaleParts):
     """Enlarges the image layers that are selected.
 
     Parameters
@@ -42,35 +34,16 @@ class UpscaleWidget(Panel):
         The settings are there and torch is loaded.
     ended
         A preview, a run or a save ended: done, stopped or failed.
-
-    Attributes
-    ----------
-    memory_limit : int or None
-        Bytes that results may take in memory before they go to a temporary file; half of what is
-        free for None.
     """
 
     ready = Signal()
     ended = Signal()
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        # napari hands plugins a proxy, which is another object at every look.
-        self.viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self.memory_limit: int | None = None
-        self.loaded: messages.Loaded | None = None
-        self.runner = Runner(self)
-        self.results = Results(self, self.viewer)
-        self.preview_control = PreviewControl(self, self.viewer, self.runner)
-        self.previews = self.preview_control.previews
-        self._save_control = SaveControl(self, self.runner)
-        self._under_way = UnderWay(self)
+        super().__init__(napari_viewer)
         self._last_words = ""
-        self._layers = LayerListWatch(self, self.viewer)
         self._layers.changed.connect(self._show_layers)
         self._layers.removed.connect(self._on_removed)
-        self._chosen = ChosenLayers(self, self.viewer, self._layers)
-
         self._chosen.edited.connect(self._on_edited)
         self.preview_button.clicked.connect(self.preview)
         self.upscale_button.clicked.connect(self.upscale)
@@ -193,33 +166,6 @@ class UpscaleWidget(Panel):
             self.cancel_button.setEnabled(False)
             self.left.say("Stopping …")
             self.runner.cancel()
-
-    def _is_refused(self, *, needs_image: bool = True) -> bool:
-        self._layers.flush()
-        if self.runner.job:
-            self.notify(f"{self.runner.job} is already running; wait for it or press Cancel.")
-        elif other := self.runner.elsewhere:
-            self.notify(f"{other} is running in its own window; wait for it or stop it there.")
-        elif needs_image and not self.form.layers:
-            self.notify("There is no image to enlarge; open one or choose it in the layer list.")
-        else:
-            return False
-        return True
-
-    def _tasks(self, *, is_preview: bool = False) -> list[messages.Task]:
-        """Return what is to be done, or nothing after saying why that cannot be."""
-        try:
-            return self._chosen.tasks(is_preview=is_preview)
-        except ValueError as error:
-            self.fail(str(error))
-            return []
-
-    def preview_tasks(self) -> list[messages.Task]:
-        """Return what a preview would show now; nothing where there can be none."""
-        try:
-            return self._chosen.tasks(is_preview=True)
-        except ValueError:
-            return []
 
     def _on_begin(self) -> None:
         self._last_words = ""
