@@ -37,6 +37,7 @@ class Remote:
         return self.pixels[key]
 
 
+MODEL = "srcnn-9-1-5-x2"
 ERRORS = [KeyError("0/3.0.0"), EOFError("end"), ClientError("403 Forbidden"), OSError("no network")]
 
 
@@ -52,6 +53,8 @@ def test_a_slice_that_cannot_be_read_ends_the_run_in_words_and_it_can_be_gone_on
     source = viewer.add_image(remote, name="s", contrast_limits=(0, 800), blending="additive")
     viewer.dims.set_current_step(0, 2)
     widget = dock()
+    # Nothing is measured on the image first, which would end at once.
+    widget.form.model.value = MODEL
     widget.form.intensity.value = "layer"
     widget.form.tile.setValue(64)
     remote.is_down = True
@@ -71,7 +74,7 @@ def test_a_slice_that_cannot_be_read_ends_the_run_in_words_and_it_can_be_gone_on
     assert viewer.layers[-1] is result
     assert result.name == "s ×2"
     assert "partial" not in result.metadata[METADATA_KEY]
-    wanted = napari_srcnn.upscale(remote.pixels, scale=2, intensity=(0, 800), tile=64)
+    wanted = napari_srcnn.upscale(remote.pixels, scale=2, model=MODEL, intensity=(0, 800), tile=64)
     np.testing.assert_array_equal(result.data, wanted)
     assert widget.go_on_button.isHidden()
 

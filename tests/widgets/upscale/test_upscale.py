@@ -12,6 +12,7 @@ from napari.settings import get_plugin_settings
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 import napari_srcnn
+from napari_srcnn.models.library import microscopes_model
 from napari_srcnn.samples import load_sample
 from napari_srcnn.widgets.shared import runner
 from napari_srcnn.widgets.shared.layers import METADATA_KEY
@@ -233,9 +234,9 @@ def test_a_model_is_proposed_and_the_reason_is_told(
     widget = dock()
     note = widget.form.model_note
     qtbot.waitUntil(lambda: "16-bit, noise of" in note.text(), timeout=60_000)
-    assert widget.form.model.value == "srcnn-9-5-5-x2-microscopes"
+    assert widget.form.model.value == microscopes_model(2)
     widget.form.scale.value = 3
-    assert widget.form.model.value == "srcnn-9-5-5-x3-microscopes"
+    assert widget.form.model.value == microscopes_model(3)
     assert "noise of" in note.text()
     # A clean 8-bit image is taken for a photograph.
     viewer.layers.remove(layer)

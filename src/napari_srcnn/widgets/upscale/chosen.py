@@ -50,7 +50,7 @@ class ChosenLayers(QObject):
         self._aside = Runner(self)
         self._aside.received.connect(self._on_proposed)
         self._looked_at: Any = None
-        self._is_prepared = False
+        self._is_prepared = self._is_resting = False
         self._noise = NoiseWatch(self)
         self._noise.changed.connect(panel.describe_chosen)
         self.edits = Edits(self._form)
@@ -140,8 +140,13 @@ class ChosenLayers(QObject):
     def _look_at_noise(self) -> list[LayerNoise]:
         layers = [(pixels(layer), self._form.axes(layer)) for layer in self._form.layers]
         # The window is drawn before anything is looked at.
-        is_needed = self._is_prepared and self._form.is_noise_measured
+        is_needed = self._is_prepared and not self._is_resting and self._form.is_noise_measured
         return self._noise.look(layers, is_needed=is_needed)
+
+    def rest(self, is_resting: bool) -> None:
+        """Read no layer while a job does, which measures what it needs; or look again."""
+        self._is_resting = is_resting
+        self._look_at_noise()
 
     def _show_noise(self) -> None:
         """Say what is known of the noise, and find out."""

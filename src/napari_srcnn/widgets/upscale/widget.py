@@ -169,6 +169,7 @@ class UpscaleWidget(UpscaleParts):
 
     def _on_begin(self) -> None:
         self._last_words = ""
+        self._chosen.rest(True)
         self._show_state()
         if self.runner.is_waiting:
             self.progress("Loading PyTorch …", None)
@@ -215,6 +216,7 @@ class UpscaleWidget(UpscaleParts):
         self._under_way.say("")
         if self.runner.is_cancelled and not self._last_words:
             self.status("Stopped; nothing was changed.")
+        self._chosen.rest(False)
         self.preview_control.end()
         self.results.end()
         self._save_control.end()
