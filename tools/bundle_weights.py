@@ -18,7 +18,8 @@ from lineage import in_all
 
 from napari_srcnn.assess.reference import evaluate
 from napari_srcnn.assess.report import mean_scores
-from napari_srcnn.network.checkpoint import SUFFIX, load_checkpoint, read_header, save_model
+from napari_srcnn.models.library import model_info
+from napari_srcnn.network.checkpoint import SUFFIX, load_checkpoint, save_model
 from napari_srcnn.training.photographs import find_images
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -98,7 +99,8 @@ def describe() -> str:
     rows: dict[str, list[str]] = {Y: [], RGB: [], MICROSCOPES: [], NOISE: []}
     files, recipes = [], []
     for path in sorted(WEIGHTS.glob(f"*{SUFFIX}"), key=lambda path: path.stem):
-        config, card = read_header(path)
+        info = model_info(path)  # its card is read as those of older versions are, too
+        config, card = info.config, info.card
         recipe, held = card["recipe"], card["holdout"]
         trained = in_all(card)
         first = f"| {path.stem} | ×{config.scale} | {config.parameters:,} |"
@@ -117,8 +119,10 @@ def describe() -> str:
         files.append(f"| {path.name} | `{digest}` |")
         runs = [f"{run['steps']:,} as {run['model']}" for run in card.get("before", [])]
         start = f"{', '.join(runs)}, then" if runs else "from random weights,"
+        minutes = recipe.get("minutes")
+        budget = f"{minutes:g} minutes" if minutes else f"{recipe['steps']:,}"
         recipes.append(
-            f"- **{path.stem}**: {start} {card['steps_done']:,} of {recipe['steps']:,} steps, "
+            f"- **{path.stem}**: {start} {card['steps_done']:,} steps (of {budget}), "
             f"batch {recipe['batch']} of {recipe['crop']}² pixels, "
             f"{recipe.get('optimizer', 'adam').capitalize()} {recipe['learning_rate']:g} "
             f"with cosine decay, {LOSSES[recipe.get('loss', 'mse')]}, average {recipe['average']}, "
