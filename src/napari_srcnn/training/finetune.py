@@ -78,6 +78,9 @@ class FinetuneOptions:
         Whether the shift found between the images of a pair is corrected.
     turn : bool
         Whether crops are rotated and mirrored.
+    recorrupt : bool or None
+        Whether noisy examples without a low-res partner are learned from by recorruption; None
+        where their noise is measured to be above 1 % of the range.
     config : TrainConfig
     device : str
     """
@@ -90,12 +93,18 @@ class FinetuneOptions:
     degradation: Degradation = field(default_factory=Degradation)
     correct_shift: bool = True
     turn: bool = True
+    recorrupt: bool | None = None
     config: TrainConfig = RECIPE
     device: str = "auto"
 
     def __post_init__(self) -> None:
         if isinstance(self.scale, bool) or self.scale not in (2, 3, 4):
             raise ValueError(f"scale is {self.scale!r}; 2, 3 or 4 can be trained.")
+        if self.recorrupt and any(source.low is not None for source in self.sources):
+            raise ValueError(
+                "Recorruption is for high-res images without low-res ones of the same fields; "
+                "leave it off, or the low-res images out."
+            )
         check_name(self.name)
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,6 +122,7 @@ class FinetuneOptions:
             "degradation": self.degradation.to_dict(),
             "correct_shift": self.correct_shift,
             "turn": self.turn,
+            "recorrupt": self.recorrupt,
             "config": asdict(self.config),
             "device": self.device,
         }
@@ -140,6 +150,8 @@ class FinetuneOptions:
                 degradation=Degradation.from_dict(value["degradation"]),
                 correct_shift=value["correct_shift"],
                 turn=value["turn"],
+                # Runs of older versions learned from noisy images as they are.
+                recorrupt=value.get("recorrupt", False),
                 config=TrainConfig(**config),
                 device=value["device"],
             )
@@ -300,6 +312,7 @@ class FinetuneRun:
             degradation=options.degradation,
             window=(low, high),
             correct_shift=options.correct_shift,
+            recorrupt=options.recorrupt,
         )
         self._sampler = BlockSampler(
             data,
@@ -308,7 +321,7 @@ class FinetuneRun:
             gain=options.config.gain,
             turn=options.turn,
         )
-        images = data.held_images(network.a)
+        images = data.held_images(network.a, noise=network.noise)
         self._data, self._pairs = data, [pair for _, pair in images]
         model = self.start or SRCNN(network)
         start, bicubic = validate(model.to(self.device), self._pairs, self.device, peak=data.peak)
@@ -321,6 +334,11 @@ class FinetuneRun:
         self._patch, self._patch_pair = _patch(images, network)
         notes = list(data.notes)
         notes += _few_patches(data, options.config)
+        if data.is_recorrupted and options.config.loss in ("l1", "charbonnier"):
+            notes.append(
+                "By recorruption only the squared error teaches what clean images would; with "
+                "another loss the result may be off where noise is strong."
+            )
         return Prepared(
             summary=data.summary,
             notes=tuple(notes),
@@ -435,9 +453,8 @@ class FinetuneRun:
     def _card(self, model: SRCNN, psnr: float) -> dict[str, Any]:
         assert self._data is not None
         start, bicubic = self._measured
-        ours, plain = _ssim(model, self._pairs, self._data.peak)
         return {
-            **_card_of_options(self.options),
+            **_card_of_options(self.options, is_recorrupted=self._data.is_recorrupted),
             "data": self._data.summary,
             "device": device_label(self.device),
             "seconds": round(self._done[1]),
@@ -448,12 +465,19 @@ class FinetuneRun:
                 "psnr": round(psnr, 3),
                 "bicubic": round(bicubic, 3),
                 **({} if self.start is None else {"start": round(start, 3)}),
-                "ssim": round(ours, 4),
-                "bicubic_ssim": round(plain, 4),
+                **self._ssim(model),
             },
             "curve": [list(point) for point in self.curve],
             "windows": self.windows,
         }
+
+    def _ssim(self, model: SRCNN) -> dict[str, float]:
+        """Return SSIM for the card; none where noise was added to what is compared with."""
+        assert self._data is not None
+        if self._data.is_recorrupted:
+            return {}
+        ours, plain = _ssim(model, self._pairs, self._data.peak)
+        return {"ssim": round(ours, 4), "bicubic_ssim": round(plain, 4)}
 
     def save(self, outcome: Outcome, *, force: bool = False) -> Path:
         """Save a model under the options' name and forget the run.
@@ -518,14 +542,17 @@ def _verdict(over: float, more: float | None, start: str, held: str) -> tuple[st
     return sentence, is_better
 
 
-def _card_of_options(options: FinetuneOptions) -> dict[str, Any]:
+def _card_of_options(options: FinetuneOptions, *, is_recorrupted: bool) -> dict[str, Any]:
     """Return what a card says of how a network was asked for, and by which program."""
     names = ", ".join(source.name for source in options.sources[:3])
     names += ", …" if len(options.sources) > 3 else ""
     paired = options.sources[0].low is not None
+    degradation = "measured low-res images" if paired else str(options.degradation)
+    if is_recorrupted:
+        degradation += "; recorruption of the examples' own noise (Pang et al., CVPR 2021)"
     return {
         "description": f"Fine-tuned on {names}",
-        "degradation": "measured low-res images" if paired else str(options.degradation),
+        "degradation": degradation,
         "license": "its owner's",
         "version": napari_srcnn.__version__,
         "torch": torch.__version__,
@@ -533,6 +560,7 @@ def _card_of_options(options: FinetuneOptions) -> dict[str, Any]:
         "recipe": {
             **asdict(options.config),
             "turned": options.turn,
+            "recorrupted": is_recorrupted,
             "shift_corrected": paired and options.correct_shift,
             "started_from": options.start or None,
         },
@@ -585,12 +613,12 @@ def _patch(
     images: list[tuple[NDArray[np.float32], Pair]], network: SRCNNConfig
 ) -> tuple[Patch, Pair]:
     """Choose a place that shows much, of what is held out."""
-    low, pair = max(images, key=lambda image: float(image[1].truth.std()))
+    low, pair = max(images, key=lambda image: float(image[1].shown.std()))
     scale, halo = network.scale, network.halo
     step = math.lcm(scale, 4)  # the fast form computes blocks of four
     reach = -(-halo // scale) * scale
     sides = [max(min(n - 2 * reach, PATCH) // step * step, scale) for n in pair.truth.shape[1:]]
-    truth = pair.truth[0]
+    truth = pair.shown[0]
     best, where = -1.0, (reach, reach)
     for y in range(reach, truth.shape[0] - reach - sides[0] + 1, max(sides[0] // 2, 1)):
         for x in range(reach, truth.shape[1] - reach - sides[1] + 1, max(sides[1] // 2, 1)):
