@@ -101,9 +101,14 @@ class Noise:
 
     def minus(self, other: Noise) -> Noise:
         """Return what an image of another noise lacks to have this one; nothing is below zero."""
-        shifted = other.gain * (self.offset - other.offset)
-        read2 = self.read**2 - other.read**2 - shifted
-        return replace(self, gain=max(self.gain - other.gain, 0.0), read=math.sqrt(max(read2, 0.0)))
+        # What rounding leaves of equal ones is no noise.
+        gain = self.gain - other.gain
+        read2 = self.read**2 - other.read**2 - other.gain * (self.offset - other.offset)
+        return replace(
+            self,
+            gain=gain if gain > 1e-9 * self.gain else 0.0,
+            read=math.sqrt(read2) if read2 > 1e-9 * self.read**2 else 0.0,
+        )
 
     def apply(self, image: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
         """Return `image` with noise: photons by Poisson's law, then a Gaussian for the read-out.

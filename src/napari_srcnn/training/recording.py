@@ -219,8 +219,10 @@ def recorrupted(
     left = degradation.noise_left(own, scale)
     if is_told and not wanted.is_any:
         wanted = own
-    middle = np.array((found.low + found.high) / 2)
-    ratio = float(wanted.variance(middle)) / float(left.variance(middle))
+    # As strong as the noise that images are to have leaves room for, in the dark and in its rise.
+    dark = np.array(found.low)
+    pairs = (wanted.gain, left.gain), (float(wanted.variance(dark)), float(left.variance(dark)))
+    ratio = min((most / there for most, there in pairs if there > 0), default=1.0)
     strength = min(max(math.sqrt(max(ratio - 1, 0.0)), _LEAST), _MOST)
     return Recorruption(
         dtype=dtype,
