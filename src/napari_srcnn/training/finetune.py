@@ -80,7 +80,8 @@ class FinetuneOptions:
         Whether crops are rotated and mirrored.
     recorrupt : bool or None
         Whether noisy examples without a low-res partner are learned from by recorruption; None
-        where their noise is measured to be above 1 % of the range.
+        where their noise is measured to be above 1 % of the range. The squared error of a crop
+        then counts by its logarithm ("log_mse" for "mse"): their truths differ much in noise.
     config : TrainConfig
     device : str
     """
@@ -266,6 +267,7 @@ class FinetuneRun:
         self, options: FinetuneOptions, *, resume: bool = False, anew: bool = False
     ) -> None:
         self.options, self._run_name = options, options.name
+        self._config = options.config
         check_not_running(options.name)
         _check_left(options.name, resume=resume, anew=anew)
         self.device = choose_device(options.device)
@@ -334,11 +336,8 @@ class FinetuneRun:
         self._patch, self._patch_pair = _patch(images, network)
         notes = list(data.notes)
         notes += _few_patches(data, options.config)
-        if data.is_recorrupted and options.config.loss in ("l1", "charbonnier"):
-            notes.append(
-                "By recorruption only the squared error teaches what clean images would; with "
-                "another loss the result may be off where noise is strong."
-            )
+        if data.is_recorrupted:
+            notes += self._weigh()
         return Prepared(
             summary=data.summary,
             notes=tuple(notes),
@@ -348,6 +347,18 @@ class FinetuneRun:
             patch=self._patch,
             device=device_label(self.device),
         )
+
+    def _weigh(self) -> list[str]:
+        """Choose the loss that truths of much and of little noise are to be learned from with."""
+        loss = self.options.config.loss
+        if loss == "mse":
+            self._config = replace(self.options.config, loss="log_mse")
+        if loss in ("mse", "log_mse"):
+            return []
+        return [
+            "By recorruption only the squared error teaches what clean images would; with another "
+            "loss the result may be off where noise is strong."
+        ]
 
     def run(self) -> Generator[Prepared | Trained, None, None]:
         """Read the images and train; a message after every step, so that it can be paused.
@@ -385,7 +396,7 @@ class FinetuneRun:
             write_atomically(options_path(self._run_name), written)
         try:
             for message, model in train(
-                options.config,
+                self._config,
                 self.network,
                 self._sampler,
                 self._pairs,
@@ -454,7 +465,10 @@ class FinetuneRun:
         assert self._data is not None
         start, bicubic = self._measured
         return {
-            **_card_of_options(self.options, is_recorrupted=self._data.is_recorrupted),
+            **_card_of_options(
+                replace(self.options, config=self._config),
+                is_recorrupted=self._data.is_recorrupted,
+            ),
             "data": self._data.summary,
             "device": device_label(self.device),
             "seconds": round(self._done[1]),

@@ -114,7 +114,8 @@ def _said(chosen: Sequence[Key], found: dict[Key, MeasuredNoise]) -> str:
     return (
         f"The examples are noisy ({level} of the range{some}) and have no clean partner, so the "
         "network learns by recorruption (Pang et al., CVPR 2021): of each crop two images of "
-        "independent noise are made, and one is learned from the other as if it were clean. What "
+        "independent noise are made, and one is learned from the other as if it were clean; crops "
+        "count by the logarithm of their squared error, for their noise differs. What "
         "is held out is noisy too: gains are measured as against a second recording with its own "
         "noise, and are larger against a clean image."
     )
