@@ -46,12 +46,18 @@ RUNS = (
     Run("srcnn-9-5-5-x2-microscopes", 6_000, "srcnn-9-5-5-x2"),
     Run("srcnn-9-5-5-x3-microscopes", 3_000, "srcnn-9-5-5-x3"),
     Run("srcnn-9-5-5-x4-microscopes", 3_000, "srcnn-9-5-5-x4"),
+    Run("srcnn-9-5-5-x2-noise", 30_000, "srcnn-9-5-5-x2-microscopes"),
+    Run("srcnn-9-5-5-x3-noise", 10_000, "srcnn-9-5-5-x2-noise"),
+    Run("srcnn-9-5-5-x4-noise", 10_000, "srcnn-9-5-5-x3-noise"),
+    Run("srcnn-9-1-5-x2-noise", 30_000, "srcnn-9-1-5-x2"),
+    Run("srcnn-9-1-5-x3-noise", 10_000, "srcnn-9-1-5-x2-noise"),
+    Run("srcnn-9-1-5-x4-noise", 10_000, "srcnn-9-1-5-x3-noise"),
 )
 
 
 def command(run: Run, steps: int, given: argparse.Namespace) -> list[str]:
     """Return the command line of one training."""
-    found = re.fullmatch(r"srcnn-(\d-\d-\d)-x(\d)(-rgb|-microscopes)?", run.name)
+    found = re.fullmatch(r"srcnn-(\d-\d-\d)-x(\d)(-rgb|-microscopes|-noise)?", run.name)
     assert found is not None
     kernels, scale, kind = found.groups()
     out: list[str] = ["-s", scale, "--steps", str(steps), "--out", str(given.out)]
@@ -61,6 +67,9 @@ def command(run: Run, steps: int, given: argparse.Namespace) -> list[str]:
     if kind == "-microscopes":
         script = [str(TOOLS / "train_microscopes.py"), "train", str(given.micro)]
         return [sys.executable, *script, str(given.photographs), *out, "--rate", "0.0007"]
+    if kind == "-noise":
+        script = [str(TOOLS / "train_noise.py"), str(given.micro), str(given.photographs)]
+        return [sys.executable, *script, *out, "--rate", "0.001"]
     script = [str(TOOLS / "train_photographs.py"), str(given.photographs), "-k", kernels]
     return [sys.executable, *script, *out, *(["--rgb"] if kind else [])]
 

@@ -3,7 +3,8 @@
     python tools/train_noise.py MICRO PHOTOS -s 2 --start WEIGHTS --out RUNS [--minutes 120]
 
 MICRO is a folder with fluo/, em_xray/ and medical/ in it, PHOTOS one with T91/ and General100/.
-WEIGHTS is a network of the same kernels, told the noise or not. A run that was stopped goes on.
+WEIGHTS is a network of the same kernels, told the noise or not. A run ends with its steps, or its
+minutes where they end before; one that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -165,8 +166,8 @@ def main() -> None:
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--start", type=Path, required=True)
     parser.add_argument("-s", "--scale", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=10_000_000)
-    parser.add_argument("--minutes", type=float, default=120)
+    parser.add_argument("--steps", type=int, default=30_000)
+    parser.add_argument("--minutes", type=float)
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs"))
@@ -193,7 +194,7 @@ def main() -> None:
         validate_every=min(500, a.steps),
     )
     sampler = EqualSampler(data, crop=config.crop, network=network, gain=config.gain)
-    name = f"srcnn-{network.kernel_name}-x{a.scale}-microscopes"
+    name = f"srcnn-{network.kernel_name}-x{a.scale}-noise"
     a.out.mkdir(parents=True, exist_ok=True)
     card: dict[str, Any] = {
         "description": "Microscopes and scanners: camera pixels, told the noise",

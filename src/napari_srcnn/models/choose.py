@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve
 
 from napari_srcnn.image.intensity import PERCENTILES
-from napari_srcnn.models.library import MICROSCOPES, bundled_name, default_model
+from napari_srcnn.models.library import default_model, microscopes_model
 
 # Of the range: below it an 8-bit image is as clean as a photograph or a drawing.
 CLEAN = 0.004
@@ -50,7 +50,7 @@ def propose_models(
     -------
     dict of int to Proposal
         The photographs' weights for 8-bit RGB and for 8-bit images without noise; those of
-        microscopes and scanners for all others.
+        microscopes and scanners for all others, told the noise where there are such.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def propose_models(
     if samples >= 3 and dtype == np.uint8:
         why = "8-bit RGB is taken for a photograph."
         return {scale: Proposal(name, why) for scale, name in photographs.items()}
-    found = {scale: bundled_name(scale, MICROSCOPES) for scale in scales}
+    found = {scale: microscopes_model(scale) for scale in scales}
     if dtype.kind not in "iuf" or not any(found.values()):
         return {s: Proposal(name, "The best for this scale.") for s, name in photographs.items()}
     bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
@@ -115,7 +115,7 @@ def guess_model(dtype: np.dtype[Any], scale: int) -> str:
     CheckpointError
         If none is bundled for the scale.
     """
-    microscopes = None if dtype == np.uint8 else bundled_name(scale, MICROSCOPES)
+    microscopes = None if dtype == np.uint8 else microscopes_model(scale)
     return microscopes or default_model(scale)
 
 

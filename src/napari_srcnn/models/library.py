@@ -28,8 +28,9 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _FILE_SUFFIXES = (SUFFIX, ".pt", ".pth", ".ckpt", ".mat", ".bin")
 # Best first: what a user gets who names no model.
 _PREFERRED_KERNELS = ("9-5-5", "9-3-5", "9-1-5")
-# How bundled models' names end; those of photographs' brightness end in nothing.
-RGB, MICROSCOPES = "-rgb", "-microscopes"
+# How bundled models' names end; those of photographs' brightness end in nothing. The last are
+# microscopes' too, and told the noise.
+RGB, MICROSCOPES, NOISE = "-rgb", "-microscopes", "-noise"
 
 
 def bundled_dir() -> Path:
@@ -182,6 +183,14 @@ def bundled_name(scale: int, suffix: str = "") -> str | None:
         if name in _files(bundled_dir()):
             return name
     return None
+
+
+def microscopes_model(scale: int) -> str | None:
+    """Return the bundled model of microscopes and scanners for a scale: one told the noise, if any.
+
+    It is what a lab's stack is enlarged by and what its fine-tuning starts from.
+    """
+    return bundled_name(scale, NOISE) or bundled_name(scale, MICROSCOPES)
 
 
 def default_model(scale: int, channels: int = 1) -> str:

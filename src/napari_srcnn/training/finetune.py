@@ -18,10 +18,9 @@ import napari_srcnn
 from napari_srcnn.image.metrics import ssim
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.models.library import (
-    MICROSCOPES,
-    bundled_name,
     default_model,
     load_model,
+    microscopes_model,
     model_info,
 )
 from napari_srcnn.models.manage import check_name
@@ -301,7 +300,7 @@ class FinetuneRun:
         if self.options.start == SCRATCH:
             return "random weights"
         scale = self.options.scale
-        return self.options.start or bundled_name(scale, MICROSCOPES) or default_model(scale)
+        return self.options.start or microscopes_model(scale) or default_model(scale)
 
     def prepare(self) -> Prepared:
         """Read the images and measure bicubic and the start model."""

@@ -21,7 +21,7 @@ from napari_srcnn.io import (
     stack_name,
 )
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.models.library import MICROSCOPES, bundled_name, model_info
+from napari_srcnn.models.library import bundled_name, microscopes_model, model_info
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.provenance import Provenance, SourceFile
 from napari_srcnn.upscaling.resolve import Plan, choose_scale, resolve
@@ -215,7 +215,7 @@ def _candidates(options: Options) -> list[str | Path]:
     if (model := _named(options)) is not None:
         return [model]
     scale = choose_scale(options.scale, None)
-    both = (bundled_name(scale), bundled_name(scale, MICROSCOPES))
+    both = (bundled_name(scale), microscopes_model(scale))
     return [name for name in both if name is not None]
 
 

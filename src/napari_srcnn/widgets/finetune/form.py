@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.models.library import MICROSCOPES, bundled_name, list_models, model_info
+from napari_srcnn.models.library import list_models, microscopes_model, model_info
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.runs import stopped_runs
@@ -173,7 +173,7 @@ class FinetuneForm(QWidget):
             if info.config.scale == self.scale.value and info.config.channels == 1:
                 found.append(info)
         # As the command line's default: a lab's images are most like those. Then the user's own.
-        best = bundled_name(self.scale.value, MICROSCOPES)
+        best = microscopes_model(self.scale.value)
         found.sort(key=lambda info: (info.name != best, info.bundled))
         entries = [(info.name, info.name, _what_it_is(info)) for info in found]
         entries.append(("Random weights (9-1-5)", SCRATCH, "Learns from your images alone."))
