@@ -414,8 +414,11 @@ def test_noisy_images_are_recorrupted_which_is_said_and_can_be_left(
     said = {}
     for recorrupt in (None, False):
         job = FinetuneRun(options(noisy(stack), recorrupt=recorrupt, config=config))
-        prepared, *_ = job.run()
+        prepared, trained = job.run()
         assert isinstance(prepared, Prepared)
+        assert isinstance(trained, Trained)
+        # It is drawn on a logarithmic scale.
+        assert 0 < trained.message.loss < 1
         outcome = job.outcome()
         said[recorrupt] = " ".join(prepared.notes)
         is_said = recorrupt is None

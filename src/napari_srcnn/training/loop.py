@@ -32,7 +32,8 @@ class TrainMessage:
     ----------
     step, steps : int
     loss : float
-        The mean since the last measurement.
+        The mean since the last measurement; of logarithms the exponential of it, so that it is an
+        error whatever the loss.
     psnr, bicubic_psnr : float
         On the images held out, in dB; as last measured, NaN before the first time.
     best : bool
@@ -199,6 +200,8 @@ def train(
         if not is_measured and not every_step:
             continue
         loss_mean = losses / (state.step - first)
+        if config.loss == "log_mse":
+            loss_mean = math.exp(loss_mean)
         if is_measured:
             psnr, bicubic = validate(state.averaged, holdout, state.device, peak=peak)
             is_best = state.keep(psnr)
