@@ -29,7 +29,7 @@ from napari_srcnn.image.metrics import fit_affine, psnr, shave, ssim
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.io import stack_name
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.microscope.noise import NO_NOISE
 from napari_srcnn.network.checkpoint import load_checkpoint, save_model
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.device import raise_malloc_thresholds
@@ -43,6 +43,7 @@ from napari_srcnn.training.photographs import (
     read_luma,
     rescaled,
 )
+from napari_srcnn.training.recording import Recorded
 from napari_srcnn.training.sampler import BlockSampler
 from napari_srcnn.training.sources import sources_from_paths
 from napari_srcnn.training.state import TrainConfig
@@ -64,19 +65,24 @@ NOISE = 0.02
 class Mixed(Dataset):
     """Stacks, which have noise of their own, and photographs; some crops get more of it."""
 
-    def record(
-        self, low: NDArray[Any], key: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[NDArray[Any], Noise]:
+    def draw(
+        self,
+        low: NDArray[Any],
+        high: NDArray[Any],
+        key: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> Recorded:
         """Return a crop with or without noise, of which its network is told nothing."""
         if rng.random() > 0.15:
-            return low, Noise()
+            return Recorded(low=low, told=NO_NOISE, high=high)
         known = self.ranges[key]
         width = known.high - known.low
         level = width * math.exp(rng.uniform(math.log(0.001), math.log(0.015)))
         bright = ((low - known.low) / width).clip(0, 1)
         shot = rng.random()
         sigma = level * np.sqrt(1 - shot + shot * bright)
-        return low + sigma * rng.standard_normal(low.shape), Noise()
+        noisy = low + sigma * rng.standard_normal(low.shape)
+        return Recorded(low=noisy, told=NO_NOISE, high=high)
 
 
 def stacks(folder: Path) -> list[Path]:
@@ -94,15 +100,13 @@ def load(
     """Return the training data, and a block of each stack held out to choose the weights by."""
     training: list[Block] = []
     held: list[Block] = []
-    ranges, dtypes = {}, []
+    ranges = {}
     for number, path in enumerate(paths):
         try:
             one = make_dataset(sources_from_paths(path), network, limit=PIXELS, window=window)
         except ValueError as error:
             print(f"{path.name} is left out: {error}", flush=True)
-            dtypes.append(np.dtype(np.float32))
             continue
-        dtypes += one.dtypes
         for (_, channel), known in one.ranges.items():
             ranges[number, channel] = known
         training += [dataclasses.replace(b, key=(number, b.key[1])) for b in one.training]
@@ -124,9 +128,7 @@ def load(
         training=training,
         held=held,
         ranges=ranges,
-        dtypes=dtypes,
         scale=network.scale,
-        noise=Noise(),
     )
 
 

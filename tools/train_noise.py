@@ -35,6 +35,7 @@ from napari_srcnn.network.model import SRCNN
 from napari_srcnn.training.dataset import Dataset
 from napari_srcnn.training.loop import train
 from napari_srcnn.training.photographs import Pair
+from napari_srcnn.training.recording import Recorded
 from napari_srcnn.training.state import TrainConfig
 
 WINDOW = (0.2, 0.6)
@@ -101,14 +102,18 @@ class Told(Dataset):
                 found.setdefault(block.key, []).append((added, told))
         object.__setattr__(self, "answers", found)
 
-    def record(
-        self, low: NDArray[Any], key: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[NDArray[Any], Noise]:
+    def draw(
+        self,
+        low: NDArray[Any],
+        high: NDArray[Any],
+        key: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> Recorded:
         """Return a crop with noise, and what the network is told of it."""
         known, answers = self.ranges[key], self.answers.get(key)
         if answers and rng.random() < ESTIMATED:
             added, told = answers[rng.integers(len(answers))]
-            return added.apply(low, rng), told
+            return Recorded(low=added.apply(low, rng), told=told, high=high)
         added = draw_noise(known, rng)
         noisy, factor = added.apply(low, rng), 1.0
         if rng.random() < CORRELATED:
@@ -116,8 +121,7 @@ class Told(Dataset):
             noisy = low + residual
         if rng.random() < MISTOLD:
             factor *= math.exp(rng.uniform(math.log(0.7), math.log(1.3)))
-        told = Noise(gain=added.gain * factor**2, read=added.read * factor, offset=added.offset)
-        return noisy, told
+        return Recorded(low=noisy, told=added.times(factor), high=high)
 
 
 class At(Dataset):
@@ -125,12 +129,16 @@ class At(Dataset):
 
     level: float
 
-    def record(
-        self, low: NDArray[Any], key: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[NDArray[Any], Noise]:
+    def draw(
+        self,
+        low: NDArray[Any],
+        high: NDArray[Any],
+        key: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> Recorded:
         """Return a rectangle with the noise, and the noise."""
         noise = noise_of(self.ranges[key], self.level, 0.5) if self.level else Noise()
-        return noise.apply(low, rng), noise
+        return Recorded(low=noise.apply(low, rng), told=noise, high=high)
 
 
 def held_at(data: Dataset, level: float) -> list[Pair]:

@@ -154,13 +154,15 @@ def test_images_are_given_as_they_are_at_hand(how: str, images: Path, own_home: 
     done = command_here("finetune", *given, "-n", how, *SCRATCH, *QUICK, "--force")
     assert done.code == 0
     held = "1 of 6 images" if "folder" in how else "1 whole plane of 6"
+    held += ", noise included" * (how == "noise")
     assert f"held out: {held}." in words(done.err)
     card = card_of(own_home, how)
     if "--low" in given:
         assert card["degradation"] == "measured low-res images"
     if how in ("like", "noise"):
         said = next(line for line in done.err.splitlines() if line.startswith("Estimated: "))
-        assert card["degradation"] == said.removeprefix("Estimated: ").removesuffix(".")
+        made = said.removeprefix("Estimated: ").removesuffix(".")
+        assert card["degradation"].split(";")[0] == made
     if how == "noise":
         read = float(said.split("read noise ")[1].split(",")[0])
         assert read == pytest.approx(10, rel=0.5)
@@ -168,6 +170,23 @@ def test_images_are_given_as_they_are_at_hand(how: str, images: Path, own_home: 
     if how == "like":
         blur = float(said.split("blur of ")[1].split(" px")[0])
         assert blur == pytest.approx(1, abs=0.5)
+
+
+@pytest.mark.parametrize("flag", [(), ("--no-recorrupt",), ("--recorrupt",)])
+def test_noisy_images_without_partners_are_recorrupted_unless_that_is_left(
+    flag: tuple[str, ...], own_home: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    planes = np.stack([gaussian_filter(discs(n), 1.5) for n in range(6)])
+    high = write(tmp_path / "high.tif", Noise(gain=20, read=60, offset=200).apply(planes, rng))
+    done = command_here("finetune", "--high", high, "-n", "net", *SCRATCH, *QUICK, *flag, "-f")
+    assert done.code == 0
+    is_said = flag != ("--no-recorrupt",)
+    assert ("learns by recorruption (Pang et al., CVPR 2021)" in words(done.err)) == is_said
+    assert ("1 whole plane of 6, noise included" in words(done.out)) == is_said
+    card = card_of(own_home, "net")
+    assert ("recorruption of the examples' own noise" in card["degradation"]) == is_said
+    assert card["recipe"]["recorrupted"] == is_said
 
 
 def test_colours_are_estimated_and_trained_on(own_home: Path, tmp_path: Path) -> None:
@@ -246,9 +265,10 @@ def test_a_stopped_run_goes_on_where_it_was(images: Path, own_home: Path, tmp_pa
     refused = command_here(*arguments)
     assert refused.code == 2
     assert "was stopped before it was over; resume it" in words(refused.err)
-    refused = command_here("finetune", "-n", "long", "--resume", "--steps", 5)
-    assert refused.code == 2
-    assert "A resumed run keeps its settings" in words(refused.err)
+    for setting in (("--steps", 5), ("--no-recorrupt",)):
+        refused = command_here("finetune", "-n", "long", "--resume", *setting)
+        assert refused.code == 2
+        assert "A resumed run keeps its settings" in words(refused.err)
 
     again = ("finetune", "-n", "long", "--resume")
     stopped = interrupted(*again, when=state, changed=state.stat().st_mtime_ns)
@@ -340,6 +360,7 @@ def test_stopped_before_the_first_measurement_nothing_is_left(images: Path, own_
         (("--high", "STACK", "--like", "none.tif"), "none.tif"),
         (("--high", "STACK", "--like", "LOW", "--blur", 1), "leave those out"),
         (("--high", "STACK", "--estimate-noise", "--gain", 1), "leave those out"),
+        (("--high", "STACK", "--low", "LOW", "--recorrupt"), "is for high-res images without"),
         (("--resume",), "no stopped run named 'net' to resume; there are: none"),
     ],
 )

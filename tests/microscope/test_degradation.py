@@ -219,6 +219,20 @@ def test_a_degradation_is_one_line_for_people() -> None:
     assert str(Degradation(sampling="point")) == "no blur, point scanner (point), no noise"
 
 
+# -- noise that adds up ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("other", [Noise(), Noise(read=3, offset=50), Noise(gain=1, offset=140)])
+def test_the_variances_of_two_noises_add_up_and_what_lacks_is_found_again(other: Noise) -> None:
+    one, light = Noise(gain=2, read=9, offset=100), np.linspace(150, 4000, 50)
+    both = one.plus(other)
+    np.testing.assert_allclose(both.variance(light), one.variance(light) + other.variance(light))
+    lacking = both.minus(other)
+    np.testing.assert_allclose(lacking.variance(light), one.variance(light), rtol=1e-6)
+    assert not both.minus(both.times(2)).is_any
+    assert not one.minus(one.times(1 + 1e-12)).is_any
+
+
 # -- optics ----------------------------------------------------------------------------------------
 
 

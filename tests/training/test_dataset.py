@@ -315,8 +315,9 @@ def test_a_seed_gives_the_same_crops_and_noise_is_drawn_anew() -> None:
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
     assert not np.array_equal(first[1], other[1])
-    low, rng = data.training[0].low, np.random.default_rng(0)
-    one, two = (data.noisy(low, (0, 0), rng) for _ in range(2))
+    block, rng = data.training[0], np.random.default_rng(0)
+    low = block.low
+    one, two = (data.draw(low, block.high, (0, 0), rng).low for _ in range(2))
     assert not np.array_equal(one, two)
     deviation = (one - two).std() / np.sqrt(2)
     assert deviation == pytest.approx(np.sqrt(noise.variance(low).mean()), rel=0.05)
@@ -328,7 +329,8 @@ def test_a_seed_gives_the_same_crops_and_noise_is_drawn_anew() -> None:
 def test_noise_is_rounded_and_clipped_as_the_camera_does() -> None:
     high = (scene((120, 100)) * 255).astype(np.uint8)
     data = make_dataset([source(high)], NETWORK, degradation=Degradation(noise=Noise(read=40)))
-    low = data.noisy(data.training[0].low, (0, 0), np.random.default_rng(0))
+    block = data.training[0]
+    low = data.draw(block.low, block.high, (0, 0), np.random.default_rng(0)).low
     np.testing.assert_array_equal(low, np.rint(low))
     assert (low.min(), low.max()) == (0, 255)
 
@@ -420,8 +422,10 @@ def test_no_noise_is_added_to_what_was_measured() -> None:
     data = make_dataset(
         [source(high, low=area(high, 2))], NETWORK, degradation=Degradation(noise=Noise(read=50))
     )
-    low = data.training[0].low
-    assert data.noisy(low, (0, 0), np.random.default_rng(0)) is low
+    block = data.training[0]
+    drawn = data.draw(block.low, block.high, (0, 0), np.random.default_rng(0))
+    assert drawn.low is block.low
+    assert drawn.high is block.high
 
 
 def test_a_real_pair_is_matched(shared_data: Path) -> None:
@@ -658,14 +662,13 @@ def test_the_noise_of_high_res_images_is_not_counted_twice(scale: int, blur: flo
     degradation = Degradation(sigma=blur, noise=noise)
     network = replace(NETWORK, scale=scale)
     data = make_dataset([source(high)], network, degradation=degradation)
-    assert data.noise == noise
     block = data.training[0]
     whole = clean[: 600 // scale * scale, : 600 // scale * scale]
     without = degradation.low_res(whole, scale)[: block.low.shape[0], : block.low.shape[1]]
-    recorded, told = data.record(block.low, (0, 0), np.random.default_rng(0))
-    assert told == noise
+    drawn = data.draw(block.low, block.high, (0, 0), np.random.default_rng(0))
     expected = float(np.sqrt(noise.variance(without).mean()))
-    assert (recorded - without).std() == pytest.approx(expected, rel=0.04)
+    assert float(np.sqrt(drawn.told.variance(without).mean())) == pytest.approx(expected, rel=1e-3)
+    assert (drawn.low - without).std() == pytest.approx(expected, rel=0.04)
 
 
 def test_no_image_rectangles_outside_and_rgb_networks_are_refused() -> None:

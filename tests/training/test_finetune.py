@@ -15,16 +15,19 @@ import numpy as np
 import pytest
 import torch
 from commands import command_here
+from networks import random_network
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from tifffile import imwrite
 
 import napari_srcnn
+from napari_srcnn.image.resize import imresize
 from napari_srcnn.io import read_stack
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.card import card_lines
 from napari_srcnn.models.library import default_model, load_model, model_info
+from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.finetune import (
     RECIPE,
@@ -354,6 +357,145 @@ def test_a_state_without_a_best_measurement_has_nothing_to_keep(stack: NDArray[n
     with pytest.raises(ValueError, match="Nothing was measured yet"):
         run.outcome()
     steps.close()
+
+
+# -- noise ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> str:
+    """A network that is told the noise, in a file."""
+    path = tmp_path / "told.safetensors"
+    network = random_network(3, strength=0.1, kernels=(3, 1, 3), noise=True)
+    card = {"description": "told", "windows": {"microscope": [0.1, 0.7]}}
+    save_model(path, network, card)
+    return str(path)
+
+
+def noisy(stack: NDArray[np.uint16], seed: int = 0, times: float = 1.0) -> NDArray[np.uint16]:
+    """The stack as a camera takes it, with noise of some percent of the range."""
+    smooth = gaussian_filter(stack.astype(np.float64), (0, 1.5, 1.5))
+    noise = Noise(gain=15, read=40, offset=100).times(times)
+    made = noise.apply(smooth, np.random.default_rng(seed))
+    return made.clip(0, 65535).round().astype(np.uint16)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_network_that_is_told_the_noise_stays_one(
+    paired: bool, stack: NDArray[np.uint16], told: str
+) -> None:
+    low = Degradation().low_res(noisy(stack), 2) if paired else None
+    source = Source(name="discs", high=stack if paired else noisy(stack), axes="ZYX", low=low)
+    job = FinetuneRun(options(None, sources=(source,), start=told))
+    messages = list(job.run())
+    looks = [m.now for m in messages if isinstance(m, Trained) and m.now is not None]
+    prepared = messages[0]
+    assert isinstance(prepared, Prepared)
+    assert looks[-1].shape == prepared.patch.truth.shape
+    outcome = job.outcome()
+    assert outcome.psnr > outcome.start
+    job.save(outcome)
+    model, info = load_model("mine"), model_info("mine")
+    start = load_model(told)
+    assert model.config == info.config == start.config
+    assert model.config.noise
+    assert not torch.equal(model.noise.weight, start.noise.weight)
+    assert info.card.windows["microscope"] == (0.1, 0.7)
+    assert ("ssim" in outcome.card["holdout"]) == paired
+    json.dumps(outcome.card)
+    result = napari_srcnn.upscale(noisy(stack)[0], model="mine", device="cpu")
+    assert result.shape == (260, 240)
+
+
+def test_noisy_images_are_recorrupted_which_is_said_and_can_be_left(
+    stack: NDArray[np.uint16],
+) -> None:
+    config = dataclasses.replace(CONFIG, steps=1)
+    said = {}
+    for recorrupt in (None, False):
+        job = FinetuneRun(options(noisy(stack), recorrupt=recorrupt, config=config))
+        prepared, trained = job.run()
+        assert isinstance(prepared, Prepared)
+        assert isinstance(trained, Trained)
+        # It is drawn on a logarithmic scale.
+        assert 0 < trained.message.loss < 1
+        outcome = job.outcome()
+        said[recorrupt] = " ".join(prepared.notes)
+        is_said = recorrupt is None
+        assert ("by recorruption (Pang et al." in said[recorrupt]) == is_said
+        assert ("noise included" in outcome.sentence) == is_said
+        assert (
+            "; recorruption of the examples' own noise" in outcome.card["degradation"]
+        ) == is_said
+        assert outcome.card["recipe"]["recorrupted"] == is_said
+        assert outcome.card["recipe"]["loss"] == ("log_mse" if is_said else "mse")
+        # The place that is watched is shown as it was recorded.
+        known = prepared.patch.truth
+        assert known.std() < 0.2
+        job.save(outcome, force=True)
+    l1 = dataclasses.replace(config, loss="l1")
+    prepared = next(FinetuneRun(options(noisy(stack), config=l1)).run())
+    assert isinstance(prepared, Prepared)
+    assert "only the squared error teaches what clean images would" in " ".join(prepared.notes)
+
+
+def test_recorruption_is_no_worse_on_the_clean_truth_where_noisy_targets_are(
+    stack: NDArray[np.uint16],
+) -> None:
+    frames = noisy(stack, 1, 2.0)
+    clean = gaussian_filter(stack.astype(np.float64), (0, 1.5, 1.5))
+    test = noisy(stack, 2, 2.0)
+    low, truth = Degradation().low_res(test[0], 2), clean[0]
+    errors = {}
+    for recorrupt in (True, False):
+        config = dataclasses.replace(CONFIG, steps=150, batch=8)
+        job = FinetuneRun(options(frames, recorrupt=recorrupt, config=config))
+        outcome = finished(job)
+        job.save(outcome, force=True)
+        image = napari_srcnn.upscale(low.astype(np.float32), model="mine", device="cpu")
+        errors[recorrupt] = float(np.square(image - truth)[8:-8, 8:-8].mean())
+    bicubic = imresize(low, scale=2)
+    errors["bicubic"] = float(np.square(bicubic - truth)[8:-8, 8:-8].mean())
+    assert errors[True] < errors["bicubic"] < errors[False]
+    assert errors[True] < 0.8 * errors[False]
+
+
+@pytest.mark.parametrize("stopped_after", [1, 2])
+def test_a_run_that_is_told_and_recorrupted_goes_on_as_if_it_had_never_stopped(
+    stopped_after: int, stack: NDArray[np.uint16], told: str
+) -> None:
+    frames = noisy(stack)
+    whole = finished(FinetuneRun(options(frames, name="whole", start=told)))
+    given = options(frames, start=told)
+    run = measured(FinetuneRun(given), stopped_after)
+    next(run)
+    run.close()
+    outcome = finished(FinetuneRun(given, resume=True))
+    assert equal(outcome.model, whole.model)
+    assert outcome.psnr == whole.psnr
+
+
+def test_whether_to_recorrupt_comes_back_and_older_runs_did_not(
+    stack: NDArray[np.uint16],
+) -> None:
+    for recorrupt in (None, True, False):
+        value = json.loads(json.dumps(options(stack, recorrupt=recorrupt).to_dict()))
+        assert FinetuneOptions.from_dict("mine", value, ()).recorrupt is recorrupt
+    del value["recorrupt"]
+    assert FinetuneOptions.from_dict("mine", value, ()).recorrupt is False
+
+
+def test_pairs_and_images_of_unknown_noise_are_not_recorrupted_by_force(
+    stack: NDArray[np.uint16],
+) -> None:
+    low = Degradation().low_res(stack, 2)
+    source = Source(name="discs", high=stack, axes="ZYX", low=low)
+    with pytest.raises(ValueError, match="is for high-res images without low-res ones"):
+        options(None, sources=(source,), recorrupt=True)
+    small = noisy(stack)[0, :30, :90]
+    job = FinetuneRun(options(small, "YX", recorrupt=True))
+    with pytest.raises(ValueError, match="cannot be recorrupted: it has too few pixels"):
+        finished(job)
 
 
 # -- names and folders -----------------------------------------------------------------------------

@@ -420,6 +420,20 @@ def test_the_networks_psnr_is_that_of_the_same_pixels() -> None:
     assert validate(model, [pair], CPU)[0] == pytest.approx(-10 * math.log10(error), abs=1e-4)
 
 
+def test_noise_that_was_added_to_a_truth_is_no_error_of_a_network() -> None:
+    model = identity_network(skip=True, kernels=NETWORK.kernels, widths=NETWORK.widths)
+    pair = HELD_HELD_OUT[0]
+    added = np.random.default_rng(0).normal(0, 0.05, pair.truth.shape).astype(np.float32)
+    noisy = Pair(enlarged=pair.enlarged, truth=pair.truth + added, added=added)
+    np.testing.assert_allclose(noisy.shown, pair.truth, atol=1e-6)
+    clean, (found, _) = validate(model, [pair], CPU)[0], validate(model, [noisy], CPU)
+    assert validate(model, [Pair(enlarged=pair.enlarged, truth=noisy.truth)], CPU)[0] < clean - 1
+    # What the noise has in common with the error is there by chance.
+    error = (pair.enlarged - pair.truth)[:, 2:-2, 2:-2]
+    chance = 2 * float((error * added[:, 2:-2, 2:-2]).mean())
+    assert found == pytest.approx(-10 * math.log10(10 ** (-clean / 10) - chance), abs=1e-3)
+
+
 # -- learning -------------------------------------------------------------------------------------
 
 

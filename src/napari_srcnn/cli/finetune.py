@@ -69,6 +69,14 @@ def finetune(
     shift: Annotated[
         bool, typer.Option("--shift/--no-shift", help="Correct the shift within pairs.")
     ] = True,
+    recorrupt: Annotated[
+        bool | None,
+        typer.Option(
+            "--recorrupt/--no-recorrupt",
+            help="Learn from noisy images without partners by recorruption. Default: above 1 % of "
+            "noise.",
+        ),
+    ] = None,
     loss: Annotated[Loss, typer.Option()] = Loss.mse,
     rate: Annotated[float | None, typer.Option(help="The highest learning rate.")] = None,
     batch: Annotated[int, typer.Option(help="Crops a step.")] = 16,
@@ -106,10 +114,10 @@ def finetune(
         is_noise_given = bool(gain or read_noise) or offset is not None
         if resume:
             value = read_options(name)
-            if minutes is not None or steps is not None:
+            if minutes is not None or steps is not None or recorrupt is not None:
                 raise ValueError(
-                    "A resumed run keeps its settings; leave --minutes and --steps out, or begin "
-                    "anew."
+                    "A resumed run keeps its settings; leave --minutes, --steps and --recorrupt "
+                    "out, or begin anew."
                 )
             sources = (
                 reopened(value)
@@ -158,6 +166,7 @@ def finetune(
                 ),
                 correct_shift=shift,
                 turn=turn,
+                recorrupt=recorrupt,
                 config=config,
                 device=device,
             )

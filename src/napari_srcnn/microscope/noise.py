@@ -45,6 +45,11 @@ class Noise:
         if not is_number(self.offset):
             raise ValueError(f"The noise's offset is {self.offset}, but it needs a finite number.")
 
+    @property
+    def is_any(self) -> bool:
+        """Whether there is any."""
+        return self.gain > 0 or self.read > 0
+
     def variance(self, image: NDArray[Any]) -> NDArray[np.float64]:
         """Variance of the noise on an image.
 
@@ -83,6 +88,27 @@ class Noise:
             0 or more.
         """
         return replace(self, gain=self.gain * factor**2, read=self.read * factor)
+
+    def plus(self, other: Noise) -> Noise:
+        """Return the noise of an image that has this one and, independently, another one.
+
+        Their variances add up above both offsets.
+        """
+        gain = self.gain + other.gain
+        light = self.gain * self.offset + other.gain * other.offset
+        offset = light / gain if gain > 0 else self.offset
+        return Noise(gain=gain, read=math.hypot(self.read, other.read), offset=offset)
+
+    def minus(self, other: Noise) -> Noise:
+        """Return what an image of another noise lacks to have this one; nothing is below zero."""
+        # What rounding leaves of equal ones is no noise.
+        gain = self.gain - other.gain
+        read2 = self.read**2 - other.read**2 - other.gain * (self.offset - other.offset)
+        return replace(
+            self,
+            gain=gain if gain > 1e-9 * self.gain else 0.0,
+            read=math.sqrt(read2) if read2 > 1e-9 * self.read**2 else 0.0,
+        )
 
     def apply(self, image: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
         """Return `image` with noise: photons by Poisson's law, then a Gaussian for the read-out.

@@ -151,8 +151,21 @@ def measure_noise(stack: Any, *, offset: float | None = None) -> MeasuredNoise:
     Of ``a * x + b`` with ``a > 0`` all is measured that goes with the units of `x`. An inverted
     image has the most noise where it is darkest, which `Noise` cannot say: one value is measured.
     """
+    return measure_tiles(list(sample_tiles(stack, _PIXELS, _SLICES)), offset=offset)
+
+
+def measure_tiles(
+    tiles: Sequence[NDArray[np.float64]], *, offset: float | None = None
+) -> MeasuredNoise:
+    """Measure the noise of parts of one image as :func:`measure_noise` does that of a stack.
+
+    Parameters
+    ----------
+    tiles : sequence of ndarray, each (y, x)
+        Of any sizes; NaN is not known, and inf saturated.
+    offset : float, optional
+    """
     check_offset(offset)
-    tiles = list(sample_tiles(stack, _PIXELS, _SLICES))
     finite = [tile[np.isfinite(tile)] for tile in tiles]
     limit = saturation_level(finite)
     lit = [values[values < limit] for values in finite]

@@ -23,6 +23,8 @@ _SPLINE = 8
 _PIECES, _CELLS = 12, 64
 # Planes that are looked at to find what is shown.
 _LOOKED = 16
+# Planes and pixels that the noise of a low-res image is measured on.
+_NOISE_PLANES, _NOISE_PIXELS = 8, 1 << 19
 
 
 class Field:
@@ -115,6 +117,33 @@ class Field:
             gain, offset = self.relation.fits[channel]
             top = top * gain + offset
         return top
+
+    def low_tiles(self, channel: int) -> list[NDArray[np.float64]]:
+        """Return parts of the low-res image as it was taken, to measure its noise on.
+
+        Neither moved nor filled: interpolation takes noise away, and inference does none. What is
+        not known is NaN, what is saturated inf.
+        """
+        if self.low is None:
+            return []
+        integers = self.low_dtype.kind in "iu"
+        top = float(np.iinfo(self.low_dtype).max) if integers else math.inf
+        last = self.low.positions - 1
+        numbers = np.unique(np.linspace(0, last, min(last + 1, _NOISE_PLANES)).round().astype(int))
+        side = math.isqrt(_NOISE_PIXELS // len(numbers))
+        ends = self._place()
+        box = []
+        for axis in (0, 1):
+            start, stop = ends[2 * axis : 2 * axis + 2]
+            start += max(stop - start - side, 0) // 2
+            box += [start, min(start + side, stop)]
+        parts = []
+        for position in numbers.tolist():
+            part = self.low.read(position, channel, (box[0], box[1], box[2], box[3]))
+            part[~known_pixels(part)] = np.nan
+            part[part >= top] = math.inf
+            parts.append(part)
+        return parts
 
     def blocks(self, region: Region, channel: int) -> list[Block]:
         """Read a block, cut around what is not known of it; none where nothing is left of it."""

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_srcnn.image.intensity import IntensityRange, integer_limits, robust_range
+from napari_srcnn.image.intensity import IntensityRange, robust_range
 from napari_srcnn.image.resize import axis_weights, mean_weights
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.microscope.noise_estimate import estimate_noise
+from napari_srcnn.microscope.noise import NO_NOISE, Noise
 from napari_srcnn.microscope.noise_sample import saturation_level
 from napari_srcnn.microscope.registration import Match
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.training.blocks import Field
 from napari_srcnn.training.field import Array, Block, Box, Source
 from napari_srcnn.training.holdout import HeldPlanes, Region, whole_sources
+from napari_srcnn.training.noise import is_recorrupted, recordings
 from napari_srcnn.training.photographs import Pair
+from napari_srcnn.training.recording import Recorded, Way, recorded
 
 # Pixels of truth kept in memory for training, and measured on; evenly chosen where there are more.
 TRAIN_PIXELS = 40 << 20
@@ -36,8 +36,6 @@ SATURATED = 0.5
 NEARLY = 0.9
 # Where most parts of the images show nothing, so many times as many are read to find those that do.
 _LOOKED = 16
-# Blocks that the noise of the high-res images is measured on.
-_NOISE_BLOCKS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,11 +47,10 @@ class Dataset:
     training, held : list of Block
     ranges : dict
         The intensity range of each source and channel.
-    dtypes : list of numpy.dtype
-        Of each source's low-res image: noise is followed by its rounding and clipping.
     scale : int
-    noise : Noise
-        That low-res blocks have once they are recorded; none where they were measured.
+    recordings : dict
+        How low-res rectangles of each source and channel get their noise, and the truth beside
+        them; as they are where none is said.
     matches : list of Match
         Of each pair of images.
     summary : str
@@ -62,22 +59,22 @@ class Dataset:
         As "3 whole planes".
     notes : tuple of str
         What the user should know.
-    added : Noise, optional
-        What is drawn for that: `noise` without what the high-res images leave of theirs; `noise` by
-        default.
     """
 
     training: list[Block]
     held: list[Block]
     ranges: dict[tuple[int, int], IntensityRange]
-    dtypes: list[np.dtype[Any]]
     scale: int
-    noise: Noise
+    recordings: dict[tuple[int, int], Way] = field(default_factory=dict)
     matches: list[Match] = field(default_factory=list)
     summary: str = ""
     what_held: str = ""
     notes: tuple[str, ...] = ()
-    added: Noise | None = None
+
+    @property
+    def is_recorrupted(self) -> bool:
+        """Whether anything of it has noisy truths, drawn anew with every crop."""
+        return is_recorrupted(self.recordings)
 
     @property
     def peak(self) -> float:
@@ -85,16 +82,14 @@ class Dataset:
         low, high = next(iter(self.ranges.values())).window
         return high - low
 
-    def noisy(self, low: Array, key: tuple[int, int], rng: np.random.Generator) -> Array:
-        """Return a low-res rectangle as its camera would have recorded it."""
-        return self.record(low, key, rng)[0]
-
-    def record(
-        self, low: Array, key: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[Array, Noise]:
-        """Return a low-res rectangle as recorded, and the noise that the network is told."""
-        added = self.noise if self.added is None else self.added
-        return _recorded(low, added, self.dtypes[key[0]], rng), self.noise
+    def draw(
+        self, low: Array, high: Array, key: tuple[int, int], rng: np.random.Generator
+    ) -> Recorded:
+        """Return a low-res rectangle as its camera would have recorded it, and its truth."""
+        way = self.recordings.get(key)
+        if way is None:
+            return Recorded(low=low, told=NO_NOISE, high=high)
+        return way.draw(low, high, rng)
 
     def held_images(
         self, a: float = -0.5, *, noise: bool = False
@@ -112,25 +107,19 @@ class Dataset:
         found = []
         for block in self.held:
             known = self.ranges[block.key]
-            recorded, told = self.record(block.low, block.key, rng)
-            low = known.normalize(recorded)
+            drawn = self.draw(block.low, block.high, block.key, rng)
+            low = known.normalize(drawn.low)
             planes = [enlarge(low, self.scale, a)]
             if noise:
-                planes.append(noise_plane(recorded, told, self.scale) * known.gain)
+                planes.append(noise_plane(drawn.low, drawn.told, self.scale) * known.gain)
+            added = drawn.added
             pair = Pair(
                 enlarged=np.stack(planes).astype(np.float32),
-                truth=known.normalize(block.high)[None].astype(np.float32),
+                truth=known.normalize(drawn.high)[None].astype(np.float32),
+                added=None if added is None else (added * known.gain)[None].astype(np.float32),
             )
             found.append((low.astype(np.float32), pair))
         return found
-
-
-def _recorded(low: Array, noise: Noise, dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
-    """Return light as a camera records it: with its noise, then rounded and clipped."""
-    if not (noise.gain or noise.read):
-        return low
-    noisy = noise.apply(low, rng)
-    return noisy if dtype.kind == "f" else np.rint(noisy).clip(*integer_limits(dtype))
 
 
 def enlarge(low: Array, scale: int, a: float = -0.5) -> NDArray[np.float64]:
@@ -155,6 +144,7 @@ def make_dataset(
     degradation: Degradation | None = None,
     window: tuple[float, float] = (0.0, 1.0),
     correct_shift: bool = True,
+    recorrupt: bool | None = False,
     limit: int | None = None,
 ) -> Dataset:
     """Read what is needed of images and holds a part of it out.
@@ -171,6 +161,9 @@ def make_dataset(
         What the network sees of an image's range.
     correct_shift : bool
         Move low-res images by the shift that was found between the images of a pair.
+    recorrupt : bool or None
+        Whether noisy examples without a partner are recorrupted; None where their noise is above
+        1 % of the range.
     limit : int, optional
         Pixels of truth kept to train on; 40 million by default.
 
@@ -201,12 +194,11 @@ def make_dataset(
     notes: list[str] = []
     most = TRAIN_PIXELS if limit is None else limit
     parts = _divided(fields, most, notes)
-    noise = Noise() if sources[0].low is not None else fields[0].degradation.noise
-    added = _not_yet_there(noise, parts.training, fields[0].degradation, network.scale)
-    dtypes = [one.low_dtype for one in fields]
-    ranges = _measure(parts.training + parts.held, added, dtypes, window)
+    own = recordings(parts.training + parts.held, fields, network, recorrupt=recorrupt, notes=notes)
+    ranges = _measure(parts.training + parts.held, own, window)
     _check_saturation(parts.training, fields, notes)
     pixels = _megapixels(sum(block.high.size for block in parts.training))
+    what_held = parts.what_held + ", noise included" * is_recorrupted(own)
     names = ", ".join(source.name for source in sources[:3]) + (", …" if len(sources) > 3 else "")
     for one in fields:
         notes += one.source.notes
@@ -216,13 +208,11 @@ def make_dataset(
         training=parts.training,
         held=parts.held,
         ranges=ranges,
-        dtypes=dtypes,
         scale=network.scale,
-        noise=noise,
-        added=added,
+        recordings=own,
         matches=[one.relation.match for one in fields if one.relation is not None],
-        summary=f"{names}: {pixels} megapixels to train on; held out: {parts.what_held}.",
-        what_held=parts.what_held,
+        summary=f"{names}: {pixels} megapixels to train on; held out: {what_held}.",
+        what_held=what_held,
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -396,7 +386,9 @@ def _tiles(box: Box, side: int, smallest: int) -> list[Box]:
 
 
 def _measure(
-    blocks: Sequence[Block], noise: Noise, dtypes: list[np.dtype[Any]], window: tuple[float, float]
+    blocks: Sequence[Block],
+    ways: dict[tuple[int, int], Way],
+    window: tuple[float, float],
 ) -> dict[tuple[int, int], IntensityRange]:
     """Measure the range of each source and channel, as inference does on a low-res image."""
     rng = np.random.default_rng(0)
@@ -405,36 +397,12 @@ def _measure(
         own = [block.low for block in blocks if block.key == key]
         step = max(sum(low.size for low in own) >> 20, 1)
         values = np.concatenate([low.ravel()[::step] for low in own]).astype(np.float64)
-        values = _recorded(values, noise, dtypes[key[0]], rng)
+        values = recorded(values, ways[key].usual, ways[key].dtype, rng)
         low, high = robust_range(values)
         if low == high:
             raise ValueError("The images are constant; choose images that show something.")
         ranges[key] = IntensityRange(low, high, window)
     return ranges
-
-
-def _not_yet_there(
-    noise: Noise, blocks: Sequence[Block], degradation: Degradation, scale: int
-) -> Noise:
-    """Return what is to be added for low-res blocks to have a noise.
-
-    What is made of noisy images has some of their noise already: at ×2 a quarter of its variance,
-    and so 12 % more than it shall have where both are alike.
-    """
-    if not (noise.gain or noise.read):
-        return noise
-    sides = [block.high.shape for block in blocks]
-    largest = max(sides, key=lambda shape: shape[0] * shape[1])
-    alike = [block.high for block in blocks if block.high.shape == largest]
-    try:
-        own = estimate_noise(np.stack(alike[:: -(-len(alike) // _NOISE_BLOCKS)]))
-    except ValueError:
-        return noise  # too little of it to tell
-    left = degradation.noise_left(own, scale)
-    # Structure as fine as pixels passes for noise, so no more than half is believed.
-    gain = max(noise.gain - left.gain, noise.gain / 2)
-    read2 = noise.read**2 - left.read**2 - left.gain * (noise.offset - left.offset)
-    return replace(noise, gain=gain, read=math.sqrt(max(read2, noise.read**2 / 2)))
 
 
 def _check_saturation(blocks: Sequence[Block], fields: Sequence[Field], notes: list[str]) -> None:

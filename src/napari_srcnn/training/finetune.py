@@ -76,6 +76,10 @@ class FinetuneOptions:
         Whether the shift found between the images of a pair is corrected.
     turn : bool
         Whether crops are rotated and mirrored.
+    recorrupt : bool or None
+        Whether noisy examples without a low-res partner are learned from by recorruption; None
+        where their noise is measured to be above 1 % of the range. The squared error of a crop
+        then counts by its logarithm ("log_mse" for "mse"): their truths differ much in noise.
     config : TrainConfig
     device : str
     """
@@ -88,12 +92,18 @@ class FinetuneOptions:
     degradation: Degradation = field(default_factory=Degradation)
     correct_shift: bool = True
     turn: bool = True
+    recorrupt: bool | None = None
     config: TrainConfig = RECIPE
     device: str = "auto"
 
     def __post_init__(self) -> None:
         if isinstance(self.scale, bool) or self.scale not in (2, 3, 4):
             raise ValueError(f"scale is {self.scale!r}; 2, 3 or 4 can be trained.")
+        if self.recorrupt and any(source.low is not None for source in self.sources):
+            raise ValueError(
+                "Recorruption is for high-res images without low-res ones of the same fields; "
+                "leave it off, or the low-res images out."
+            )
         check_name(self.name)
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,6 +121,7 @@ class FinetuneOptions:
             "degradation": self.degradation.to_dict(),
             "correct_shift": self.correct_shift,
             "turn": self.turn,
+            "recorrupt": self.recorrupt,
             "config": asdict(self.config),
             "device": self.device,
         }
@@ -138,6 +149,8 @@ class FinetuneOptions:
                 degradation=Degradation.from_dict(value["degradation"]),
                 correct_shift=value["correct_shift"],
                 turn=value["turn"],
+                # Runs of older versions learned from noisy images as they are.
+                recorrupt=value.get("recorrupt", False),
                 config=TrainConfig(**config),
                 device=value["device"],
             )
@@ -252,6 +265,7 @@ class FinetuneRun:
         self, options: FinetuneOptions, *, resume: bool = False, anew: bool = False
     ) -> None:
         self.options, self._run_name = options, options.name
+        self._config = options.config
         check_not_running(options.name)
         _check_left(options.name, resume=resume, anew=anew)
         self.device = choose_device(options.device)
@@ -298,6 +312,7 @@ class FinetuneRun:
             degradation=options.degradation,
             window=(low, high),
             correct_shift=options.correct_shift,
+            recorrupt=options.recorrupt,
         )
         self._sampler = BlockSampler(
             data,
@@ -306,7 +321,7 @@ class FinetuneRun:
             gain=options.config.gain,
             turn=options.turn,
         )
-        images = data.held_images(network.a)
+        images = data.held_images(network.a, noise=network.noise)
         self._data, self._pairs = data, [pair for _, pair in images]
         model = self.start or SRCNN(network)
         start, bicubic = validate(model.to(self.device), self._pairs, self.device, peak=data.peak)
@@ -319,6 +334,8 @@ class FinetuneRun:
         self._patch, self._patch_pair = _patch(images, network)
         notes = list(data.notes)
         notes += _few_patches(data, options.config)
+        if data.is_recorrupted:
+            notes += self._weigh()
         return Prepared(
             summary=data.summary,
             notes=tuple(notes),
@@ -328,6 +345,18 @@ class FinetuneRun:
             patch=self._patch,
             device=device_label(self.device),
         )
+
+    def _weigh(self) -> list[str]:
+        """Choose the loss that truths of much and of little noise are to be learned from with."""
+        loss = self.options.config.loss
+        if loss == "mse":
+            self._config = replace(self.options.config, loss="log_mse")
+        if loss in ("mse", "log_mse"):
+            return []
+        return [
+            "By recorruption only the squared error teaches what clean images would; with another "
+            "loss the result may be off where noise is strong."
+        ]
 
     def run(self) -> Generator[Prepared | Trained, None, None]:
         """Read the images and train; a message after every step, so that it can be paused.
@@ -365,7 +394,7 @@ class FinetuneRun:
             write_atomically(options_path(self._run_name), written)
         try:
             for message, model in train(
-                options.config,
+                self._config,
                 self.network,
                 self._sampler,
                 self._pairs,
@@ -433,9 +462,11 @@ class FinetuneRun:
     def _card(self, model: SRCNN, psnr: float) -> dict[str, Any]:
         assert self._data is not None
         start, bicubic = self._measured
-        ours, plain = _ssim(model, self._pairs, self._data.peak)
         return {
-            **_card_of_options(self.options),
+            **_card_of_options(
+                replace(self.options, config=self._config),
+                is_recorrupted=self._data.is_recorrupted,
+            ),
             "data": self._data.summary,
             "device": device_label(self.device),
             "seconds": round(self._done[1]),
@@ -446,12 +477,19 @@ class FinetuneRun:
                 "psnr": round(psnr, 3),
                 "bicubic": round(bicubic, 3),
                 **({} if self.start is None else {"start": round(start, 3)}),
-                "ssim": round(ours, 4),
-                "bicubic_ssim": round(plain, 4),
+                **self._ssim(model),
             },
             "curve": [list(point) for point in self.curve],
             "windows": self.windows,
         }
+
+    def _ssim(self, model: SRCNN) -> dict[str, float]:
+        """Return SSIM for the card; none where noise was added to what is compared with."""
+        assert self._data is not None
+        if self._data.is_recorrupted:
+            return {}
+        ours, plain = _ssim(model, self._pairs, self._data.peak)
+        return {"ssim": round(ours, 4), "bicubic_ssim": round(plain, 4)}
 
     def save(self, outcome: Outcome, *, force: bool = False) -> Path:
         """Save a model under the options' name and forget the run.
@@ -516,14 +554,17 @@ def _verdict(over: float, more: float | None, start: str, held: str) -> tuple[st
     return sentence, is_better
 
 
-def _card_of_options(options: FinetuneOptions) -> dict[str, Any]:
+def _card_of_options(options: FinetuneOptions, *, is_recorrupted: bool) -> dict[str, Any]:
     """Return what a card says of how a network was asked for, and by which program."""
     names = ", ".join(source.name for source in options.sources[:3])
     names += ", …" if len(options.sources) > 3 else ""
     paired = options.sources[0].low is not None
+    degradation = "measured low-res images" if paired else str(options.degradation)
+    if is_recorrupted:
+        degradation += "; recorruption of the examples' own noise (Pang et al., CVPR 2021)"
     return {
         "description": f"Fine-tuned on {names}",
-        "degradation": "measured low-res images" if paired else str(options.degradation),
+        "degradation": degradation,
         "license": "its owner's",
         "version": napari_srcnn.__version__,
         "torch": torch.__version__,
@@ -531,6 +572,7 @@ def _card_of_options(options: FinetuneOptions) -> dict[str, Any]:
         "recipe": {
             **asdict(options.config),
             "turned": options.turn,
+            "recorrupted": is_recorrupted,
             "shift_corrected": paired and options.correct_shift,
             "started_from": options.start or None,
         },
@@ -583,12 +625,12 @@ def _patch(
     images: list[tuple[NDArray[np.float32], Pair]], network: SRCNNConfig
 ) -> tuple[Patch, Pair]:
     """Choose a place that shows much, of what is held out."""
-    low, pair = max(images, key=lambda image: float(image[1].truth.std()))
+    low, pair = max(images, key=lambda image: float(image[1].shown.std()))
     scale, halo = network.scale, network.halo
     step = math.lcm(scale, 4)  # the fast form computes blocks of four
     reach = -(-halo // scale) * scale
     sides = [max(min(n - 2 * reach, PATCH) // step * step, scale) for n in pair.truth.shape[1:]]
-    truth = pair.truth[0]
+    truth = pair.shown[0]
     best, where = -1.0, (reach, reach)
     for y in range(reach, truth.shape[0] - reach - sides[0] + 1, max(sides[0] // 2, 1)):
         for x in range(reach, truth.shape[1] - reach - sides[1] + 1, max(sides[1] // 2, 1)):

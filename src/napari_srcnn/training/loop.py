@@ -32,7 +32,8 @@ class TrainMessage:
     ----------
     step, steps : int
     loss : float
-        The mean since the last measurement.
+        The mean since the last measurement; of logarithms the exponential of it, so that it is an
+        error whatever the loss.
     psnr, bicubic_psnr : float
         On the images held out, in dB; as last measured, NaN before the first time.
     best : bool
@@ -97,14 +98,22 @@ def within(
 def validate(
     model: SRCNN, pairs: Sequence[Pair], device: torch.device, *, peak: float = 1.0
 ) -> tuple[float, float]:
-    """Return the mean PSNR of the network and of bicubic over `pairs`, in dB for a `peak`."""
+    """Return the mean PSNR of the network and of bicubic over `pairs`, in dB for a `peak`.
+
+    Noise that was added to a truth is left out of the errors: what counts is as against a recording
+    that has its own alone.
+    """
     scores, correction = [], fast_correction(model, device)
     border = max(model.config.halo, model.config.scale)
     for pair in pairs:
+        added = 0.0
+        if pair.added is not None:
+            inner = pair.added[..., border:-border, border:-border]
+            added = float(np.square(inner, dtype=np.float64).mean())
         enlarged = torch.from_numpy(pair.enlarged)[None].to(device)
         truth = torch.from_numpy(pair.truth)[None].to(device)
         errors = [
-            F.mse_loss(image, truth[..., border:-border, border:-border]).item()
+            F.mse_loss(image, truth[..., border:-border, border:-border]).item() - added
             for image in within(model, correction, enlarged, border)
         ]
         scores.append([10 * math.log10(peak**2 / max(e, 1e-20)) for e in errors])
@@ -191,6 +200,8 @@ def train(
         if not is_measured and not every_step:
             continue
         loss_mean = losses / (state.step - first)
+        if config.loss == "log_mse":
+            loss_mean = math.exp(loss_mean)
         if is_measured:
             psnr, bicubic = validate(state.averaged, holdout, state.device, peak=peak)
             is_best = state.keep(psnr)

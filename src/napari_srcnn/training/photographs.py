@@ -28,10 +28,18 @@ class Pair:
         where the network takes one.
     truth : ndarray of float32, shape (C, Y, X)
         The high-res image.
+    added : ndarray of float32 of the truth's shape, or None
+        Noise that the truth was given beside its own; no error of a network.
     """
 
     enlarged: NDArray[np.float32]
     truth: NDArray[np.float32]
+    added: NDArray[np.float32] | None = None
+
+    @property
+    def shown(self) -> NDArray[np.float32]:
+        """The high-res image as it was recorded."""
+        return self.truth if self.added is None else self.truth - self.added
 
 
 def crop_to_multiple(image: NDArray[Any], scale: int) -> NDArray[Any]:

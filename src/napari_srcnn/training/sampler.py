@@ -76,19 +76,19 @@ class BlockSampler:
         block = self._blocks[rng.choice(len(self._blocks), p=self._weights)]
         y, x = (int(rng.integers(n - self._side + 1)) for n in block.low.shape)
         known = self._data.ranges[block.key]
-        recorded, told = self._data.record(
-            block.low[y : y + self._side, x : x + self._side], block.key, rng
-        )
-        low = known.normalize(recorded)
+        rows, columns = (slice(n, n + self._side) for n in (y, x))
+        wide = (slice(n * self._scale, (n + self._side) * self._scale) for n in (y, x))
+        drawn = self._data.draw(block.low[rows, columns], block.high[tuple(wide)], block.key, rng)
+        low = known.normalize(drawn.low)
         start = self._context * self._scale
         used = slice(start - self._halo, start + self._crop + self._halo)
         matrix = self._matrix[used]
         planes = [matrix @ low @ matrix.T]
         if self._noise:
             mean = self._mean_matrix[used]
-            planes.append(told.sigma(mean @ recorded @ mean.T) * known.gain)
-        y, x = (n * self._scale + start for n in (y, x))
-        truth = known.normalize(block.high[y : y + self._crop, x : x + self._crop])
+            planes.append(drawn.told.sigma(mean @ drawn.low @ mean.T) * known.gain)
+        middle = slice(start, start + self._crop)
+        truth = known.normalize(drawn.high[middle, middle])
         enlarged, truth = varied(
             rng, np.stack(planes), truth, gain=self._gain, turn=self._turn, noise=self._noise
         )

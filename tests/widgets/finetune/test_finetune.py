@@ -57,14 +57,17 @@ def test_a_stack_becomes_a_model_that_the_others_find(
     assert own_models() == ["my-pollen-x2"]
     card = model_info("my-pollen-x2").card
     held = card["holdout"]
-    assert held["what"] == "1 whole plane of 6"
+    # The pollen has noise, and no cleaner partner.
+    assert held["what"] == "1 whole plane of 6, noise included"
     assert held["psnr"] > max(held["bicubic"], held["start"])
-    assert card["degradation"] == "blur of 1 px, camera pixels (area), no noise"
+    made, learned = card["degradation"].split("; ")
+    assert made == "blur of 1 px, camera pixels (area), no noise"
+    assert learned.startswith("recorruption of the examples' own noise")
     assert card["started_from"] == START
     assert card["steps_done"] >= tuning.steps[-1] > 0
     over, more = held["psnr"] - held["bicubic"], held["psnr"] - held["start"]
     verdict = widget.verdict.text()
-    assert "what it has not seen (1 whole plane of 6)" in verdict
+    assert "what it has not seen (1 whole plane of 6, noise included)" in verdict
     assert verdict.endswith(f", {more:+.2f} dB over {START}.")
     assert verdict.startswith(f"{over:+.2f} dB over bicubic")
 
@@ -220,7 +223,9 @@ def test_a_widget_closed_while_it_trains_can_resume(
     tuning.finish()
     assert own_models() == ["cells-x2"]
     card = model_info("cells-x2").card
-    assert card["degradation"] == "blur of 1 px, camera pixels (area), no noise"
+    made, learned = card["degradation"].split("; ")
+    assert made == "blur of 1 px, camera pixels (area), no noise"
+    assert learned.startswith("recorruption of the examples' own noise")
     assert card["steps_done"] > reached
     assert stopped_runs() == []
     assert not tuning.sees(widget.resume_button)

@@ -87,3 +87,28 @@ def test_a_training_begun_at_once_waits_for_the_noise(viewer: Any, following: Tu
     assert widget.form.gain.value() == pytest.approx(8.0, rel=0.25)
     widget.cancel()
     following.finish()
+
+
+def test_noisy_images_are_recorrupted_which_is_said_and_can_be_left(
+    viewer: Any, following: Tuning
+) -> None:
+    widget = following.widget
+    viewer.add_image(noisy(0, gain=30.0), name="cells")
+    following.wait_for(lambda: widget.form.gain.value() > 0)
+    for choice, is_said in ((None, True), (False, False)):
+        widget.form.training.recorrupt.value = choice
+        following.train()
+        following.learn()
+        assert read_options("cells-x2")["recorrupt"] is choice
+        assert ("learns by recorruption" in widget.message.text()) == is_said
+        assert ("noise included" in following.prepared[0].summary) == is_said
+        widget.cancel()
+        following.finish()
+    # Of a pair there is a cleaner image.
+    low = viewer.add_image(noisy(1)[:, ::2, ::2], name="low")
+    menu = widget.form.low.menu
+    following.wait_for(lambda: "low" in [menu.itemText(i) for i in range(menu.count())])
+    widget.form.advanced.open(True)
+    assert following.sees(widget.form.training.recorrupt)
+    widget.form.low.value = low
+    assert not following.sees(widget.form.training.recorrupt)

@@ -61,6 +61,20 @@ class AdvancedFields(QObject):
         self.patience.setSpecialValueText("Never")
         self.shift = Choice("What to do with a shift between the images of a pair.")
         self.shift.fill([("Correct it", True, ""), ("Leave it", False, "")], True)
+        self.recorrupt = Choice("How images are learned from that are noisy themselves.")
+        self.recorrupt.fill(
+            [
+                (
+                    "Recorrupt above 1 % noise",
+                    None,
+                    "Of noisy images two of independent noise are made, and one is learned from "
+                    "the other (Pang et al., CVPR 2021).",
+                ),
+                ("Recorrupt", True, "So whatever their noise is measured to be."),
+                ("As they are", False, "The network learns to keep some of their noise."),
+            ],
+            None,
+        )
         content, self._rows = indented(
             (
                 ("Device", self.device),
@@ -72,6 +86,7 @@ class AdvancedFields(QObject):
                 ("Brightness", self.vary),
                 ("End early", self.patience),
                 ("Shift", self.shift),
+                ("Noisy images", self.recorrupt),
             )
         )
         self.section = Section("Advanced", content, "Device, patch, batch, rate, loss, variation")
@@ -100,5 +115,6 @@ class AdvancedFields(QObject):
         self.device.fill([(d.label, d.name, "") for d in loaded.devices], self.device.value)
 
     def show_pair(self, is_paired: bool) -> None:
-        """Offer what concerns pairs only."""
+        """Offer what concerns pairs, or what concerns images without partners."""
         show_row(self._rows, self.shift, is_paired)
+        show_row(self._rows, self.recorrupt, not is_paired)

@@ -145,6 +145,7 @@ class FinetuneForm(QWidget):
             degradation=self.degradation_value(),
             correct_shift=self.shift.value,
             turn=self.turn.value,
+            recorrupt=None if self.data.is_paired else self.training.recorrupt.value,
             config=self.training.config(recipe, self.minutes.value()),
             device=self.device.value,
         )
