@@ -181,7 +181,7 @@ def test_it_begins_from_the_default_model_and_is_compared_with_it(
     job = FinetuneRun(options(stack, start="", config=config))
     prepared = next(iter(job.run()))
     assert isinstance(prepared, Prepared)
-    assert prepared.start_name == "srcnn-9-5-5-x2-microscopes"
+    assert prepared.start_name == "srcnn-9-5-5-x2-noise"
     assert prepared.start != prepared.bicubic
     outcome = finished(FinetuneRun(options(stack, start="", config=config)))
     # Nothing was learned, so it is as good as where it began, and that is not better.
@@ -190,7 +190,7 @@ def test_it_begins_from_the_default_model_and_is_compared_with_it(
     assert "+0.00 dB over srcnn" in outcome.sentence or "-0.00 dB over srcnn" in outcome.sentence
     assert "It does not beat srcnn" in outcome.sentence
     assert "train longer, use more images, or check that the degradation" in outcome.sentence
-    assert outcome.card["started_from"] == "srcnn-9-5-5-x2-microscopes"
+    assert outcome.card["started_from"] == "srcnn-9-5-5-x2-noise"
     assert outcome.card["holdout"]["start"] == round(outcome.start, 3)
 
 

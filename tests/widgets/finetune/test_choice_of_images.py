@@ -176,7 +176,7 @@ def test_own_networks_come_second_and_are_told_apart(
         save_model(user_model_dir() / f"{name}.safetensors", SRCNN(SRCNNConfig(scale=2)), card)
     viewer.add_image(pollen, name="cells")
     start = tuning.open().form.start
-    assert start.values[0] == "srcnn-9-5-5-x2-microscopes", "what a lab's images are most like"
+    assert start.values[0] == "srcnn-9-5-5-x2-noise", "what a lab's images are most like"
     assert start.values[1:3] == ["cells-x2", "cells-x2-2"]
     assert [start.itemData(n, Qt.ItemDataRole.ToolTipRole) for n in (1, 2)] == [
         "Fine-tuned on cells, on 2026-05-04, +1.50 dB over bicubic on what it has not seen",
