@@ -35,7 +35,7 @@ _logger = logging.getLogger(__name__)
 # On the CPU, after a GPU had no memory: small enough for any machine.
 _LAST_TILE = 128
 # Every so many tiles one is compared with its source.
-_CHECKED = 4
+_CHECKED = 16
 
 
 @dataclass(slots=True, eq=False)

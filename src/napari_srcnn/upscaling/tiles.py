@@ -49,8 +49,9 @@ def _matrix(
 
 @lru_cache(maxsize=32)
 def _mean_matrix(device: torch.device, length: int, scale: int, start: int, stop: int) -> Tensor:
-    """Return a window's matrix of local means on a device."""
-    return torch.tensor(mean_matrix(length, scale, start, stop)[2], device=device)
+    """Return a window's matrix of local means on a device, as exact as a network's input."""
+    matrix = mean_matrix(length, scale, start, stop)[2]
+    return torch.tensor(matrix, device=device, dtype=torch.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,8 +279,8 @@ class Engine:
         spread, misfit = None, NO_MISFIT
         if enhance:
             bicubic = out
-            mean = self._local_mean(whole, geometry) if self.config.noise else None
-            out, spread = self._enhance(out, enlarged, mean, padding, ranges, noises)
+            sigma = self._sigma(whole, geometry, ranges, noises) if self.config.noise else None
+            out, spread = self._enhance(out, enlarged, sigma, padding, ranges)
             if check and self.config.noise:
                 misfit = self._misfit(whole, out, bicubic, geometry, noises)
         nonfinite = torch.zeros((), dtype=torch.int64)
@@ -310,26 +311,51 @@ class Engine:
         variance = _variance(x, noises)
         return measure(x, result, plain, variance, self.config.scale)
 
-    def _local_mean(self, x: Tensor, geometry: Geometry) -> Tensor:
-        """Return the local mean of source pixels on the high-res grid, of the finite ones."""
+    def _sigma(
+        self,
+        x: Tensor,
+        geometry: Geometry,
+        ranges: Sequence[Sequence[IntensityRange]],
+        noises: Sequence[Sequence[Noise]],
+    ) -> Tensor:
+        """Return the noise's standard deviation on the high-res grid, in network units.
+
+        Its variance is taken at the local mean of the finite source pixels. What shot noise adds to
+        it is proportional to the light, so it is that which is averaged, and in float32: the dark
+        level, which may be large, is off by then.
+        """
         if geometry.mean_y is None or geometry.mean_x is None:
             raise ValueError("A network that is told the noise needs a geometry made with noise.")
         rows = _mean_matrix(x.device, *geometry.mean_y)
         columns = _mean_matrix(x.device, *geometry.mean_x)
+        x = x[:, : x.shape[1] - self.alpha]
+
+        def numbers(values: list[list[float]]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float64, device=x.device)[..., None, None]
+
+        # Of luma there is one range for three colours.
+        gain2 = numbers([[known.gain**2 for known in row] for row in ranges])
+        shot = numbers([[one.gain for one in row] for row in noises]) * gain2
+        read2 = numbers([[one.read**2 for one in row] for row in noises]) * gain2
+        light = x - numbers([[one.offset for one in row] for row in noises])
+        # A marker as -3e38 for "no data" would overflow; infinity times a weight of zero is NaN.
+        variance = light.mul_(shot).clamp_(-LIMIT, LIMIT).float()
         finite = x.isfinite()
         if bool(finite.all()):
-            return rows @ x @ columns.T
-        total = rows @ torch.where(finite, x, 0.0) @ columns.T
-        return total / (rows @ finite.double() @ columns.T).clamp_min(1e-300)
+            variance = rows @ variance @ columns.T
+        else:
+            total = rows @ torch.where(finite, variance, 0.0) @ columns.T
+            weight = rows @ finite.float() @ columns.T
+            variance = total / weight.clamp_min(1e-30)
+        return variance.clamp_min_(0).add_(read2.float()).sqrt_()
 
     def _enhance(
         self,
         out: Tensor,
         enlarged: Tensor,
-        mean: Tensor | None,
+        sigma: Tensor | None,
         padding: Padding,
         ranges: Sequence[Sequence[IntensityRange]],
-        noises: Sequence[Sequence[Noise]],
     ) -> tuple[Tensor, Tensor | None]:
         """Add the network's correction to bicubic, in the image's own units.
 
@@ -344,10 +370,6 @@ class Engine:
         gain = numbers([[r.gain for r in row] for row in ranges])
         start = numbers([[r.window[0] for r in row] for row in ranges])
         inverse = numbers([[r.inverse_gain for r in row] for row in ranges])
-        sigma: Tensor | None = None
-        if mean is not None:
-            # In network units, like the image beside it.
-            sigma = _variance(mean[:, :colors], noises).sqrt() * gain.abs()
         if self.color == "luma":
             luma = torch.tensor(LUMA / 255, dtype=torch.float64, device=out.device)
             # The range is that of R, G and B; their luma (16/255..235/255) is what is windowed.
@@ -356,7 +378,8 @@ class Engine:
             seen = (seen[:, None] + LUMA_OFFSET / 255) * span + start
             inverse = inverse * LUMA_TO_RGB
             if sigma is not None:
-                sigma = (sigma[:, :3].square().movedim(1, -1) @ luma.square()).sqrt()[:, None]
+                squares = sigma[:, :3].square().movedim(1, -1)
+                sigma = (squares @ luma.square().float()).sqrt()[:, None]
         else:
             seen = (enlarged[:, :colors] - low) * gain + start
         # Beyond these a layer's sums could overflow, and infinity times zero is NaN: a marker as
@@ -366,7 +389,7 @@ class Engine:
         if self.color != "rgb":
             seen = seen.flatten(0, 1)[:, None]
         if sigma is not None:
-            sigma = sigma.to(torch.float32).clamp_(-limit, limit).flatten(0, 1)[:, None]
+            sigma = sigma.clamp_(0, limit).flatten(0, 1)[:, None]
             seen = torch.cat([seen, sigma], 1)
         if padding:
             sides = (padding.left, padding.right, padding.top, padding.bottom)
