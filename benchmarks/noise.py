@@ -2,6 +2,9 @@
 
     python benchmarks/noise.py DATA -m NAME_OR_FILE ... [--scale 2] [--quick] [--only frames]
         [--json FILE]
+    python benchmarks/noise.py --page docs/noise.md FILE ...
+
+The second writes a page of what the first has measured.
 
 DATA is a folder with micro/ in it. Measured are the 36 single camera frames of micro/real_noise
 (their truth is the mean of 400 frames, at twice the pixels) and what is held out of the development
@@ -23,6 +26,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -256,24 +260,67 @@ def loaded(names: list[str], scale: int) -> dict[str, Callable[[Image, Noise], I
     return models
 
 
+HEAD = """# Networks that are told the noise
+
+Written by `benchmarks/noise.py --page`. The networks `srcnn-…-noise` take, beside the image, the
+standard deviation that the noise has in each of its pixels; they are what a microscope's stack gets
+where no model is named. Here they stand beside what can be done without them.
+
+All figures are dB of PSNR over bicubic, after fitting gain and offset to the truth. **Gaussian**
+and **non-local means** smooth before bicubic, each with the setting that is the best for that very
+image, chosen with the truth in hand: nobody has that. The networks are told the noise that was
+added (*the truth*), or what is measured on the image alone, as the program does by itself.
+
+**real_noise**: 36 single frames of a camera, three fluorophores, of which nothing was learned; the
+truth is the mean of 400 frames at twice as many pixels. **Held out**: what was held out of the
+stacks that the networks learned from (one rectangle of each of up to three channels), made low-res
+as by a camera with larger pixels, then with noise, half of it shot noise. *Today's* is the network
+for microscopes that is told nothing.
+
+**Noise of their own.** Of many stacks the truth is noisy itself. Who smooths that away loses PSNR,
+though he is right; such stacks are named below each table, and the fifth column leaves them out.
+They are those whose truth, or its low-res image, has noise of 1 % of the range or of half of
+bicubic's error.
+"""
+
+
+def section(title: str, found: dict[str, Any]) -> str:
+    """Return a table, and what is to be said of it."""
+    rows, own, said = found["rows"], found["own"], found["measured"]
+    marked = [f"{n} ({share:.1%})" for n, share in own.items() if is_marked(rows[n], share)]
+    parts = [f"## {title}", table(rows, own)]
+    if marked:
+        parts.append(f"Noise of their own in the truth: {', '.join(marked)}.")
+    if said:
+        parts.append(f"Measured: {', '.join(f'{n} {v:.2%}' for n, v in said.items())}.")
+    return "\n\n".join(parts)
+
+
 def main() -> None:
-    """Measure, and print the tables."""
+    """Measure, and print the tables; or write a page of what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("-m", "--models", nargs="+", default=[])
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="every fourth stack and frame")
     parser.add_argument("--only", choices=("frames", "stacks"), help="measure one kind alone")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--page", type=Path)
     a = parser.parse_args()
+    if a.page:
+        measured = [json.loads(path.read_text()) for path in a.data]
+        tables = [section(title, found) for one in measured for title, found in one.items()]
+        a.page.write_text("\n\n".join([HEAD.rstrip(), *tables]) + "\n")
+        return
+    (data,) = a.data
     models = loaded(a.models, a.scale)
     sets: dict[str, Iterator[Case]] = {}
     if a.scale == 2 and a.only != "stacks":
-        frames = list(real_frames(a.data / "micro/real_noise"))
-        sets["real_noise: single camera frames"] = iter(frames[:: 4 if a.quick else 1])
+        frames = list(real_frames(data / "micro/real_noise"))
+        sets["real_noise: single camera frames, ×2"] = iter(frames[:: 4 if a.quick else 1])
     for level in LEVELS if a.only != "frames" else ():
         what = f"{level:.0%} of noise" if level else "no noise"
-        sets[f"held out, {what}"] = held_out(a.data / "micro", a.scale, level, a.quick)
+        sets[f"held out, {what}, ×{a.scale}"] = held_out(data / "micro", a.scale, level, a.quick)
     results = {}
     for title, cases in sets.items():
         mistold = title.startswith("real") or any(f" {n:.0%} " in title for n in MISTOLD_LEVELS)
@@ -285,13 +332,8 @@ def main() -> None:
                 ratio = case.measured.variance(case.low).mean()
                 width = float(np.ptp(np.percentile(case.truth, PERCENTILES)))
                 said[case.name] = math.sqrt(ratio) / width
-        marked = [f"{n} ({share:.1%})" for n, share in own.items() if is_marked(rows[n], share)]
-        print(f"\n## {title}, ×{a.scale}\n\n{table(rows, own)}", flush=True)
-        if marked:
-            print(f"\nNoise of their own in the truth: {', '.join(marked)}.")
-        if said:
-            print(f"\nMeasured: {', '.join(f'{n} {v:.2%}' for n, v in said.items())}.", flush=True)
         results[title] = {"rows": rows, "own": own, "measured": said}
+        print(f"\n{section(title, results[title])}", flush=True)
     if a.json:
         a.json.write_text(json.dumps(results, indent=1))
 

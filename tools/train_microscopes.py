@@ -329,6 +329,9 @@ of the bundled weights, which saw all stacks but `mr_t1_brain`.
 
 Where a stack is mostly noise, no network can do much, and the truth itself is noisy: the gain is
 small in all columns. None of the stacks is part of this repository.
+
+The networks that are told the noise, which a microscope's stack gets by default, stand on
+[a page of their own](noise.md).
 """
 
 

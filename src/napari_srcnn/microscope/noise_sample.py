@@ -123,7 +123,7 @@ def without_clipped(
     if share < _CLIPPED:
         return list(tiles), []
     note = (
-        f"{share:.0%} of the pixels have the least value (clipped blacks or padding) and are left "
-        "out of the measurement of noise."
+        f"{100 * share:.0f} % of the pixels have the least value (clipped blacks or padding) and "
+        "are left out of the measurement of noise."
     )
     return [np.where(tile <= floor, np.nan, tile) for tile in tiles], [note]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve
 
 from napari_srcnn.image.intensity import PERCENTILES
-from napari_srcnn.models.library import default_model, microscopes_model
+from napari_srcnn.models.library import default_model, microscopes_model, model_info
 
 # Of the range: below it an 8-bit image is as clean as a photograph or a drawing.
 CLEAN = 0.004
@@ -71,7 +71,7 @@ def propose_models(
     bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
     noise = _noise(_part(stack, bool(samples)))
     is_clean = dtype == np.uint8 and noise is not None and noise < CLEAN
-    seen = "" if noise is None else f", noise of {noise:.1%} of its range"
+    seen = "" if noise is None else f", noise of {100 * noise:.1f} % of its range"
     proposals = {}
     for scale, photograph in photographs.items():
         microscopes = found[scale]
@@ -81,7 +81,10 @@ def propose_models(
             why = f"8-bit{seen}: as clean as a photograph."
             proposals[scale] = Proposal(photograph, why)
         else:
-            why = f"{bits}{seen}: taken for a microscope's or scanner's image."
+            # What a network is told of the noise is measured better, and said beside this.
+            is_told = model_info(microscopes).config.noise
+            what = f"{bits}," if is_told else f"{bits}{seen}:"
+            why = f"{what} taken for a microscope's or scanner's image."
             proposals[scale] = Proposal(microscopes, why)
     return proposals
 

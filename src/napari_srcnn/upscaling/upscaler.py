@@ -67,7 +67,8 @@ class Run:
         if self.plan.request.note:
             self.say(self.plan.request.note)
         told = self.plan.told
-        if told is not None and told.measured:
+        # Who has measured it before knows what there is to say.
+        if told is not None and told.measured and not self.plan.measured:
             self.say(f"Noise: {told.text}.")
             for note in told.notes:
                 self.say(note)

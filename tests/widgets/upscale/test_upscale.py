@@ -233,11 +233,11 @@ def test_a_model_is_proposed_and_the_reason_is_told(
     layer = viewer.add_image(np.asarray(load_sample("pollen").data[10:12]))
     widget = dock()
     note = widget.form.model_note
-    qtbot.waitUntil(lambda: "16-bit, noise of" in note.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "16-bit, taken for" in note.text(), timeout=60_000)
     assert widget.form.model.value == microscopes_model(2)
     widget.form.scale.value = 3
     assert widget.form.model.value == microscopes_model(3)
-    assert "noise of" in note.text()
+    assert "taken for a microscope's" in note.text()
     # A clean 8-bit image is taken for a photograph.
     viewer.layers.remove(layer)
     viewer.add_image(np.repeat(np.arange(200, dtype=np.uint8)[None], 100, 0))
