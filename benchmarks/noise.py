@@ -256,7 +256,8 @@ def loaded(names: list[str], scale: int) -> dict[str, Callable[[Image, Noise], I
         ) -> Image:
             return told(model, tuple(window), low, noise)
 
-        models[f"{number + 1}: {Path(name).stem}"] = enlarge_told
+        label = Path(name).stem
+        models[label if len(names) == 1 else f"{number + 1}: {label}"] = enlarge_told
     return models
 
 
