@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,9 @@ from napari_srcnn.upscaling.options import Color
 
 # The largest values that the network is shown, in its own units (of about 0..1).
 LIMIT, HALF_LIMIT = 1e30, 64.0
+
+
+_Known = TypeVar("_Known", IntensityRange, Noise)
 
 
 @lru_cache(maxsize=32)
@@ -330,14 +333,11 @@ class Engine:
         columns = _mean_matrix(x.device, *geometry.mean_x)
         x = x[:, : x.shape[1] - self.alpha]
 
-        def numbers(values: list[list[float]]) -> Tensor:
-            return torch.tensor(values, dtype=torch.float64, device=x.device)[..., None, None]
-
         # Of luma there is one range for three colours.
-        gain2 = numbers([[known.gain**2 for known in row] for row in ranges])
-        shot = numbers([[one.gain for one in row] for row in noises]) * gain2
-        read2 = numbers([[one.read**2 for one in row] for row in noises]) * gain2
-        light = x - numbers([[one.offset for one in row] for row in noises])
+        gain2 = _of_each(ranges, lambda one: one.gain, x.device).square()
+        shot = _of_each(noises, lambda one: one.gain, x.device) * gain2
+        read2 = _of_each(noises, lambda one: one.read, x.device).square() * gain2
+        light = x - _of_each(noises, lambda one: one.offset, x.device)
         # A marker as -3e38 for "no data" would overflow; infinity times a weight of zero is NaN.
         variance = light.mul_(shot).clamp_(-LIMIT, LIMIT).float()
         finite = x.isfinite()
@@ -361,19 +361,15 @@ class Engine:
 
         The second is the spread of a self-ensemble, in those units too.
         """
-
-        def numbers(values: list[list[float]]) -> Tensor:
-            return torch.tensor(values, dtype=torch.float64, device=out.device)[..., None, None]
-
         colors = out.shape[1] - self.alpha
-        low = numbers([[r.low for r in row] for row in ranges])
-        gain = numbers([[r.gain for r in row] for row in ranges])
-        start = numbers([[r.window[0] for r in row] for row in ranges])
-        inverse = numbers([[r.inverse_gain for r in row] for row in ranges])
+        low = _of_each(ranges, lambda one: one.low, out.device)
+        gain = _of_each(ranges, lambda one: one.gain, out.device)
+        start = _of_each(ranges, lambda one: one.window[0], out.device)
+        inverse = _of_each(ranges, lambda one: one.inverse_gain, out.device)
         if self.color == "luma":
             luma = torch.tensor(LUMA / 255, dtype=torch.float64, device=out.device)
             # The range is that of R, G and B; their luma (16/255..235/255) is what is windowed.
-            span = numbers([[r.window[1] - r.window[0] for r in row] for row in ranges])
+            span = _of_each(ranges, lambda one: one.window[1] - one.window[0], out.device)
             seen = ((enlarged[:, :3] - low) * (gain / span)).movedim(1, -1) @ luma
             seen = (seen[:, None] + LUMA_OFFSET / 255) * span + start
             inverse = inverse * LUMA_TO_RGB
@@ -473,12 +469,18 @@ def _tf32(allowed: bool) -> Iterator[None]:
 
 def _variance(mean: Tensor, noises: Sequence[Sequence[Noise]]) -> Tensor:
     """Return the noise's variance where the image has a mean, shape (B, S, h, w)."""
+    gain = _of_each(noises, lambda one: one.gain, mean.device)
+    read = _of_each(noises, lambda one: one.read, mean.device)
+    offset = _of_each(noises, lambda one: one.offset, mean.device)
+    return gain * (mean - offset).clamp_min(0) + read.square()
 
-    def numbers(name: str) -> Tensor:
-        values = [[getattr(one, name) for one in row] for row in noises]
-        return torch.tensor(values, dtype=mean.dtype, device=mean.device)[..., None, None]
 
-    return numbers("gain") * (mean - numbers("offset")).clamp_min(0) + numbers("read").square()
+def _of_each(
+    rows: Sequence[Sequence[_Known]], number: Callable[[_Known], float], device: torch.device
+) -> Tensor:
+    """Return a number of each slice's ranges or noises, to be taken with (B, S, h, w)."""
+    values = [[number(one) for one in row] for row in rows]
+    return torch.tensor(values, dtype=torch.float64, device=device)[..., None, None]
 
 
 def _to_tensor(raw: NDArray[Any]) -> Tensor:

@@ -10,8 +10,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.models.library import list_models, microscopes_model, model_info
-from napari_srcnn.network.checkpoint import CheckpointError
+from napari_srcnn.models.library import list_models, microscopes_model, usable_models
+from napari_srcnn.network.config import SCALES
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.runs import stopped_runs
 from napari_srcnn.widgets.finetune.advanced import AdvancedFields
@@ -19,7 +19,6 @@ from napari_srcnn.widgets.finetune.data import DataFields
 from napari_srcnn.widgets.finetune.degradation import DegradationFields
 from napari_srcnn.widgets.finetune.fields import Amount
 from napari_srcnn.widgets.shared.fields import Choice, set_up
-from napari_srcnn.widgets.upscale.form import SCALES
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
@@ -164,14 +163,11 @@ class FinetuneForm(QWidget):
 
     def show_models(self) -> None:
         """Offer what can be begun from at this scale; emits nothing."""
-        found = []
-        for name in list_models():
-            try:
-                info = model_info(name)
-            except CheckpointError:
-                continue
-            if info.config.scale == self.scale.value and info.config.channels == 1:
-                found.append(info)
+        found = [
+            info
+            for info in usable_models()
+            if info.config.scale == self.scale.value and info.config.channels == 1
+        ]
         # As the command line's default: a lab's images are most like those. Then the user's own.
         best = microscopes_model(self.scale.value)
         found.sort(key=lambda info: (info.name != best, info.bundled))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_srcnn.network.config import SCALES
 from napari_srcnn.widgets.shared.display import image_layers, selected_images
 from napari_srcnn.widgets.shared.layers import pixels
 from napari_srcnn.widgets.shared.messages import Proposed, Task
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import request, tasks
 from napari_srcnn.widgets.upscale.edits import Edits
-from napari_srcnn.widgets.upscale.form import SCALES
 from napari_srcnn.widgets.upscale.noise import LayerNoise, NoiseWatch
 from napari_srcnn.widgets.upscale.wording import (
     what_is_known_of_noise,

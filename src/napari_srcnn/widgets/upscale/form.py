@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,9 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import guess_model
-from napari_srcnn.models.library import list_models, model_info
+from napari_srcnn.models.library import model_info, usable_models
 from napari_srcnn.network.checkpoint import CheckpointError
+from napari_srcnn.network.config import SCALES
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up, show_row
 from napari_srcnn.widgets.shared.layers import dtype_of, pixels
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from napari_srcnn.models.choose import Proposal
     from napari_srcnn.widgets.shared.messages import Loaded, Proposed
-
-_logger = logging.getLogger(__name__)
-SCALES = (2, 3, 4)
 
 
 class Form(QWidget):
@@ -210,7 +207,7 @@ class Form(QWidget):
         scale, rgb = self.scale.value, bool(self.layers) and all(x.rgb for x in self.layers)
         fitting = [
             info
-            for info in _known_models()
+            for info in usable_models()
             if info.config.scale == scale and info.config.channels in ((1, 3) if rgb else (1,))
         ]
         proposal = self._proposals.get(scale)
@@ -279,17 +276,6 @@ class Form(QWidget):
         elif name == "channels":
             self._more.note_channels(self.layers)
         self.edited.emit(name)
-
-
-def _known_models() -> list[ModelInfo]:
-    """Return all models that can be used; a broken file of the user's own spoils no menu."""
-    found = []
-    for name in list_models():
-        try:
-            found.append(model_info(name))
-        except CheckpointError as error:
-            _logger.warning("The model %s is left out: %s", name, error)
-    return found
 
 
 def _about(info: ModelInfo) -> str:
