@@ -28,9 +28,9 @@ class Run:
 
 
 RUNS = (
-    Run("srcnn-9-5-5-x3", 25_000),
-    Run("srcnn-9-5-5-x2", 10_500, "srcnn-9-5-5-x3"),
-    Run("srcnn-9-5-5-x4", 9_000, "srcnn-9-5-5-x3"),
+    Run("srcnn-9-5-5-x3", 57_000),
+    Run("srcnn-9-5-5-x2", 34_500, "srcnn-9-5-5-x3"),
+    Run("srcnn-9-5-5-x4", 42_000, "srcnn-9-5-5-x3"),
     Run("srcnn-9-1-5-x3", 12_000),
     Run("srcnn-9-1-5-x2", 4_000, "srcnn-9-1-5-x3"),
     Run("srcnn-9-1-5-x4", 4_000, "srcnn-9-1-5-x3"),
@@ -46,12 +46,12 @@ RUNS = (
     Run("srcnn-9-5-5-x2-microscopes", 6_000, "srcnn-9-5-5-x2"),
     Run("srcnn-9-5-5-x3-microscopes", 3_000, "srcnn-9-5-5-x3"),
     Run("srcnn-9-5-5-x4-microscopes", 3_000, "srcnn-9-5-5-x4"),
-    Run("srcnn-9-5-5-x2-noise", 30_000, "srcnn-9-5-5-x2-microscopes"),
-    Run("srcnn-9-5-5-x3-noise", 10_000, "srcnn-9-5-5-x2-noise"),
-    Run("srcnn-9-5-5-x4-noise", 10_000, "srcnn-9-5-5-x3-noise"),
-    Run("srcnn-9-1-5-x2-noise", 30_000, "srcnn-9-1-5-x2"),
-    Run("srcnn-9-1-5-x3-noise", 10_000, "srcnn-9-1-5-x2-noise"),
-    Run("srcnn-9-1-5-x4-noise", 10_000, "srcnn-9-1-5-x3-noise"),
+    Run("srcnn-9-5-5-x2-noise", 53_000, "srcnn-9-5-5-x2-microscopes"),
+    Run("srcnn-9-5-5-x3-noise", 30_000, "srcnn-9-5-5-x2-noise"),
+    Run("srcnn-9-5-5-x4-noise", 28_000, "srcnn-9-5-5-x3-noise"),
+    Run("srcnn-9-1-5-x2-noise", 28_000, "srcnn-9-1-5-x2"),
+    Run("srcnn-9-1-5-x3-noise", 28_000, "srcnn-9-1-5-x3"),
+    Run("srcnn-9-1-5-x4-noise", 28_000, "srcnn-9-1-5-x4"),
 )
 
 
@@ -62,6 +62,7 @@ def command(run: Run, steps: int, given: argparse.Namespace) -> list[str]:
     kernels, scale, kind = found.groups()
     out: list[str] = ["-s", scale, "--steps", str(steps), "--out", str(given.out)]
     out += ["--device", given.device]
+    ahead = ["--processes", str(given.processes)]
     if run.start is not None:
         out += ["--start", str(given.out / f"{run.start}.safetensors")]
     if kind == "-microscopes":
@@ -69,9 +70,9 @@ def command(run: Run, steps: int, given: argparse.Namespace) -> list[str]:
         return [sys.executable, *script, str(given.photographs), *out, "--rate", "0.0007"]
     if kind == "-noise":
         script = [str(TOOLS / "train_noise.py"), str(given.micro), str(given.photographs)]
-        return [sys.executable, *script, *out, "--rate", "0.001"]
+        return [sys.executable, *script, *out, *ahead, "--rate", "0.001"]
     script = [str(TOOLS / "train_photographs.py"), str(given.photographs), "-k", kernels]
-    return [sys.executable, *script, *out, *(["--rgb"] if kind else [])]
+    return [sys.executable, *script, *out, *ahead, *(["--rgb"] if kind else [])]
 
 
 def main() -> None:
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("micro", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--processes", type=int, default=0, help="that draw the crops")
     parser.add_argument("--only", default="", help="names that this regular expression finds")
     parser.add_argument("--factor", type=float, default=1.0, help="times as many steps")
     given = parser.parse_args()

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lineage import before
+from lineage import before, device_kind
 from numpy.typing import NDArray
 
 import napari_srcnn
@@ -182,6 +182,7 @@ def run_training(a: argparse.Namespace) -> None:
         "range",
         "recipe": {**dataclasses.asdict(config), "started_from": a.start.stem},
         "before": before(a.start),
+        "device": device_kind(a.device),
         "windows": {"photograph": [0.0, 1.0], "microscope": list(WINDOW)},
         "version": napari_srcnn.__version__,
         "torch": torch.__version__,

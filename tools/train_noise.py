@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from lineage import before
+from ahead import drawn
+from lineage import before, device_kind
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from train_microscopes import NOT_TRAINED, PHOTOGRAPHS, EqualSampler, load, stacks, values_of
@@ -170,9 +171,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--every", type=int, default=500, help="steps between measurements")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--processes", type=int, default=0, help="that draw the crops")
     a = parser.parse_args()
+    # All batches have one shape, so trying the ways to compute them pays.
+    torch.backends.cudnn.benchmark = True
     raise_malloc_thresholds()
     if a.threads:
         torch.set_num_threads(a.threads)
@@ -191,9 +197,12 @@ def main() -> None:
         loss="log_mse",
         clip=1.0,
         gain=(0.85, 1.2),
-        validate_every=min(500, a.steps),
+        batch=a.batch,
+        validate_every=min(a.every, a.steps),
     )
-    sampler = EqualSampler(data, crop=config.crop, network=network, gain=config.gain)
+    sampler = drawn(
+        EqualSampler(data, crop=config.crop, network=network, gain=config.gain), a.processes
+    )
     name = f"srcnn-{network.kernel_name}-x{a.scale}-noise"
     a.out.mkdir(parents=True, exist_ok=True)
     card: dict[str, Any] = {
@@ -207,6 +216,7 @@ def main() -> None:
         f"estimator says in up to {ESTIMATED:.0%}, off by up to 30 % in {MISTOLD:.0%}",
         "recipe": {**dataclasses.asdict(config), "started_from": a.start.stem},
         "before": before(a.start),
+        "device": device_kind(a.device),
         "windows": {"photograph": [0.0, 1.0], "microscope": list(WINDOW)},
         "version": napari_srcnn.__version__,
         "torch": torch.__version__,

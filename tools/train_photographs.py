@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import torch
-from lineage import before
+from ahead import drawn
+from lineage import before, device_kind
 
 import napari_srcnn
 from napari_srcnn.network.checkpoint import load_checkpoint, save_model
@@ -20,6 +21,7 @@ from napari_srcnn.network.config import PRESETS, SRCNNConfig
 from napari_srcnn.training.loop import train
 from napari_srcnn.training.photographs import (
     FACTORS,
+    CropSampler,
     Pair,
     find_images,
     make_pair,
@@ -60,13 +62,18 @@ def main() -> None:
     parser.add_argument("-s", "--scale", type=int, default=3)
     parser.add_argument("--rgb", action="store_true")
     parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--minutes", type=float)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--crop", type=int, default=48)
     parser.add_argument("--start", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs"))
+    parser.add_argument("--every", type=int, default=500, help="steps between measurements")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--processes", type=int, default=0, help="that draw the crops")
     arguments = parser.parse_args()
+    # All batches have one shape, so trying the ways to compute them pays.
+    torch.backends.cudnn.benchmark = True
     network = SRCNNConfig(
         kernels=PRESETS[arguments.kernels],
         scale=arguments.scale,
@@ -74,11 +81,17 @@ def main() -> None:
     )
     config = TrainConfig(
         steps=arguments.steps,
+        minutes=arguments.minutes,
+        validate_every=arguments.every,
         learning_rate=arguments.rate,
         batch=arguments.batch,
         crop=arguments.crop,
     )
     groups, held = load(arguments.data, arguments.scale, rgb=arguments.rgb)
+    sampler = drawn(
+        CropSampler(groups, crop=config.crop, halo=network.halo, gain=config.gain),
+        arguments.processes,
+    )
     name = f"srcnn-{arguments.kernels}-x{arguments.scale}{'-rgb' * arguments.rgb}"
     colors = "R, G and B" if arguments.rgb else "Y of BT.601"
     description = DESCRIPTIONS.get(arguments.kernels, "Any image; trained on photographs")
@@ -95,6 +108,7 @@ def main() -> None:
             "started_from": arguments.start.stem if arguments.start else None,
         },
         "before": before(arguments.start),
+        "device": device_kind(arguments.device),
         "windows": {"photograph": [0.0, 1.0], "microscope": [0.2, 0.6]},
         "version": napari_srcnn.__version__,
         "torch": torch.__version__,
@@ -103,7 +117,7 @@ def main() -> None:
     run = train(
         config,
         network,
-        groups,
+        sampler,
         held,
         device=arguments.device,
         start=start,

@@ -35,16 +35,14 @@ def test_a_microscopes_stack_gets_their_weights_and_hears_of_its_noise() -> None
     found = propose_model(smooth("uint16", 0.03), 2)
     assert found.model == MICROSCOPES
     assert found.why.startswith("16-bit, taken for a microscope's")
-    untold = propose_model(smooth("uint16", 0.03), 4)
-    assert untold.why.startswith("16-bit, noise of 3."), "nothing else says it"
+    assert "noise" not in found.why, "it is measured better, and said beside this"
     assert propose_model(load_sample("pollen").data, 2).model == MICROSCOPES
 
 
 def test_a_dark_background_does_not_hide_the_noise() -> None:
-    image = smooth("uint16", 0.03)
+    image = smooth("uint8", 0.02)
     image[:, 90:] = 0
-    noise = float(propose_model(image, 4).why.split("noise of ")[1].split(" ")[0])
-    assert noise == pytest.approx(3, rel=0.3)
+    assert propose_model(image, 2).model == MICROSCOPES
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "uint16"])
@@ -62,7 +60,9 @@ def test_photographs_get_theirs() -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_every_scale_has_weights_of_both_kinds(scale: int) -> None:
     for image in (smooth("uint8"), smooth("uint16", 0.02)):
-        assert model_info(propose_model(image, scale).model).config.scale == scale
+        config = model_info(propose_model(image, scale).model).config
+        assert config.scale == scale
+        assert config.noise == (image.dtype == np.uint16)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve
 
 from napari_srcnn.image.intensity import PERCENTILES
-from napari_srcnn.models.library import default_model, microscopes_model, model_info
+from napari_srcnn.models.library import default_model, microscopes_model
 
 # Of the range: below it an 8-bit image is as clean as a photograph or a drawing.
 CLEAN = 0.004
@@ -70,21 +70,17 @@ def propose_models(
         return {s: Proposal(name, "The best for this scale.") for s, name in photographs.items()}
     bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
     noise = _noise(_part(stack, bool(samples)))
-    is_clean = dtype == np.uint8 and noise is not None and noise < CLEAN
-    seen = "" if noise is None else f", noise of {100 * noise:.1f} % of its range"
     proposals = {}
     for scale, photograph in photographs.items():
         microscopes = found[scale]
         if microscopes is None:
             proposals[scale] = Proposal(photograph, "The best for this scale.")
-        elif is_clean:
-            why = f"8-bit{seen}: as clean as a photograph."
+        elif dtype == np.uint8 and noise is not None and noise < CLEAN:
+            why = f"8-bit, noise of {100 * noise:.1f} % of its range: as clean as a photograph."
             proposals[scale] = Proposal(photograph, why)
         else:
-            # What a network is told of the noise is measured better, and said beside this.
-            is_told = model_info(microscopes).config.noise
-            what = f"{bits}," if is_told else f"{bits}{seen}:"
-            why = f"{what} taken for a microscope's or scanner's image."
+            # What the network is told of the noise is measured better, and said beside this.
+            why = f"{bits}, taken for a microscope's or scanner's image."
             proposals[scale] = Proposal(microscopes, why)
     return proposals
 

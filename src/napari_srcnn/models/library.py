@@ -29,8 +29,8 @@ _FILE_SUFFIXES = (SUFFIX, ".pt", ".pth", ".ckpt", ".mat", ".bin")
 # Best first: what a user gets who names no model.
 _PREFERRED_KERNELS = ("9-5-5", "9-3-5", "9-1-5")
 # How bundled models' names end; those of photographs' brightness end in nothing. The last are
-# microscopes' too, and told the noise.
-RGB, MICROSCOPES, NOISE = "-rgb", "-microscopes", "-noise"
+# microscopes' and told the noise.
+RGB, NOISE = "-rgb", "-noise"
 
 
 def bundled_dir() -> Path:
@@ -186,11 +186,11 @@ def bundled_name(scale: int, suffix: str = "") -> str | None:
 
 
 def microscopes_model(scale: int) -> str | None:
-    """Return the bundled model of microscopes and scanners for a scale: one told the noise, if any.
+    """Return the bundled model of microscopes and scanners for a scale, which is told the noise.
 
     It is what a lab's stack is enlarged by and what its fine-tuning starts from.
     """
-    return bundled_name(scale, NOISE) or bundled_name(scale, MICROSCOPES)
+    return bundled_name(scale, NOISE)
 
 
 def default_model(scale: int, channels: int = 1) -> str:
