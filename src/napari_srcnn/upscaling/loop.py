@@ -91,12 +91,17 @@ class TileLoop:
         Slices of which a tile was begun.
     said : list of str
         What its user should know, until it is taken away.
+    source : array-like
+        What is read: the plan's, or what stands for it where it is read.
+    rows, columns : slice
+        What of the source's planes is read at most.
     """
 
     def __init__(
         self, plan: Work, order: Sequence[Index], area: Tile, *, enhance: bool = True
     ) -> None:
         self.plan, self.order, self.area, self.enhance = plan, order, area, enhance
+        self.source = plan.source
         self.tile, self.engine = plan.choose_tile(), plan.engine
         self.batch = plan.batch
         self.begun = 0
@@ -104,8 +109,8 @@ class TileLoop:
         self.said: list[str] = []
         grid = self._grid()
         ends = [self._geometry(tile) for tile in (grid[0], grid[-1])]
-        self._rows = slice(ends[0].rows.start, ends[1].rows.stop)
-        self._columns = slice(ends[0].columns.start, ends[1].columns.stop)
+        self.rows = slice(ends[0].rows.start, ends[1].rows.stop)
+        self.columns = slice(ends[0].columns.start, ends[1].columns.stop)
         self._waiting: deque[tuple[_Group, Tile]] = deque()
         self._pending: deque[tuple[_Group, Tile, Pending]] = deque()
 
@@ -169,9 +174,9 @@ class TileLoop:
         # Running out of memory makes the batch smaller on the way.
         indices = self.order[self.begun : self.begun + self.batch]
         self.begun += len(indices)
-        source, plan = self.plan.source, self.plan.request
+        plan = self.plan.request
         readers = [
-            PlaneReader(source, index, plan, rows=self._rows, columns=self._columns)
+            PlaneReader(self.source, index, plan, rows=self.rows, columns=self.columns)
             for index in indices
         ]
         grid = self._grid()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.loop import TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit
+from napari_srcnn.upscaling.reader import read_block
 from napari_srcnn.upscaling.resolve import Plan
 from napari_srcnn.upscaling.upscaler import Run
 from napari_srcnn.upscaling.work import Work
@@ -44,6 +46,25 @@ def load_plan(plan: Plan, source: Any, measured: tuple[MeasuredNoise, ...] = ())
     device = choose_device(plan.device)
     model = plan.model if isinstance(plan.model, SRCNN) else load_model(plan.model)
     return UpscalePlan(source, plan, model, device, measured)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """A part of a result.
+
+    Attributes
+    ----------
+    values : ndarray, of the result's dtype
+    misfit : Misfit
+        How far a sample of its tiles is from what it was made of.
+    clipped, nonfinite : int
+        Values set to the dtype's limit; pixels that are not finite.
+    """
+
+    values: NDArray[Any]
+    misfit: Misfit
+    clipped: int
+    nonfinite: int
 
 
 class UpscalePlan(Work):
@@ -75,7 +96,7 @@ class UpscalePlan(Work):
             If there are too few or too many parts, or one is empty, out of range, or has a step;
             or if there is no memory for the smallest tile.
         """
-        return self._compute(region, enhance=enhance)[0]
+        return self._compute(region, enhance=enhance).values
 
     def preview(self, region: Sequence[Any]) -> tuple[NDArray[Any], Misfit]:
         """Compute a part of the result, and how far it is from what it was made of.
@@ -96,9 +117,27 @@ class UpscalePlan(Work):
         ValueError
             As :meth:`region`.
         """
-        return self._compute(region, enhance=True)
+        part = self._compute(region, enhance=True)
+        return part.values, part.misfit
 
-    def _compute(self, region: Sequence[Any], *, enhance: bool) -> tuple[NDArray[Any], Misfit]:
+    def part(self, region: Sequence[Any]) -> Part:
+        """Compute a part of the result with all threads, and count what is to be said of it.
+
+        What it needs of the source is read at once, where memory allows: each chunk of it once.
+
+        Parameters
+        ----------
+        region : sequence of int or slice
+            As of :meth:`region`.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`region`.
+        """
+        return self._compute(region, enhance=True, alone=True)
+
+    def _compute(self, region: Sequence[Any], *, enhance: bool, alone: bool = False) -> Part:
         samples = self.request.samples
         ranges = _check_region(region, self.shape[: len(self.request.leading) + 2])
         leading, (rows, columns) = ranges[:-2], ranges[-2:]
@@ -106,12 +145,17 @@ class UpscalePlan(Work):
         shape = (*map(len, leading), area.height, area.width, *((samples,) if samples else ()))
         out = np.empty(shape, self.dtype)
         corner = [axis.start for axis in leading]
-        loop = TileLoop(self, list(itertools.product(*leading)), area, enhance=enhance)
-        misfit = NO_MISFIT
+        order = list(itertools.product(*leading))
+        loop = TileLoop(self, order, area, enhance=enhance)
+        if alone:
+            loop.source = read_block(self.source, leading, loop.rows, loop.columns)
+        misfit, clipped, nonfinite = NO_MISFIT, 0, 0
         # Regions are asked for by several threads at a time, each of which computes its own.
-        with Workers(0) as workers:
+        with Workers(loop.threads() if alone else 0) as workers:
             for computed in loop.tiles(workers):
                 misfit += computed.result.misfit
+                clipped += computed.result.clipped
+                nonfinite += computed.result.nonfinite
                 y, x = computed.tile.slices
                 within = (_moved(y, -area.y0), _moved(x, -area.x0))
                 for index, pixels in zip(computed.indices, computed.result.values, strict=True):
@@ -119,7 +163,12 @@ class UpscalePlan(Work):
                     where: tuple[Any, ...] = (*position, *within)
                     out[where] = to_plane(pixels, samples)
         dropped = [i for i, part in enumerate(region) if isinstance(part, int | np.integer)]
-        return out.squeeze(axis=tuple(dropped)), misfit.without(self.request.smoothing)
+        return Part(
+            values=out.squeeze(axis=tuple(dropped)),
+            misfit=misfit.without(self.request.smoothing),
+            clipped=clipped,
+            nonfinite=nonfinite,
+        )
 
     # ------------------------------------------------------------ the run
 

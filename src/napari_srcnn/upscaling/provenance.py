@@ -18,6 +18,8 @@ SCHEMA = 2
 _WHOLE = 256 << 20
 # Of larger ones so many blocks of so many bytes are looked at.
 _BLOCKS, _BLOCK = 256, 1 << 20
+# Of a zarr store.
+_DESCRIPTIONS = ("zarr.json", ".zgroup", ".zattrs", ".zarray", ".zmetadata")
 _LIBRARIES = ("numpy", "tifffile", "torch")
 
 Pair = tuple[float, float]
@@ -51,7 +53,7 @@ class SourceFile:
         others = tuple(file for file in files if file.resolve() != path.resolve())
         return cls(
             name=path.name,
-            bytes=path.stat().st_size,
+            bytes=_bytes(path),
             content=fingerprint((path, *others)),
             image=image,
             siblings=tuple(sorted(file.name for file in others)),
@@ -227,7 +229,8 @@ def fingerprint(paths: Sequence[Path]) -> str:
     """Return what files are known by: their bytes, whatever they are called.
 
     Of files above 256 MiB it is 256 blocks of 1 MiB, the size and the time of the last change:
-    reading all of them could take as long as enlarging them.
+    reading all of them could take as long as enlarging them. Of folders it is the names, sizes and
+    times of the files in them.
 
     Parameters
     ----------
@@ -242,6 +245,15 @@ def fingerprint(paths: Sequence[Path]) -> str:
 def _digest(path: Path) -> str:
     stat = path.stat()
     digest = hashlib.sha256()
+    if path.is_dir():
+        # A store of many files is known by their names, sizes and times, what describes it by
+        # every byte.
+        for part in _files(path):
+            known = part.stat()
+            digest.update(f"{part.relative_to(path).as_posix()} {known.st_size} ".encode())
+            is_small = part.name in _DESCRIPTIONS
+            digest.update(part.read_bytes() if is_small else str(known.st_mtime_ns).encode())
+        return digest.hexdigest()
     with path.open("rb") as file:
         if stat.st_size <= _WHOLE:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -250,6 +262,16 @@ def _digest(path: Path) -> str:
             file.seek((stat.st_size - _BLOCK) * number // (_BLOCKS - 1))
             digest.update(file.read(_BLOCK))
     return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in _files(path))
+    return path.stat().st_size
 
 
 def _whole(value: Any) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,3 +60,48 @@ class PlaneReader:
             rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
         ]
         return window[None] if self._gray else np.moveaxis(window, -1, 0)
+
+
+class SourceBlock:
+    """A part of a source in memory, indexed as the source is.
+
+    Parameters
+    ----------
+    pixels : ndarray
+    corner : tuple of int
+        Where its first pixel lies in the source, along the leading axes, Y and X.
+    shape : tuple of int
+        Of the source.
+    """
+
+    def __init__(self, pixels: NDArray[Any], corner: Sequence[int], shape: Sequence[int]) -> None:
+        self._pixels, self._corner = pixels, tuple(corner)
+        self.shape, self.dtype = tuple(shape), pixels.dtype
+
+    def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        moved = (
+            slice(part.start - start, part.stop - start)
+            if isinstance(part, slice)
+            else part - start
+            for part, start in zip(key, self._corner, strict=True)
+        )
+        return self._pixels[tuple(moved)]
+
+
+def read_block(source: Any, leading: Sequence[range], rows: slice, columns: slice) -> Any:
+    """Return what is needed of a source, read at once; the source itself if that is too much.
+
+    Parameters
+    ----------
+    source : array-like
+    leading : sequence of range
+        Along each axis before Y and X, steps of one.
+    rows, columns : slice
+    """
+    shape = tuple(int(n) for n in source.shape)
+    samples = math.prod(shape[len(leading) + 2 :])
+    part = (*(slice(axis.start, axis.stop) for axis in leading), rows, columns)
+    pixels = math.prod(axis.stop - axis.start for axis in part) * samples
+    if pixels * np.dtype(source.dtype).itemsize > PLANE_LIMIT:
+        return source
+    return SourceBlock(np.asarray(source[part]), [axis.start for axis in part], shape)

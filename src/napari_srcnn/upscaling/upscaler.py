@@ -16,7 +16,7 @@ from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import Computed, TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
-from napari_srcnn.upscaling.misfit import NO_MISFIT
+from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit
 from napari_srcnn.upscaling.work import Work
 
 
@@ -142,19 +142,9 @@ class Run:
     def _report(self) -> Report:
         plan, engine = self.plan, self.loop.engine
         self.watch.lap()
-        if self.nonfinite:
-            self.say(
-                f"The image holds values that are not finite: {self.nonfinite} pixels "
-                "within their reach are NaN in the result."
-                if plan.dtype.kind == "f"
-                else f"The image holds values that are not finite: {self.nonfinite} pixels "
-                "within their reach are at the lower limit of the result's dtype."
-            )
         misfit = self.misfit.without(plan.request.smoothing)
-        if misfit.is_beyond_noise:
-            self.say(misfit.sentence)
-        if self.clipped:
-            self.say(f"{self.clipped} values lay outside of {plan.dtype} and were clipped.")
+        for message in outcome(plan.dtype, self.clipped, self.nonfinite, misfit):
+            self.say(message)
         # A shorter time says too little; a self-ensemble's is eight times as long.
         is_plain = not plan.request.ensemble and not self.skip
         if engine.device == plan.device and self.busy.seconds > 0.2 and is_plain:
@@ -182,3 +172,31 @@ class Run:
             messages=tuple(self.said),
             result=self.out,
         )
+
+
+def outcome(dtype: np.dtype[Any], clipped: int, nonfinite: int, misfit: Misfit) -> Iterator[str]:
+    """Yield what the user should know of a result, in sentences.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of the result.
+    clipped, nonfinite : int
+        Values set to its limit; pixels within reach of values that are not finite.
+    misfit : Misfit
+        With the noise as it was measured.
+    """
+    if nonfinite:
+        become = (
+            "NaN in the result"
+            if dtype.kind == "f"
+            else ("at the lower limit of the result's dtype")
+        )
+        yield (
+            f"The image holds values that are not finite: {nonfinite} pixels "
+            f"within their reach are {become}."
+        )
+    if misfit.is_beyond_noise:
+        yield misfit.sentence
+    if clipped:
+        yield f"{clipped} values lay outside of {dtype} and were clipped."

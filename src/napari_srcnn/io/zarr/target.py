@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Ending of the folders that are written.
 SUFFIX = ".ome.zarr"
+# The last is what readers look for.
+_OF_THE_GROUP = (".zgroup", ".zattrs", "zarr.json")
 
 
 class ZarrTarget:
@@ -142,6 +144,12 @@ class ZarrTarget:
         except OSError:
             return False
 
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the group's metadata are there, whatever they say of how the image was made."""
+        keys = [key for key in self._documents if key in _OF_THE_GROUP]
+        return all(self.key_path(key).is_file() for key in keys)
+
     def create(self) -> None:
         """Write the metadata of the group and of all levels, and no pixels.
 
@@ -152,13 +160,37 @@ class ZarrTarget:
         StackError
             Something else is there already, or the folder cannot be written.
         """
+        self.prepare()
+        self.seal()
+
+    def prepare(self) -> None:
+        """Write what `create` does but the group's metadata: nobody takes it for an image yet.
+
+        Raises
+        ------
+        StackError
+            As of `create`.
+        """
         # What compression saves is known afterwards only; noise rarely shrinks below a quarter.
         needed = self.nbytes // (1 if self.compression == "none" else 4)
         self._check_place()
         check_room(self.path, needed)
+        self._write_documents([key for key in self._documents if key not in _OF_THE_GROUP])
+
+    def seal(self) -> None:
+        """Write the group's metadata, with which the folder is an image.
+
+        Raises
+        ------
+        StackError
+            It cannot be written.
+        """
+        self._write_documents([key for key in self._documents if key in _OF_THE_GROUP])
+
+    def _write_documents(self, keys: Sequence[str]) -> None:
         try:
-            for key, text in self._documents.items():
-                write_bytes(self.key_path(key), text)
+            for key in keys:
+                write_bytes(self.key_path(key), self._documents[key])
         except OSError as error:
             raise write_failure(self.path, error, 0) from error
 
@@ -206,16 +238,27 @@ class ZarrTarget:
         # What describes the array of this one shard, and not the image's.
         of_memory = set(held)
         array[...] = shard
-        first = self._stored(
-            [
-                at * (1 if self.version == "0.5" else whole // part)
-                for at, whole, part in zip(index, of.shard, of.chunk, strict=True)
-            ]
-        )
+        first = self._first(of, index)
         return [
             (self._key(of, first, key), held[key].to_bytes())
             for key in sorted(held)
             if key not in of_memory
+        ]
+
+    def keys(self, level: int, index: Sequence[int]) -> list[str]:
+        """Return the keys of all files that a shard can have."""
+        of = self.levels[level]
+        first, count = self._first(of, index), [1] * self.ndim
+        if self.version != "0.5":
+            region = of.region(index)
+            count = [
+                ceil((part.stop - part.start) / step)
+                for part, step in zip(region, of.chunk, strict=True)
+            ]
+        prefix = "c/" if self.version == "0.5" else ""
+        return [
+            self._key(of, first, prefix + "/".join(map(str, place)))
+            for place in np.ndindex(*self._stored(count))
         ]
 
     def key_path(self, key: str) -> Path:
@@ -291,6 +334,15 @@ class ZarrTarget:
             self.compression,
         )
 
+    def _first(self, level: Level, index: Sequence[int]) -> tuple[int, ...]:
+        """Return the place of a shard's first file among all of a level, in the stored order."""
+        return self._stored(
+            [
+                at * (1 if self.version == "0.5" else whole // part)
+                for at, whole, part in zip(index, level.shard, level.chunk, strict=True)
+            ]
+        )
+
     def _key(self, level: Level, first: Sequence[int], key: str) -> str:
         """Return the store's key for one of an array of one shard, whose first chunk is `first`."""
         parts = key.split("/")
@@ -315,8 +367,8 @@ class ZarrTarget:
                 dimension_names=None if self.version == "0.4" else names,
                 **self._arguments(level),
             )
-        last = (".zgroup", ".zattrs", "zarr.json")
-        keys = sorted(held, key=lambda key: (last.index(key) if key in last else -1, key))
+        order = {key: at for at, key in enumerate(_OF_THE_GROUP)}
+        keys = sorted(held, key=lambda key: (order.get(key, -1), key))
         return {key: held[key].to_bytes() for key in keys}
 
     def _array(self, level: int) -> Any:
