@@ -27,3 +27,8 @@ def duration(seconds: float) -> str:
 def number(value: float) -> str:
     """Return a number of an intensity for reading."""
     return f"{value:.6g}"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return ``"1 shard"``, ``"2 shards"``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""``napari-srcnn upscale``: TIFF in, OME-TIFF out."""
+"""``napari-srcnn upscale``: TIFF or OME-Zarr in, OME-TIFF or OME-Zarr out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_srcnn.cli.app import app, boundary, say, sentence
+from napari_srcnn.cli.shards import ZARR_SUFFIX, Share, upscale_to_zarr
 
 if TYPE_CHECKING:
     from napari_srcnn.microscope.noise import Noise
@@ -30,6 +31,13 @@ class Color(StrEnum):
     channels = "channels"
 
 
+class OmeZarr(StrEnum):
+    """The versions of OME-Zarr that are written."""
+
+    newest = "0.5"
+    older = "0.4"
+
+
 class Compression(StrEnum):
     """How the output is compressed; all without loss."""
 
@@ -42,13 +50,16 @@ class Compression(StrEnum):
 def upscale(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN", help="TIFF files (ImageJ, OME too), or folders of them."),
+        typer.Argument(
+            metavar="IN", help="TIFF files (ImageJ, OME too) and OME-Zarrs, or folders of them."
+        ),
     ],
     output: Annotated[
         Path,
         typer.Argument(
             metavar="OUT",
-            help="The OME-TIFF to write, ending in .ome.tif; or a folder, for NAME_x2.ome.tif.",
+            help="The OME-TIFF or OME-Zarr to write, ending in .ome.tif or .ome.zarr; or a "
+            "folder, for NAME_x2.ome.tif.",
         ),
     ],
     scale: Annotated[
@@ -140,14 +151,40 @@ def upscale(
             "measured, up to 2."
         ),
     ] = 1.0,
+    ome_zarr: Annotated[
+        OmeZarr, typer.Option("--ome-zarr", help="The version that an OUT of .ome.zarr gets.")
+    ] = OmeZarr.newest,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Of an OME-Zarr write the I-th of N parts only: a task of a scheduler's array. "
+            "The last to end finishes the image.",
+        ),
+    ] = None,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Finish the image that such tasks have written.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Write an OME-Zarr by N processes on this machine."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Write it by the workers of a dask scheduler."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Enlarge images: TIFF in, OME-TIFF out, with pixel size and units.
+    """Enlarge images: TIFF or OME-Zarr in, OME-TIFF or OME-Zarr out, with pixel size and units.
 
     The result has the type, the intensities and the place of the original. Of a file that holds
     several images each becomes a file; an image that is spread over several files becomes one.
     Files that are there already and were made by the same job are skipped. Memory stays the same
     however many planes a file has, and a stopped run leaves no half-written file.
+
+    An OUT that ends in .ome.zarr is written shard by shard, for one image: a run that was stopped,
+    however that happened, goes on where it was when the same command is given again, and several
+    processes or machines can share it.
 
     Exit codes: 0 all is there; 1 some files failed; 2 wrong input; 130 stopped by Ctrl-C.
     """
@@ -172,6 +209,27 @@ def upscale(
             noise=parse_noise(noise),  # type: ignore[arg-type]  # numbers become noises
             smoothing=smoothing,
         )
+        share = Share.of(task, workers, scheduler, finish=finish)
+        if output.name.lower().endswith(ZARR_SUFFIX):
+            upscale_to_zarr(
+                inputs,
+                output,
+                options,
+                share,
+                image=image,
+                layout={
+                    "version": ome_zarr.value,
+                    "compression": None if compression is None else compression.value,
+                },
+                force=force,
+                quiet=quiet,
+            )
+            raise typer.Exit
+        if share.is_said:
+            raise ValueError(
+                f"Tasks, workers and schedulers share an OME-Zarr, and {output} is none; end its "
+                "name in .ome.zarr."
+            )
         jobs = find_jobs(inputs, output, scale=choose_scale(scale, model), recursive=recursive)
         batch = _Batch(
             options,

@@ -275,7 +275,7 @@ class ShardRun:
     def missing(self, level: int = 0) -> list[Index]:
         """Return the shards of a level that are not on the disk."""
         there = self._there()
-        return [index for index in self._grid(level) if (level, index) not in there]
+        return [index for index in self.grid(level) if (level, index) not in there]
 
     def _there(self) -> dict[Place, Mark]:
         """Return the marks of shards whose files are still there, and as long as they were."""
@@ -289,7 +289,8 @@ class ShardRun:
         except OSError:
             return False
 
-    def _grid(self, level: int) -> list[Index]:
+    def grid(self, level: int) -> list[Index]:
+        """Return all shards of a level."""
         return list(np.ndindex(*self.target.levels[level].grid))
 
     # ------------------------------------------------------------ a shard
@@ -357,7 +358,7 @@ class ShardRun:
         """
         watch = Watch()
         with self.ledger.locked(task):
-            wanted = self._grid(0)
+            wanted = self.grid(0)
             if task is not None:
                 number, total = task
                 first, end = (len(wanted) * n // total for n in (number - 1, number))
@@ -434,7 +435,7 @@ class ShardRun:
         """Make the pyramid, then what makes an image of it. The job's lock is held."""
         marks = self._there()
         for level in range(1, len(self.target.levels)):
-            for index in self._grid(level):
+            for index in self.grid(level):
                 if (level, index) not in marks:
                     values = self.target.downsampled(level, index)
                     marks[level, index] = self.write(level, index, values)

@@ -1,0 +1,149 @@
+"""A job of shards by the workers of a dask cluster, on this machine or on many."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_srcnn.upscaling.shards.messages import ShardProgress, Watch
+from napari_srcnn.upscaling.shards.run import Index, Messages, ShardRun
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+# So many shards are under way for each worker: one is computed, one waits.
+_AHEAD = 2
+# How often a shard is given to another worker after its own died.
+_TRIES = 10
+_PATIENCE = "10s"
+
+
+def on_cluster(
+    run: ShardRun, *, workers: int | None = None, scheduler: str | None = None
+) -> Messages:
+    """Write what is missing by a cluster's workers, and then the pyramid in this process.
+
+    Parameters
+    ----------
+    run : ShardRun
+        Entered.
+    workers : int, optional
+        Processes on this machine, which share its cores.
+    scheduler : str, optional
+        Address of a scheduler whose workers can read the source and write the target by the same
+        paths.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scheduler, it goes away, or a worker cannot do its part; what was
+        written stays.
+    """
+    with ExitStack() as open_:
+        client = open_.enter_context(_connected(workers, scheduler))
+        yield from _shards(run, client, scheduler or "the local cluster")
+    yield from run.finish()
+
+
+@contextlib.contextmanager
+def _connected(workers: int | None, scheduler: str | None) -> Iterator[Client]:
+    try:
+        import dask
+        import distributed
+    except ImportError:
+        raise ValueError(
+            "Workers and schedulers need dask.distributed; pip install 'napari-srcnn[cluster]'."
+        ) from None
+    settings = {"distributed.comm.timeouts.connect": _PATIENCE}
+    with dask.config.set(settings), ExitStack() as open_:
+        if scheduler is None:
+            cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None
+            )
+            scheduler = open_.enter_context(cluster)
+        try:
+            client = distributed.Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"There is no dask scheduler at {scheduler}: {error}. Start one by `dask scheduler`"
+                ", or take --workers N."
+            ) from error
+        yield open_.enter_context(client)
+
+
+def _shards(run: ShardRun, client: Client, address: str) -> Iterator[ShardProgress]:
+    """Give the missing shards to the workers, a few at a time."""
+    from distributed import CancelledError, as_completed
+    from distributed.scheduler import KilledWorker
+
+    watch = Watch()
+    with run.ledger.locked():
+        missing = run.missing()
+        later = sum(len(run.grid(n)) for n in range(1, len(run.target.levels)))
+        watch.begin(len(missing), later)
+        waiting, tries = iter(missing), dict.fromkeys(missing, 0)
+        store, device = str(run.job.target.absolute()), str(run.options.device)
+        places: dict[Any, Index] = {}
+
+        def submit(index: Index) -> Any:
+            future = client.submit(_make, store, device, index, pure=False)
+            places[future.key] = index
+            return future
+
+        first = [submit(index) for _, index in zip(range(_ahead(client)), waiting, strict=False)]
+        if not first:
+            return
+        under_way: Any = as_completed(first)
+        for future in under_way:
+            index = places.pop(future.key)
+            try:
+                future.result()
+            except KilledWorker:
+                tries[index] += 1
+                if tries[index] > _TRIES:
+                    raise ValueError(
+                        f"The shard {index} ended {_TRIES} workers in a row; they may have too "
+                        "little memory. What was written stays."
+                    ) from None
+                under_way.add(submit(index))
+                continue
+            except (CancelledError, OSError) as error:
+                raise ValueError(
+                    f"The connection to {address} was lost ({error}); what was written stays, so "
+                    "give the same command again when it is back."
+                ) from error
+            except ImportError as error:
+                raise ValueError(
+                    f"A worker lacks what is needed ({error}); install the same napari-srcnn there."
+                ) from error
+            yield watch.step(0)
+            following = next(waiting, None)
+            if following is not None:
+                under_way.add(submit(following))
+
+
+def _ahead(client: Client) -> int:
+    """Return how many shards are given to the workers at a time."""
+    threads = sum(client.nthreads().values())
+    if not threads:
+        client.wait_for_workers(1, timeout=_PATIENCE)
+        threads = sum(client.nthreads().values())
+    return int(_AHEAD * threads)
+
+
+def _make(store: str, device: str, index: Index) -> None:
+    """Compute and write one shard; what a worker does."""
+    _opened(store, device).make(index)
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(store: str, device: str) -> ShardRun:
+    """Return a worker's own part of the job, opened once."""
+    from napari_srcnn.network.device import raise_malloc_thresholds
+
+    raise_malloc_thresholds()
+    return ShardRun.reopen(Path(store), device).__enter__()
