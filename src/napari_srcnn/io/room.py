@@ -34,6 +34,14 @@ def check_target(path: Path, needed: int, *, overwrite: bool) -> None:
         raise StackError(f"{path} is a folder; give the name of a file")
     if path.exists() and not overwrite:
         raise StackError(f"{path} exists already; choose another name or overwrite it")
+    check_room(path, needed)
+
+
+def check_room(path: Path, needed: int) -> None:
+    """Raise StackError where the folder of `path` is missing or has no room for it."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise StackError(f"there is no folder {folder} to write {path.name} to")
     free = _free_bytes(path)
     if needed > free:
         raise StackError(
