@@ -1,18 +1,15 @@
-"""Image files: lazily read stacks with their geometry, and OME-TIFF written plane by plane."""
+"""Image files: lazily read stacks with their geometry; OME-TIFF and OME-Zarr are written."""
 
 from __future__ import annotations
 
 from napari_srcnn.image.stack import Stack, StackError
+from napari_srcnn.io.names import SUFFIXES, stack_name
 from napari_srcnn.io.ome_tiff import COMPRESSIONS, SUFFIX, OmeTiffWriter
-from napari_srcnn.io.tiff import (
-    SUFFIXES,
-    count_images,
-    image_files,
-    image_names,
-    read_stack,
-    stack_name,
-)
+from napari_srcnn.io.read import count_images, image_files, image_names, read_stack
 from napari_srcnn.io.write import write_stack
+from napari_srcnn.io.zarr.read import pyramid
+from napari_srcnn.io.zarr.store import is_zarr
+from napari_srcnn.io.zarr.target import ZarrTarget
 
 __all__ = [
     "COMPRESSIONS",
@@ -21,9 +18,12 @@ __all__ = [
     "OmeTiffWriter",
     "Stack",
     "StackError",
+    "ZarrTarget",
     "count_images",
     "image_files",
     "image_names",
+    "is_zarr",
+    "pyramid",
     "read_stack",
     "stack_name",
     "write_stack",

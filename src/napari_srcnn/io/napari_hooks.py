@@ -17,7 +17,8 @@ import numpy as np
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.transform import Transform
 from napari_srcnn.io.layer_file import LAYER_KEYS, write_image
-from napari_srcnn.io.tiff import SUFFIXES, image_names, read_stack
+from napari_srcnn.io.names import SUFFIXES
+from napari_srcnn.io.read import image_names, read_stack
 
 __all__ = ["get_reader", "read_layers", "stack_layers", "write_image"]
 

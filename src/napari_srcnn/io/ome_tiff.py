@@ -16,9 +16,9 @@ from napari_srcnn.image.stack import StackError, check_axes
 from napari_srcnn.image.units import PIXEL
 from napari_srcnn.io import ome_xml
 from napari_srcnn.io.atomic import PendingFile
+from napari_srcnn.io.names import stack_name
 from napari_srcnn.io.pixel_size import per_centimeter
 from napari_srcnn.io.room import check_target, write_failure
-from napari_srcnn.io.tiff import stack_name
 from napari_srcnn.io.tiff_layout import stored_axes
 from napari_srcnn.io.tiff_meaning import KeptTags
 

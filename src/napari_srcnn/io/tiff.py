@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from napari_srcnn.image.stack import Stack, StackError
+from napari_srcnn.io.names import stack_name
 from napari_srcnn.io.ome_read import own_annotation, parse
 from napari_srcnn.io.pixel_size import calibration_of
 from napari_srcnn.io.tiff_array import TiffArray
@@ -27,34 +28,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The endings that `read_stack` reads and a folder is searched for.
-SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8")
-
 _DAMAGED = "is damaged or of an unsupported kind"
 
 
 def read_stack(path: str | os.PathLike[str], *, series: int = 0) -> Stack:
-    """Open an image file; planes are read when they are indexed.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A TIFF, BigTIFF, ImageJ or OME-TIFF file (striped or tiled; of a pyramid, the full
-        resolution; of a multi-file OME-TIFF, any of its files: the whole image that has planes in
-        it).
-    series : int
-        Which image of a file that holds several; see `image_names`.
-
-    Returns
-    -------
-    Stack
-        Its `data` keeps the file open until it is closed or collected.
-
-    Raises
-    ------
-    StackError
-        The file is missing, truncated, damaged, no TIFF, or of a kind that is not supported.
-    """
+    """Open an image of a TIFF file; see `napari_srcnn.io.read_stack`."""
     path = Path(path)
     chain = check_file(path)
     tif, said = _open(path)
@@ -68,55 +46,17 @@ def read_stack(path: str | os.PathLike[str], *, series: int = 0) -> Stack:
 
 
 def image_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Return what the images of a file are called, in the order in which `series` counts them.
-
-    Thumbnails, masks and pictures of a slide's label are none of them, if there is anything else.
-
-    Parameters
-    ----------
-    path : str or path-like
-        See `read_stack`.
-
-    Returns
-    -------
-    tuple of str
-        ``"image 1"`` and so on where the file has no names, and no name twice.
-
-    Raises
-    ------
-    StackError
-        The file cannot be read.
-    """
+    """Return what the images of a TIFF file are called; see `napari_srcnn.io.image_names`."""
     path = Path(path)
     chain = check_file(path)
     tif, _ = _open(path)
     with tif, in_one_sentence(path, _DAMAGED):
         images, _ = images_of(path, tif, chain)
-        names: list[str] = []
-        for number, image in enumerate(images, start=1):
-            name = " ".join(image.name.split()) or f"image {number}"
-            names.append(name if name not in names else f"{name} {number}")
-        return tuple(names)
-
-
-def count_images(path: str | os.PathLike[str]) -> int:
-    """Return how many images a file holds; see `image_names`."""
-    return len(image_names(path))
+        return tuple(image.name for image in images)
 
 
 def image_files(path: str | os.PathLike[str], series: int = 0) -> tuple[Path, ...]:
-    """Return the files that together hold an image of a file: of most images, the file alone.
-
-    Parameters
-    ----------
-    path, series
-        See `read_stack`.
-
-    Raises
-    ------
-    StackError
-        The file cannot be read.
-    """
+    """Return the files that hold an image of a TIFF file; see `napari_srcnn.io.image_files`."""
     path = Path(path)
     chain = check_file(path)
     tif, _ = _open(path)
@@ -127,13 +67,6 @@ def image_files(path: str | os.PathLike[str], series: int = 0) -> tuple[Path, ..
         pages = (page for page in images[series].pages if page is not None)
         found = {Path(page.parent.filehandle.path).resolve() for page in pages}
     return (path,) if len(found) < 2 else tuple(sorted(found))
-
-
-def stack_name(path: str | os.PathLike[str]) -> str:
-    """Return a file's name without its ending: ``cells`` for ``cells.ome.tif``."""
-    name = Path(path).name
-    ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
-    return name[: len(name) - len(ending)] if ending else Path(path).stem
 
 
 def _reopen(path: str, series: int) -> TiffArray:

@@ -13,6 +13,7 @@ import tifffile
 
 from napari_srcnn.image.rect import Rect
 from napari_srcnn.image.stack import StackError
+from napari_srcnn.io.ranges import as_ranges
 from napari_srcnn.io.tiff_check import in_one_sentence
 from napari_srcnn.io.tiff_segments import (
     decoded,
@@ -130,7 +131,7 @@ class TiffArray:
             self._finalizer()
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        wanted, dropped = _as_ranges(key, self.shape)
+        wanted, dropped = as_ranges(key, self.shape)
         count = len(self._leading)
         rows, columns = wanted[count], wanted[count + 1]
         out = np.empty([len(part) for part in wanted], self.dtype)
@@ -225,27 +226,3 @@ def _close(tif: tifffile.TiffFile, further: OrderedDict[str, tifffile.FileHandle
 def _span(part: range) -> tuple[int, int]:
     """Return the half-open interval that holds all of a non-empty range."""
     return min(part[0], part[-1]), max(part[0], part[-1]) + 1
-
-
-def _as_ranges(key: Any, shape: tuple[int, ...]) -> tuple[list[range], list[bool]]:
-    """Return the range of each axis that `key` asks for, and whether the axis is dropped."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    if any(part is Ellipsis for part in parts):
-        at = next(n for n, part in enumerate(parts) if part is Ellipsis)
-        missing = len(shape) - len(parts) + 1
-        parts[at : at + 1] = [slice(None)] * missing
-    parts += [slice(None)] * (len(shape) - len(parts))
-    if len(parts) != len(shape) or any(part is Ellipsis for part in parts):
-        raise IndexError(f"{key!r} does not fit an array of {len(shape)} axes")
-    ranges, dropped = [], []
-    for part, length in zip(parts, shape, strict=True):
-        if isinstance(part, slice):
-            ranges.append(range(*part.indices(length)))
-        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
-            if not -length <= part < length:
-                raise IndexError(f"index {part} is out of bounds for an axis of length {length}")
-            ranges.append(range(int(part) % length, int(part) % length + 1))
-        else:
-            raise IndexError(f"{part!r}: an array in a file takes integers and slices only")
-        dropped.append(not isinstance(part, slice))
-    return ranges, dropped

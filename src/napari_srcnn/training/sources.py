@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.units import to_micrometers
+from napari_srcnn.io import SUFFIXES, is_zarr, read_stack, stack_name
 from napari_srcnn.io.ome_read import parse
-from napari_srcnn.io.tiff import SUFFIXES, read_stack, stack_name
 from napari_srcnn.training.field import Box, Source
 
 
@@ -163,7 +163,7 @@ def image_files_in(folder: Path) -> list[Path]:
 
 def _images(path: Path, notes: list[str], *, only_first: bool = False) -> list[_Image]:
     """Open a file, or a folder's images in the order of the numbers in their names."""
-    if path.is_file():
+    if path.is_file() or is_zarr(path):
         image = _open(path)
         if image.is_made_here:
             notes.append(

@@ -11,6 +11,7 @@ import numpy as np
 from napari_srcnn.image.stack import StackError, check_axes
 from napari_srcnn.image.units import PIXEL
 from napari_srcnn.io.atomic import write_bytes
+from napari_srcnn.io.names import stack_name
 from napari_srcnn.io.room import check_room, write_failure
 from napari_srcnn.io.zarr.codecs import array_arguments
 from napari_srcnn.io.zarr.levels import Level, halved, levels_of
@@ -111,7 +112,7 @@ class ZarrTarget:
             attributes_of(
                 self.levels,
                 version=version,
-                name=name or _name(self.path),
+                name=name or stack_name(self.path),
                 dtype=self.dtype,
                 axes=axes,
                 pixel_size=tuple(map(float, pixel_size)) or (1.0,) * len(self.shape),
@@ -391,11 +392,3 @@ class ZarrTarget:
         found = {entry.name for entry in self.path.iterdir() if not entry.name.endswith(".part")}
         if not found <= ours or found & {".zattrs", "zarr.json"}:
             raise StackError(f"{self.path} exists already; choose another name or overwrite it")
-
-
-def _name(path: Path) -> str:
-    """Return a folder's name without its ending."""
-    for ending in (SUFFIX, ".zarr"):
-        if path.name.lower().endswith(ending):
-            return path.name[: -len(ending)]
-    return path.stem
