@@ -297,7 +297,7 @@ def test_a_folder_with_bad_files_does_the_good_ones_and_exits_with_1(tmp_path: P
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    assert "There are no TIFF files" in refused(tmp_path, tmp_path / "out")
+    assert "There are no images in" in refused(tmp_path, tmp_path / "out")
     assert names(tmp_path) == []
 
 

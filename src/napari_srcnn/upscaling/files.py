@@ -20,6 +20,7 @@ from napari_srcnn.io import (
     read_stack,
     stack_name,
 )
+from napari_srcnn.io.zarr.store import is_zarr
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import bundled_name, microscopes_model, model_info
 from napari_srcnn.upscaling.options import Options
@@ -85,7 +86,7 @@ def find_jobs(
     for path in inputs:
         if not path.exists():
             raise ValueError(f"There is no file or folder {path}; check its name.")
-    single = len(inputs) == 1 and not inputs[0].is_dir()
+    single = len(inputs) == 1 and not is_folder_of_images(inputs[0])
     if single and not output.is_dir() and output.name.lower().endswith(_OUTPUT_SUFFIXES):
         jobs = [Job(source=inputs[0], target=output)]
     elif output.is_file() or output.name.lower().endswith(_OUTPUT_SUFFIXES):
@@ -151,22 +152,21 @@ def split_job(job: Job, image: int | None = None) -> list[Job]:
 def _jobs_of(path: Path, output: Path, scale: int, recursive: bool) -> list[Job]:
     """Return the jobs of one input whose outputs go to a folder."""
     ending = f"_x{scale}{SUFFIX}"
-    if not path.is_dir():
+    if not is_folder_of_images(path):
         return [Job(source=path, target=output / (stack_name(path) + ending))]
     if output.resolve() == path.resolve():
         raise ValueError(f"{output} is also where the images are; name another folder for them.")
     written = output.resolve()
     found = [
         file
-        for file in sorted(path.rglob("*") if recursive else path.iterdir())
-        if file.name.lower().endswith(SUFFIXES)
+        for file in sorted(_entries(path, recursive=recursive))
+        if (is_zarr(file) or (file.name.lower().endswith(SUFFIXES) and file.is_file()))
         and not file.name.startswith(".")
-        and file.is_file()
         # The output may stand inside of the input: what was written is no image to upscale.
         and written not in file.resolve().parents
     ]
     if not found:
-        raise ValueError(f"There are no TIFF files in {path} (their names end in {_listing()}).")
+        raise ValueError(f"There are no images in {path} (their names end in {_listing()}).")
     return [
         Job(
             source=file,
@@ -174,6 +174,19 @@ def _jobs_of(path: Path, output: Path, scale: int, recursive: bool) -> list[Job]
         )
         for file in found
     ]
+
+
+def is_folder_of_images(path: Path) -> bool:
+    """Tell whether a path is a folder, and no image that is one."""
+    return path.is_dir() and not is_zarr(path)
+
+
+def _entries(folder: Path, *, recursive: bool) -> Iterator[Path]:
+    """Yield what is in a folder, and in its subfolders; an image that is a folder is one thing."""
+    for path in folder.iterdir():
+        yield path
+        if recursive and not path.is_symlink() and is_folder_of_images(path):
+            yield from _entries(path, recursive=True)
 
 
 def _listing() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,10 +44,11 @@ def on_cluster(
         If there is no such scheduler, it goes away, or a worker cannot do its part; what was
         written stays.
     """
-    with ExitStack() as open_:
-        client = open_.enter_context(_connected(workers, scheduler))
-        yield from _shards(run, client, scheduler or "the local cluster")
-    yield from run.finish()
+    watch = Watch()
+    there = len(run.grid(0)) - len(run.missing())
+    with _connected(workers, scheduler) as client:
+        yield from _shards(run, client, scheduler or "the local cluster", watch)
+    yield from run.finish(watch, there)
 
 
 @contextlib.contextmanager
@@ -59,14 +61,19 @@ def _connected(workers: int | None, scheduler: str | None) -> Iterator[Client]:
             "Workers and schedulers need dask.distributed; pip install 'napari-srcnn[cluster]'."
         ) from None
     settings = {"distributed.comm.timeouts.connect": _PATIENCE}
+    # What it has to say is said here, in a sentence.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(settings), ExitStack() as open_:
         if scheduler is None:
             cluster = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
             )
             scheduler = open_.enter_context(cluster)
         try:
-            client = distributed.Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+            client = distributed.Client(scheduler, timeout=_PATIENCE)
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"There is no dask scheduler at {scheduler}: {error}. Start one by `dask scheduler`"
@@ -75,12 +82,11 @@ def _connected(workers: int | None, scheduler: str | None) -> Iterator[Client]:
         yield open_.enter_context(client)
 
 
-def _shards(run: ShardRun, client: Client, address: str) -> Iterator[ShardProgress]:
+def _shards(run: ShardRun, client: Client, address: str, watch: Watch) -> Iterator[ShardProgress]:
     """Give the missing shards to the workers, a few at a time."""
     from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
 
-    watch = Watch()
     with run.ledger.locked():
         missing = run.missing()
         later = sum(len(run.grid(n)) for n in range(1, len(run.target.levels)))

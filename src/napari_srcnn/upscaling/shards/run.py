@@ -365,8 +365,7 @@ class ShardRun:
                 wanted = wanted[first:end]
             there = self._there()
             mine = [index for index in wanted if (0, index) not in there]
-            later = sum(prod(level.grid) for level in self.target.levels[1:]) if task is None else 0
-            watch.begin(len(mine), later)
+            watch.begin(len(mine), self._later if task is None else 0)
             for _ in self._write_behind(mine):
                 yield watch.step(0)
             if task is None:
@@ -374,8 +373,15 @@ class ShardRun:
                 return
         yield from self._finish_last(watch, len(wanted) - len(mine))
 
-    def finish(self) -> Messages:
-        """Make the pyramid and the image of the shards that tasks have written.
+    def finish(self, watch: Watch | None = None, there: int | None = None) -> Messages:
+        """Make the pyramid and the image of the shards that others have written.
+
+        Parameters
+        ----------
+        watch : Watch, optional
+            Of the run so far.
+        there : int, optional
+            How many shards it found; all, where it has written none.
 
         Raises
         ------
@@ -383,14 +389,21 @@ class ShardRun:
             If there are not all of them yet.
         """
         with self.ledger.locked():
+            total = prod(self.target.levels[0].grid)
             if missing := len(self.missing()):
                 raise ValueError(
-                    f"{missing} of {prod(self.target.levels[0].grid)} shards of {self.job.target} "
-                    "are missing; run the tasks that have not ended first."
+                    f"{missing} of {total} shards of {self.job.target} are missing; run the tasks "
+                    "that have not ended first."
                 )
-            watch = Watch()
-            watch.begin(0, sum(prod(level.grid) for level in self.target.levels[1:]))
-            yield from self._finish(watch, 0)
+            if watch is None:
+                watch = Watch()
+                watch.begin(0, self._later)
+            yield from self._finish(watch, total if there is None else there)
+
+    @property
+    def _later(self) -> int:
+        """Shards of the pyramid."""
+        return sum(prod(level.grid) for level in self.target.levels[1:])
 
     def _write_behind(self, indices: Sequence[Index]) -> Iterator[Mark]:
         """Compute shards; each is compressed and written while the next one is computed."""
@@ -416,7 +429,7 @@ class ShardRun:
                 break
             try:
                 with self.ledger.locked():
-                    watch.begin(0, sum(prod(level.grid) for level in self.target.levels[1:]))
+                    watch.begin(0, self._later)
                     yield from self._finish(watch, there)
                     return
             except ValueError:
