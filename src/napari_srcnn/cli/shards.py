@@ -206,8 +206,9 @@ def summary(run: ShardRun, report: ShardReport) -> str:
         done += f", {report.there} were there"
     if not report.is_whole:
         return (
-            f"{run.job.source} → {target}: {done}; {count_of(report.missing, 'shard')} of other "
-            "tasks are missing. The last task to end finishes the image, or --finish does."
+            f"{run.job.source} → {target}: {done}; still missing: "
+            f"{count_of(report.missing, 'shard')} of other tasks. The last task to end finishes "
+            "the image, or --finish does."
         )
     sizes = f"{run.stack.shape} {run.stack.dtype} → {plan.shape} {plan.dtype}"
     lines = [

@@ -52,7 +52,7 @@ def verify(
                 say(f"… and {len(faults) - _LISTED} more.")
             if not faults and run.is_whole:
                 if not quiet:
-                    typer.echo(f"{store}: all {count_of(total, 'shard')} are as they were written.")
+                    typer.echo(f"{store}: {count_of(total, 'shard')}, each as it was written.")
             elif repair:
                 prepare(run.options, quiet=quiet)
                 drop(run, faults)
@@ -64,10 +64,10 @@ def verify(
                     )
             else:
                 what = (
-                    f"{len(faults)} of {count_of(total, 'shard')} are not as they were written"
+                    f"{len(faults)} of {count_of(total, 'shard')} not as written"
                     if faults
                     else "the image was not finished"
                 )
-                say(f"{store}: {what}; --repair makes them again.")
+                say(f"{store}: {what}; --repair makes up for it.")
                 code = FAULTS
     raise typer.Exit(code)
