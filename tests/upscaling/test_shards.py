@@ -1,4 +1,4 @@
-"""Results of shards: the same however they come about, gone on with after any stop, and verified."""
+"""Results of shards: the same however they come about, gone on with after a stop, verified."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_job_without_all_of_its_tasks_is_no_image_and_is_not_finished(
         read_stack(job.target)
     with (
         ShardRun(job, options, shard=SHARD) as run,
-        pytest.raises(ValueError, match="6 of 12 shards of .* are missing; run the tasks"),
+        pytest.raises(ValueError, match=r"6 of 12 shards of .* are missing; run the tasks"),
     ):
         list(run.finish())
     done(job, options, (2, 2))
@@ -291,11 +291,11 @@ def test_another_image_or_model_is_refused(job: Job, options: Options) -> None:
         done(job, options)
     save_model(user_model_dir() / "small.safetensors", random_network(noise=True), {})
     tifffile.imwrite(job.source, pixels(seed=1), photometric="minisblack")
-    with pytest.raises(ValueError, match="was begun before in.tif was changed"):
+    with pytest.raises(ValueError, match=r"was begun before in.tif was changed"):
         done(job, options)
     other = job.source.with_name("other.tif")
     tifffile.imwrite(other, pixels(), photometric="minisblack")
-    with pytest.raises(ValueError, match="was begun with in.tif, not other.tif"):
+    with pytest.raises(ValueError, match=r"was begun with in.tif, not other.tif"):
         done(replace(job, source=other), options)
 
 
@@ -352,7 +352,7 @@ def test_a_link_is_not_followed(job: Job, options: Options, tmp_path: Path) -> N
 
 
 def test_nothing_is_left_where_a_job_cannot_be_begun(job: Job, options: Options) -> None:
-    with pytest.raises(ValueError, match="is not made of whole chunks|does not fit"):
+    with pytest.raises(ValueError, match=r"is not made of whole chunks|does not fit"):
         done(job, options, shard=(64, 64))
     assert not job.target.exists()
 
@@ -467,14 +467,15 @@ def test_a_clusters_workers_write_the_same_though_one_is_killed(job: Job, option
     assert contents(job.target) == contents(whole.target)
 
 
-def test_a_scheduler_that_is_not_there_is_said(job: Job, options: Options) -> None:
+def test_a_scheduler_that_is_not_there_is_said(
+    job: Job, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("distributed", reason="needs the extra 'cluster'")
     from napari_srcnn.upscaling.shards import cluster
 
+    monkeypatch.setattr(cluster, "_PATIENCE", "1s")
     with (
         ShardRun(job, options, shard=SHARD) as run,
-        pytest.MonkeyPatch.context() as patch,
         pytest.raises(ValueError, match=r"There is no dask scheduler at tcp://127.0.0.1:9"),
     ):
-        patch.setattr(cluster, "_PATIENCE", "1s")
         list(cluster.on_cluster(run, scheduler="tcp://127.0.0.1:9"))
