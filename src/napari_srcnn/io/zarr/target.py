@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Ending of the folders that are written.
 SUFFIX = ".ome.zarr"
+# A folder with one of these is a zarr.
+_ROOTS = (".zgroup", "zarr.json")
 
 
 class ZarrTarget:
@@ -316,7 +318,7 @@ class ZarrTarget:
                 dimension_names=None if self.version == "0.4" else names,
                 **self._arguments(level),
             )
-        last = (".zgroup", ".zattrs", "zarr.json")
+        last = (".zattrs", *_ROOTS)
         keys = sorted(held, key=lambda key: (last.index(key) if key in last else -1, key))
         return {key: held[key].to_bytes() for key in keys}
 
@@ -338,5 +340,5 @@ class ZarrTarget:
             raise StackError(f"{self.path} exists already, as a file; choose another name")
         ours = {key.partition("/")[0] for key in self._documents}
         found = {entry.name for entry in self.path.iterdir() if not entry.name.endswith(".part")}
-        if not found <= ours or found & {".zattrs", "zarr.json"}:
+        if not found <= ours or found & set(_ROOTS):
             raise StackError(f"{self.path} exists already; choose another name or overwrite it")
