@@ -10,7 +10,6 @@ import numpy as np
 
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.io.atomic import PendingFolder
-from napari_srcnn.io.names import stack_name
 from napari_srcnn.io.room import write_failure
 from napari_srcnn.io.zarr.levels import SHARD_BYTES
 from napari_srcnn.io.zarr.store import is_store
@@ -69,7 +68,8 @@ def write_zarr(
         stack.shape,
         stack.dtype,
         **stack.upscaled(1),
-        name=name or stack_name(path),
+        name=name,
+        final=path,
         version=version,
         compression=compression,
         shard=_whole_planes(stack),
