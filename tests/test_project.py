@@ -203,12 +203,13 @@ def test_every_command_of_the_manifest_imports(python_name: str) -> None:
 
 
 def test_the_manifest_offers_every_file_that_can_be_read_and_written() -> None:
-    from napari_srcnn.io import SUFFIX, SUFFIXES
+    from napari_srcnn.io import SUFFIX, SUFFIXES, zarr
 
     (reader,) = manifest().contributions.readers or ()
-    (writer,) = manifest().contributions.writers or ()
+    tiff_writer, zarr_writer = manifest().contributions.writers or ()
     assert set(reader.filename_patterns) == {f"*{suffix}" for suffix in SUFFIXES}
-    assert SUFFIX in writer.filename_extensions
+    assert SUFFIX in tiff_writer.filename_extensions
+    assert zarr.SUFFIX in zarr_writer.filename_extensions
 
 
 def test_every_bundled_model_setting_is_a_plain_string() -> None:

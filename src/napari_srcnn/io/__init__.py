@@ -10,6 +10,7 @@ from napari_srcnn.io.write import write_stack
 from napari_srcnn.io.zarr.read import pyramid
 from napari_srcnn.io.zarr.store import is_zarr
 from napari_srcnn.io.zarr.target import ZarrTarget
+from napari_srcnn.io.zarr.write import write_zarr
 
 __all__ = [
     "COMPRESSIONS",
@@ -27,4 +28,5 @@ __all__ = [
     "read_stack",
     "stack_name",
     "write_stack",
+    "write_zarr",
 ]

@@ -1,4 +1,4 @@
-"""A file that takes its name when it is whole: written beside its place, then renamed.
+"""Files and folders that take their names when they are whole: written beside, then renamed.
 
 Whoever looks finds the old file or the new one, and after a failure the old one, or none.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ class PendingFile:
 
     def __init__(self, target: str | os.PathLike[str]) -> None:
         self.target = Path(target)
-        self.path = self.target.with_name(f".napari-srcnn-{uuid.uuid4().hex[:12]}.part")
+        self.path = _beside(self.target)
 
     def commit(self) -> None:
         """Give what was written its name, once it is on the disk.
@@ -49,6 +50,45 @@ class PendingFile:
         # The disk may be what failed, and there is an error on its way that says so.
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
+
+
+class PendingFolder:
+    """A place beside a folder to write it to, and how that becomes the folder.
+
+    Attributes
+    ----------
+    target, path : Path
+        See `PendingFile`.
+    """
+
+    def __init__(self, target: str | os.PathLike[str]) -> None:
+        self.target = Path(target)
+        self.path = _beside(self.target)
+
+    def commit(self) -> None:
+        """Give what was written its name; a folder that has it goes.
+
+        Raises
+        ------
+        OSError
+            Then nothing has changed; `discard` removes what was written.
+        """
+        if not self.target.exists():
+            self.path.rename(self.target)
+            return
+        # A folder that is not empty cannot be replaced at one stroke.
+        old = _beside(self.target)
+        self.target.rename(old)
+        try:
+            self.path.rename(self.target)
+        except OSError:
+            old.rename(self.target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -95,3 +135,8 @@ def write_bytes(target: str | os.PathLike[str], data: bytes) -> None:
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as path:
         path.write_bytes(data)
+
+
+def _beside(target: Path) -> Path:
+    """Return a path that nothing has, in the same folder."""
+    return target.with_name(f".napari-srcnn-{uuid.uuid4().hex[:12]}.part")

@@ -1,4 +1,4 @@
-"""Save a layer of napari as OME-TIFF, with what it knows and OME-XML has no words for."""
+"""Save a layer of napari as OME-TIFF or OME-Zarr, with what it knows and OME has no words for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_srcnn.image.axes import axis_letter
-from napari_srcnn.image.stack import StackError
+from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.units import PIXEL, unit_name
 from napari_srcnn.io.ome_tiff import OmeTiffWriter
+from napari_srcnn.io.zarr.write import write_zarr
 
 if TYPE_CHECKING:
     import os
@@ -100,6 +101,36 @@ def write_image(
     StackError
         The layer cannot be saved as OME-TIFF; nothing is left of the file then.
     """
+    stack = _stack_of(data, attributes)
+    data, dtype = stack.data, _stored_dtype(stack.data)
+    described = stack.upscaled(1)
+    if "ome_xml" in stack.metadata:
+        described["channel_names"] = ()  # the source's own channel keeps its name
+    name = str(attributes.get("name") or "") or None
+    writer = OmeTiffWriter(path, data.shape, dtype, **described, name=name, overwrite=True)
+    leading = data.shape[: stack.axes.index("Y")]
+    with writer:
+        for index in np.ndindex(tuple(leading)):
+            writer[index] = np.asarray(data[index]).astype(dtype, copy=False)
+    return [str(writer.path)]
+
+
+def write_zarr_image(
+    path: str | os.PathLike[str], data: Any, attributes: Mapping[str, Any]
+) -> list[str]:
+    """Save an image layer as OME-Zarr with its pyramid; see `write_image`.
+
+    Raises
+    ------
+    StackError
+        The layer cannot be saved as OME-Zarr; nothing is left of the folder then.
+    """
+    name = str(attributes.get("name") or "") or None
+    return [str(write_zarr(path, _stack_of(data, attributes), name=name, overwrite=True))]
+
+
+def _stack_of(data: Any, attributes: Mapping[str, Any]) -> Stack:
+    """Return a layer as a stack."""
     if attributes.get("multiscale") or isinstance(data, (list, tuple)):
         data = data[0]
     rgb = bool(attributes.get("rgb"))
@@ -112,26 +143,15 @@ def write_image(
     layer_metadata = attributes.get("metadata") or {}
     metadata = {key: layer_metadata[key] for key in _STACK_KEYS if key in layer_metadata}
     metadata["layer"] = _saved_layer(attributes, ndim)
-    name = attributes.get("name") or ""
-    dtype = _stored_dtype(data)
-    writer = OmeTiffWriter(
-        path,
-        data.shape,
-        dtype,
-        axes,
-        [*np.abs(scale).tolist(), *[1.0] * rgb],
-        [*units, *[PIXEL] * rgb],
-        # The source's own channel keeps its name and colour.
-        channel_names=() if "C" in axes or "ome_xml" in metadata else (str(name),),
+    return Stack(
+        data=data,
+        axes=axes,
+        pixel_size=(*np.abs(scale).tolist(), *[1.0] * rgb),
+        units=(*units, *[PIXEL] * rgb),
+        channel_names=() if "C" in axes else (str(attributes.get("name") or ""),),
         channel_colors=() if "C" in axes or rgb else (_color(attributes.get("colormap")),),
         metadata=metadata,
-        name=str(name) or None,
-        overwrite=True,
     )
-    with writer:
-        for index in np.ndindex(tuple(data.shape[: ndim - 2])):
-            writer[index] = np.asarray(data[index]).astype(dtype, copy=False)
-    return [str(writer.path)]
 
 
 def _axes(labels: Sequence[str] | None, ndim: int) -> str:

@@ -16,16 +16,21 @@ import numpy as np
 
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.transform import Transform
-from napari_srcnn.io.layer_file import LAYER_KEYS, write_image
+from napari_srcnn.io.layer_file import LAYER_KEYS, write_image, write_zarr_image
 from napari_srcnn.io.names import SUFFIXES
 from napari_srcnn.io.read import image_names, read_stack
+from napari_srcnn.io.zarr.store import is_store, is_zarr
 
-__all__ = ["get_reader", "read_layers", "stack_layers", "write_image"]
+__all__ = ["get_reader", "read_layers", "stack_layers", "write_image", "write_zarr_image"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
 # Attributes of a saved layer that the reader hands to napari as they are.
 _RESTORED_KEYS = tuple(key for key in LAYER_KEYS if key not in ("rgb", "scale"))
+# Of a stack's metadata, what becomes attributes of its layers.
+_APART = ("layer", "windows")
+# A plate can hold thousands.
+_MOST_IMAGES = 32
 # napari's own choice for channels without a colour.
 _TWO_COLORS = ("magenta", "green")
 _MORE_COLORS = ("cyan", "magenta", "yellow", "blue", "green", "red")
@@ -34,33 +39,34 @@ _MORE_COLORS = ("cyan", "magenta", "yellow", "blue", "green", "red")
 def get_reader(
     path: str | Sequence[str],
 ) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
-    """Return `read_layers` for a TIFF file, None for anything else.
+    """Return `read_layers` for a TIFF file or an OME-Zarr, None for anything else.
 
     Parameters
     ----------
     path : str or sequence of str
-        One file; several, to be stacked, are left to other readers.
+        One file or folder; several, to be stacked, are left to other readers.
     """
-    if isinstance(path, str) and path.lower().endswith(SUFFIXES):
+    if isinstance(path, str) and (path.rstrip("/\\").lower().endswith(SUFFIXES) or is_store(path)):
         return read_layers
     return None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Open a TIFF, ImageJ or OME-TIFF file as image layers: each channel of each of its images.
+    """Open a TIFF or an OME-Zarr as image layers: each channel of each of its images.
 
     What of the file is in none of them is said as a warning, which napari shows.
 
     Parameters
     ----------
     path : str
-        One file.
+        One file or folder.
 
     Returns
     -------
     list of tuple
-        Lazy data, the keyword arguments of ``viewer.add_image`` (scale, units, axis labels; the
-        channel's name and colour; ``metadata`` as `Stack.metadata`), and ``"image"``.
+        Lazy data (of a pyramid in OME-Zarr, a list of its levels), the keyword arguments of
+        ``viewer.add_image`` (scale, units, axis labels; the channel's name and colour; ``metadata``
+        as `Stack.metadata`), and ``"image"``.
 
     Raises
     ------
@@ -72,7 +78,13 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     names = image_names(path)
     found: list[LayerData] = []
     said: dict[str, None] = {}  # in order, each once
-    for number, name in enumerate(names):
+    opened = names[:_MOST_IMAGES] if is_zarr(path) else names
+    if len(opened) < len(names):
+        said[
+            f"of its {len(names)} images the first {len(opened)} are open; "
+            "napari_srcnn.read_stack(path, series=number) opens any"
+        ] = None
+    for number, name in enumerate(opened):
         stack = read_stack(path, series=number)
         notes = stack.notes
         if len(names) > 1:
@@ -103,8 +115,11 @@ def stack_layers(stack: Stack) -> list[LayerData]:
         arguments["colormap"] = stack.channel_colors[0]
     elif stack.metadata.get("photometric") == "miniswhite":
         arguments["colormap"] = "gray_r"
+    windows = stack.metadata.get("windows")
+    if windows and windows[0]:
+        arguments["contrast_limits"] = tuple(windows[0])
     arguments |= _restored(saved, len(arguments["scale"]))
-    return [(_lazy(stack), arguments, "image")]
+    return [_layer(stack, (), arguments)]
 
 
 def _channel_layer(stack: Stack, at: int, channel: int) -> LayerData:
@@ -135,8 +150,10 @@ def _channel_layer(stack: Stack, at: int, channel: int) -> LayerData:
             arguments["metadata"]["delta_t"] = np.take(
                 np.array(times, object), channel, at
             ).tolist()
-    key = (*[slice(None)] * at, channel)
-    return _lazy(stack)[key], arguments, "image"
+    windows = stack.metadata.get("windows") or ()
+    if stack.axes[at] == "C" and channel < len(windows) and windows[channel]:
+        arguments["contrast_limits"] = tuple(windows[channel])
+    return _layer(stack, (*[slice(None)] * at, channel), arguments)
 
 
 def _arguments(stack: Stack, without: int | None = None) -> dict[str, Any]:
@@ -148,7 +165,7 @@ def _arguments(stack: Stack, without: int | None = None) -> dict[str, Any]:
         "scale": tuple(place.scale[kept].tolist()),
         "units": tuple(stack.units[n] for n in kept),
         "axis_labels": tuple(stack.axes[n].lower() for n in kept),
-        "metadata": {key: value for key, value in stack.metadata.items() if key != "layer"},
+        "metadata": {key: value for key, value in stack.metadata.items() if key not in _APART},
     }
     if place.translate.any():
         arguments["translate"] = tuple(place.translate[kept].tolist())
@@ -162,13 +179,28 @@ def _restored(saved: Mapping[str, Any], ndim: int) -> dict[str, Any]:
     return {key: saved[key] for key in _RESTORED_KEYS if key in saved}
 
 
-def _lazy(stack: Stack) -> Any:
-    """Return the data as dask array, a chunk for each plane: napari and plugins know those."""
+def _layer(stack: Stack, key: tuple[Any, ...], arguments: dict[str, Any]) -> LayerData:
+    """Return what an index takes of a stack, and of the levels of its pyramid, as a layer."""
+    levels = [_lazy(stack, data)[key] for data in (stack.data, *getattr(stack.data, "smaller", ()))]
+    if len(levels) == 1:
+        return levels[0], arguments, "image"
+    return levels, {**arguments, "multiscale": True}, "image"
+
+
+def _lazy(stack: Stack, data: Any) -> Any:
+    """Return data as dask array: napari and plugins know those.
+
+    Its chunks are those that the data are stored in, or else planes.
+    """
     import dask.array as da  # half a second that File > Open may take and an import may not
 
     trailing = 3 if stack.axes.endswith("S") else 2
-    chunks = (*[1] * (stack.ndim - trailing), *stack.shape[-trailing:])
+    planes = (*[1] * (stack.ndim - trailing), *data.shape[-trailing:])
     # Without a name made from the path: a file that was written anew is not the old one.
     return da.from_array(  # type: ignore[no-untyped-call]  # dask has no types for it
-        stack.data, chunks, name=False, lock=False, meta=np.empty(0, stack.dtype)
+        data,
+        getattr(data, "chunks", planes),
+        name=False,
+        lock=False,
+        meta=np.empty(0, stack.dtype),
     )

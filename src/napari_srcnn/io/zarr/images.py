@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,9 @@ def _images(opened: Opened, path: str) -> Iterator[ZarrImage]:
             yield from _multiscales(ome_of(opened.group(_join(path, name))), _join(path, name))
     else:
         # No OME metadata: arrays, each an image as it is.
-        arrays = [name for name, array in group.arrays() if len(array.shape) >= 2]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # whatever else lies in the folder
+            arrays = [name for name, array in group.arrays() if len(array.shape) >= 2]
         for name in sorted(arrays):
             yield ZarrImage(name=name, path=_join(path, name))
 

@@ -24,7 +24,8 @@ _CHUNK = 512  # pixels along Y and X
 _LEAST_CHUNK = 256
 _SHARD = 1024
 _SHARD_PLANES = 64
-_SHARD_BYTES = 128 * 2**20
+#: A shard of the default size holds at most so many bytes, before compression.
+SHARD_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ def _cut(
         if y:
             # As many planes of the axis before Y as the bytes allow, in whole chunks.
             bytes_of_one = prod(rest) * itemsize // rest[y - 1]
-            planes = min(_SHARD_PLANES, shape[y - 1], max(1, _SHARD_BYTES // bytes_of_one))
+            planes = min(_SHARD_PLANES, shape[y - 1], max(1, SHARD_BYTES // bytes_of_one))
             rest[y - 1] *= max(1, planes // rest[y - 1])
         shard = rest
     if any(whole % part for whole, part in zip(shard, chunk, strict=True)):

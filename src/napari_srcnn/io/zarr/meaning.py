@@ -260,8 +260,8 @@ def _channels(
     if len(channels) != count:
         if channels:
             notes.append(
-                f"it describes {len(channels)} channels and holds {count}: the description is left "
-                "out"
+                f"its description is of another number of channels ({len(channels)}, not {count}) "
+                "and is left out"
             )
         return (), (), ()
     names = tuple(str(channel.get("label") or "") for channel in channels)

@@ -108,6 +108,11 @@ def is_zarr(path: str | os.PathLike[str]) -> bool:
     """Tell whether `path` is an address, is named as OME-Zarr is, or is a folder of it."""
     if address_of(path) is not None or str(path).rstrip("/\\").lower().endswith(ZARR_SUFFIXES):
         return True
+    return is_store(path)
+
+
+def is_store(path: str | os.PathLike[str]) -> bool:
+    """Tell whether `path` is a folder with the metadata of a zarr."""
     with contextlib.suppress(OSError):
         return any((Path(path) / name).is_file() for name in _DOCUMENTS)
     return False

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 #: Ending of the folders that are written.
 SUFFIX = ".ome.zarr"
-# The last is what readers look for.
-_OF_THE_GROUP = (".zgroup", ".zattrs", "zarr.json")
+# A folder with one of these is a zarr.
+_ROOTS = (".zgroup", "zarr.json")
+# In the order in which they are written.
+_OF_THE_GROUP = (".zattrs", *_ROOTS)
 
 
 class ZarrTarget:
@@ -40,7 +42,7 @@ class ZarrTarget:
     Parameters
     ----------
     path : str or path-like
-        The folder to write. It may be another than the final one, if `name` is given.
+        The folder to write.
     shape : tuple of int
         Shape of the whole image, as `axes`.
     dtype : dtype
@@ -51,7 +53,9 @@ class ZarrTarget:
     pixel_size, units, channel_names, channel_colors, metadata, provenance
         See `OmeTiffWriter`; ``Stack.upscaled`` gives them.
     name : str, optional
-        The image's name; by default the folder's without its ending.
+        The image's name; by default the final folder's without its ending.
+    final : path-like, optional
+        The folder that `path` will be renamed to, for the name and for messages.
     version : str
         ``"0.5"`` (zarr v3, a file for each shard) or ``"0.4"`` (zarr v2, a file for each chunk of
         a shard).
@@ -87,6 +91,7 @@ class ZarrTarget:
         metadata: Mapping[str, Any] | None = None,
         provenance: Mapping[str, Any] | None = None,
         name: str | None = None,
+        final: str | os.PathLike[str] | None = None,
         version: str = "0.5",
         compression: str | None = None,
         shard: Sequence[int] | None = None,
@@ -94,6 +99,7 @@ class ZarrTarget:
         levels: int | None = None,
     ) -> None:
         self.path = Path(path)
+        self.final = Path(path if final is None else final)
         self.shape = tuple(int(size) for size in shape)
         # Little-endian on the disk, and so in memory on every machine that there is.
         self.dtype: np.dtype[Any] = np.dtype(dtype).newbyteorder("<")
@@ -112,7 +118,7 @@ class ZarrTarget:
             attributes_of(
                 self.levels,
                 version=version,
-                name=name or stack_name(self.path),
+                name=name or stack_name(self.final),
                 dtype=self.dtype,
                 axes=axes,
                 pixel_size=tuple(map(float, pixel_size)) or (1.0,) * len(self.shape),
@@ -175,7 +181,7 @@ class ZarrTarget:
         # What compression saves is known afterwards only; noise rarely shrinks below a quarter.
         needed = self.nbytes // (1 if self.compression == "none" else 4)
         self._check_place()
-        check_room(self.path, needed)
+        check_room(self.final, needed)
         self._write_documents([key for key in self._documents if key not in _OF_THE_GROUP])
 
     def seal(self) -> None:
@@ -193,7 +199,7 @@ class ZarrTarget:
             for key in keys:
                 write_bytes(self.key_path(key), self._documents[key])
         except OSError as error:
-            raise write_failure(self.path, error, 0) from error
+            raise write_failure(self.final, error, 0) from error
 
     def region(self, level: int, index: Sequence[int]) -> tuple[slice, ...]:
         """Return where the shard at `index` of a level's grid lies in that level."""
@@ -278,7 +284,7 @@ class ZarrTarget:
             for key, content in self.encode(level, index, values):
                 write_bytes(self.key_path(key), content)
         except OSError as error:
-            raise write_failure(self.path, error, values.nbytes) from error
+            raise write_failure(self.final, error, values.nbytes) from error
 
     def read(self, level: int, region: Sequence[slice]) -> NDArray[Any]:
         """Return what the disk holds of a region of a level; zeros where nothing is yet."""
@@ -390,5 +396,5 @@ class ZarrTarget:
             raise StackError(f"{self.path} exists already, as a file; choose another name")
         ours = {key.partition("/")[0] for key in self._documents}
         found = {entry.name for entry in self.path.iterdir() if not entry.name.endswith(".part")}
-        if not found <= ours or found & {".zattrs", "zarr.json"}:
+        if not found <= ours or found & set(_ROOTS):
             raise StackError(f"{self.path} exists already; choose another name or overwrite it")
