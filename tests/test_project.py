@@ -145,6 +145,9 @@ def test_everything_imported_is_a_declared_dependency(repository: Path) -> None:
         elif name == "napari_srcnn.assess.report":
             # Its plot says how to install what it needs.
             allowed = core | extras["plot"]
+        elif name == "napari_srcnn.upscaling.shards.cluster":
+            # It says how to install what it needs, too.
+            allowed = core | extras["cluster"]
         top = {imported.split(".")[0] for imported in imported_names(path)}
         third_party = top - sys.stdlib_module_names - {"napari_srcnn", "__future__"}
         undeclared = {distribution_of.get(module, module) for module in third_party} - allowed
