@@ -19,7 +19,7 @@ from commands import posix
 from networks import random_network
 from yaozarrs import validate_zarr_store
 
-from napari_srcnn import upscale
+from napari_srcnn import upscale, upscale_file
 from napari_srcnn.io import read_stack
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
@@ -479,3 +479,31 @@ def test_a_scheduler_that_is_not_there_is_said(
         pytest.raises(ValueError, match=r"There is no dask scheduler at tcp://127.0.0.1:9"),
     ):
         list(cluster.on_cluster(run, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_the_example_of_the_page_on_clusters_runs(
+    job: Job, options: Options, repository: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed", reason="needs the extra 'cluster'")
+    page = (repository / "docs" / "cluster.md").read_text("utf-8")
+    example = next(part for part in page.split("```python\n")[1:] if "LocalCluster(" in part)
+    program = tmp_path / "example.py"
+    lines = [f"source, target = {str(job.source)!r}, {str(job.target)!r}", example.split("```")[0]]
+    program.write_text("\n".join(lines), "utf-8")
+    subprocess.run([sys.executable, str(program)], check=True, capture_output=True)
+    with read_stack(job.target) as stack:
+        assert stack.shape == (5, 80, 100)
+    assert faults(job.target) == []
+
+
+def test_a_file_becomes_a_file_from_python(job: Job, options: Options) -> None:
+    given: dict[str, Any] = {"model": "small", "device": "cpu", "tile": 64}
+    tiff = upscale_file(job.source, job.target.with_name("out.ome.tif"), 2, **given)
+    zarr = upscale_file(job.source, job.target, 2, task=(1, 1), **given)
+    with read_stack(tiff) as one, read_stack(zarr) as other:
+        np.testing.assert_array_equal(one[:], other[:])
+        assert one.pixel_size == pytest.approx(other.pixel_size)
+    with pytest.raises(ValueError, match=r"end its name in .ome.zarr"):
+        upscale_file(job.source, tiff, 2, workers=2, **given)
+    with pytest.raises(ValueError, match="choose one"):
+        upscale_file(job.source, zarr, 2, workers=2, task=(1, 2), **given)
