@@ -378,7 +378,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
         ("CYXS", {}, "one channel axis"),
         ("TCZQYX", {}, "at most 5 axes"),
         ("ZYX", {"version": "0.6"}, "choose one of 0.5, 0.4"),
-        ("ZYX", {"compression": "jpeg"}, "choose one of blosc"),
+        ("ZYX", {"compression": "jpeg"}, "choose one of zstd"),
         ("ZYX", {"chunk": (1, 2, 2), "shard": (1, 3, 4)}, "not made of whole chunks"),
         ("ZYX", {"chunk": (2, 2)}, "does not fit the axes ZYX"),
         ("ZYX", {"shard": (0, 2, 2)}, "does not fit the axes ZYX"),

@@ -39,8 +39,8 @@ def upscale_file(
     image : int
         Which of the source's images, from 0.
     compression : str, optional
-        Of an OME-TIFF: "zlib", "lzw" or "zstd", none by default. Of an OME-Zarr: "blosc" (by
-        default), "zstd", "zlib" or "none".
+        Of an OME-TIFF: "zlib", "lzw" or "zstd", none by default. Of an OME-Zarr: "zstd" (by
+        default), "blosc", "zlib" or "none".
     version : {"0.5", "0.4"}
         Of OME-Zarr.
     task : (int, int), optional

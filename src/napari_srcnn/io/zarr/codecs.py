@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: The versions of OME-Zarr that are written: zarr v3 with shards, zarr v2 without.
 VERSIONS = ("0.5", "0.4")
 #: Names that `compression` takes; all are lossless.
-COMPRESSIONS = ("blosc", "zstd", "zlib", "none")
+COMPRESSIONS = ("zstd", "blosc", "zlib", "none")
 _ZSTD_LEVEL = 3
 _BLOSC_LEVEL = 5
 _ZLIB_LEVEL = 6

@@ -60,8 +60,8 @@ class ZarrTarget:
         ``"0.5"`` (zarr v3, a file for each shard) or ``"0.4"`` (zarr v2, a file for each chunk of
         a shard).
     compression : str, optional
-        ``"blosc"`` (by default: zstd after a shuffle of bytes, about 18 % smaller than zstd alone
-        for noisy 16-bit pixels, in half the time), ``"zstd"``, ``"zlib"`` or ``"none"``.
+        ``"zstd"`` (by default), ``"blosc"`` (zstd after a shuffle of bytes: 6 to 8 % smaller for
+        16-bit pixels, for twice the work), ``"zlib"`` or ``"none"``.
     shard, chunk : tuple of int, optional
         One length an axis: what is written and what is compressed as one; see `levels_of`.
     levels : int, optional
@@ -106,7 +106,7 @@ class ZarrTarget:
         self.dtype: np.dtype[Any] = np.dtype(dtype).newbyteorder("<")
         self.axes = axes
         self.version = version
-        self.compression = compression or "blosc"
+        self.compression = compression or "zstd"
         check_axes(axes, len(self.shape))
         if 0 in self.shape:
             raise StackError(f"an image of shape {self.shape} has no pixels to write")

@@ -58,7 +58,7 @@ class ShardRun:
     version : str
         Of OME-Zarr: "0.5" or "0.4".
     compression : str, optional
-        "blosc" by default; "zstd", "zlib" or "none".
+        "zstd" by default; "blosc", "zlib" or "none".
     shard : sequence of int, optional
         One length an axis; by default up to 64 planes of 1024 x 1024 pixels.
     force : bool
