@@ -20,7 +20,8 @@ from networks import random_network
 from yaozarrs import validate_zarr_store
 
 from napari_srcnn import upscale, upscale_file
-from napari_srcnn.io import read_stack
+from napari_srcnn.image.stack import Stack
+from napari_srcnn.io import read_stack, write_zarr
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.upscaling.api import plan_upscale
@@ -29,6 +30,7 @@ from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.provenance import Provenance
 from napari_srcnn.upscaling.shards.messages import ShardProgress, ShardReport
 from napari_srcnn.upscaling.shards.run import ShardRun
+from napari_srcnn.upscaling.shards.stack_run import StackRun
 from napari_srcnn.upscaling.shards.verify import Fault, drop, verify
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -507,3 +509,39 @@ def test_a_file_becomes_a_file_from_python(job: Job, options: Options) -> None:
         upscale_file(job.source, tiff, 2, workers=2, **given)
     with pytest.raises(ValueError, match="choose one"):
         upscale_file(job.source, zarr, 2, workers=2, task=(1, 2), **given)
+
+
+def test_a_stack_in_memory_is_written_and_gone_on_with(job: Job, options: Options) -> None:
+    stack = Stack(data=pixels(), axes="ZYX", pixel_size=(2.0, 0.5, 0.5), name="a layer")
+    with StackRun(stack, job.target, options, shard=SHARD) as run:
+        messages = run.messages()
+        next(messages)
+        messages.close()  # type: ignore[attr-defined]
+    with StackRun(stack, job.target, options, shard=SHARD) as run:
+        *_, report = run.messages()
+    assert isinstance(report, ShardReport)
+    assert report.there >= 1
+    with read_stack(job.target) as written:
+        expected = upscale(pixels(), 2, axes="ZYX", model="small", device="cpu", tile=64)
+        np.testing.assert_array_equal(written[:], expected)
+        assert written.pixel_size == pytest.approx((2.0, 0.25, 0.25))
+    other = replace(stack, data=pixels(seed=1))
+    with (
+        pytest.raises(ValueError, match="was begun before a layer was changed"),
+        StackRun(other, job.target, options, shard=SHARD),
+    ):
+        pass
+
+
+def test_an_address_is_upscaled(job: Job, options: Options) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="needs fsspec, which reads addresses")
+    made = write_zarr(job.source.with_name("in.ome.zarr"), Stack(data=pixels(), axes="ZYX"))
+    memory = fsspec.filesystem("memory")
+    memory.put(str(made), "/shards.ome.zarr", recursive=True)
+    try:
+        done(replace(job, source=Path("memory://shards.ome.zarr")), options)
+    finally:
+        memory.rm("/shards.ome.zarr", recursive=True)
+    with read_stack(job.target) as stack:
+        expected = upscale(pixels(), 2, axes="ZYX", model="small", device="cpu", tile=64)
+        np.testing.assert_array_equal(stack[:], expected)

@@ -20,6 +20,7 @@ import napari_srcnn
 from napari_srcnn.io import Stack, read_stack
 from napari_srcnn.io.atomic import write_bytes
 from napari_srcnn.io.room import write_failure
+from napari_srcnn.io.zarr.store import address_of
 from napari_srcnn.io.zarr.target import ZarrTarget
 from napari_srcnn.upscaling.files import Job, record
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit
@@ -150,12 +151,16 @@ class ShardRun:
             stack.close()
             raise
 
+    def _content(self) -> SourceFile:
+        """Return what the image is known by."""
+        return SourceFile.of(self.job.source, self.job.image, self.job.files)
+
     def _begin(self) -> None:
         if self._reopened:
             self._check_version()
             self.target = self._target(self.made)
             return
-        content = SourceFile.of(self.job.source, self.job.image, self.job.files)
+        content = self._content()
         # Said before a folder is made: what is wrong with the image and the options.
         self._resolved = resolve(replace(self.options, axes=self.stack.axes), self.stack)
         asked = record(self.options)
@@ -175,7 +180,7 @@ class ShardRun:
                     self._clear()
             plan = load_plan(self._resolved, self.stack)
             made = ShardJob(
-                source=self.job.source.absolute(),
+                source=_lasting(self.job.source),
                 image=self.job.image,
                 content=content,
                 options=asked,
@@ -478,6 +483,11 @@ class ShardRun:
             seconds=watch.seconds,
             messages=messages,
         )
+
+
+def _lasting(path: Path) -> Path:
+    """Return a path that means the same wherever a process stands; an address is one already."""
+    return path if address_of(path) is not None else path.absolute()
 
 
 def _sums(misfit: Misfit) -> tuple[float, float, float, int]:
