@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from napari_srcnn.assess.consistency import Consistency, consistency
 from napari_srcnn.assess.resolution import decorrelation, frc
 from napari_srcnn.assess.truth import Against, against
+from napari_srcnn.image.intensity import integer_limits
+from napari_srcnn.image.resize import imresize
 from napari_srcnn.image.stack import Stack
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
@@ -21,8 +24,7 @@ from napari_srcnn.models.library import default_model
 from napari_srcnn.network.config import SCALES
 from napari_srcnn.upscaling.noise import measure
 from napari_srcnn.upscaling.options import Options
-from napari_srcnn.upscaling.plan import UpscalePlan, load_plan
-from napari_srcnn.upscaling.resolve import resolve
+from napari_srcnn.upscaling.resolve import Plan, resolve
 
 # Of the share of pixels that noise alone puts beyond three of its standard deviations (0.27 %).
 _BY_CHANCE = 0.0027
@@ -188,8 +190,8 @@ def assess(
             f"The reference has shape {reference.shape} and the result {result.shape}; they need "
             "to be equal."
         )
-    options = Options(scale=scale, model=default_model(scale), axes=source.axes, device="cpu")
-    plan = load_plan(resolve(options, source), source)
+    options = Options(scale=scale, model=default_model(scale), axes=source.axes)
+    plan = resolve(options, source)
     noises, text = _noises(plan, source, noise, notes)
     if reference is not None and data_range is None:
         data_range = _range(reference)
@@ -197,32 +199,47 @@ def assess(
     kept: dict[str, list[tuple[Consistency, Against | None]]] = {"result": [], "bicubic": []}
     middle = places[len(places) // 2]
     sharp: dict[str, float | None] = {}
-    for done, place in enumerate(places, start=1):
-        low = _plane(source, place)
-        images = {"result": _plane(result, place), "bicubic": _bicubic(plan, place)}
-        truth = None if reference is None else _plane(reference, place)
-        found = {}
-        for what, image in images.items():
-            near = consistency(
-                image, low, scale, degradation=degradation, noise=noises[_channel(source, place)]
+    with ThreadPoolExecutor(2) as both:
+        for done, place in enumerate(places, start=1):
+            low = _plane(source, place)
+            images = {
+                "result": _plane(result, place),
+                "bicubic": _bicubic(low, scale, source.dtype),
+            }
+            truth = None if reference is None else _plane(reference, place)
+            looked = {
+                what: both.submit(
+                    _look,
+                    image,
+                    low,
+                    truth,
+                    scale,
+                    degradation,
+                    noises[_channel(source, place)],
+                    data_range,
+                    is_middle=place == middle,
+                )
+                for what, image in images.items()
+            }
+            found = {}
+            for what, future in looked.items():
+                near, true, finest = future.result()
+                found[what] = near, true
+                # The maps of all planes would be as large as the stack.
+                kept[what].append((_without_maps(near), true))
+                if place == middle:
+                    sharp[what] = finest
+            if truth is not None:
+                images["reference"] = truth
+            yield Assessed(
+                planes_done=done,
+                planes_total=len(places),
+                index=place,
+                is_middle=place == middle,
+                source=low,
+                images=images,
+                planes=found,
             )
-            true = None if truth is None else against(truth, image, data_range=data_range)
-            found[what] = near, true
-            # The maps of all planes would be as large as the stack.
-            kept[what].append((_without_maps(near), true))
-            if place == middle:
-                sharp[what] = _decorrelation(image)
-        if truth is not None:
-            images["reference"] = truth
-        yield Assessed(
-            planes_done=done,
-            planes_total=len(places),
-            index=place,
-            is_middle=place == middle,
-            source=low,
-            images=images,
-            planes=found,
-        )
     size = _pixel(result)
     rows = tuple(_row(what, kept[what], sharp.get(what), size) for what in kept)
     notes += _said(rows[0])
@@ -291,13 +308,13 @@ def _place_notes(result: Stack, source: Stack, scale: int) -> Iterator[str]:
 
 
 def _noises(
-    plan: UpscalePlan, source: Stack, given: Noise | None, notes: list[str]
+    plan: Plan, source: Stack, given: Noise | None, notes: list[str]
 ) -> tuple[list[Noise | None], str]:
     channels = source.shape[source.axes.index("C")] if "C" in source.axes else 1
     channels *= source.shape[-1] if source.axes.endswith("S") else 1
     if given is not None:
         return [given] * channels, ""
-    measured = measure(plan.request, source)
+    measured = measure(plan, source)
     notes += [note for one in measured for note in one.notes]
     found: list[Noise | None] = [one.noise if one.is_measured else None for one in measured]
     loudest = max(measured, key=lambda one: one.level)
@@ -324,10 +341,10 @@ def _plane(stack: Stack, place: Sequence[int]) -> Array:
     return np.asarray(plane[..., place[-1]] if stack.axes.endswith("S") else plane, np.float64)
 
 
-def _bicubic(plan: UpscalePlan, place: Sequence[int]) -> Array:
-    leading = len(plan.request.leading)
-    plane = plan.region((*place[:leading], slice(None), slice(None)), enhance=False)
-    return np.asarray(plane[..., place[-1]] if plan.request.samples else plane, np.float64)
+def _bicubic(low: Array, scale: int, dtype: np.dtype[Any]) -> Array:
+    """Return a plane enlarged by bicubic, rounded and clipped as it would be written."""
+    large = np.asarray(imresize(low, scale=scale), np.float64)
+    return np.rint(large).clip(*integer_limits(dtype)) if dtype.kind in "iu" else large
 
 
 def _channel(source: Stack, place: Sequence[int]) -> int:
@@ -345,6 +362,23 @@ def _without_maps(one: Consistency) -> Consistency:
     empty = np.empty((0, 0))
     values = {field.name: getattr(one, field.name) for field in fields(one)}
     return Consistency(**values | {"difference": empty, "sigmas": None, "error_map": empty})
+
+
+def _look(
+    image: Array,
+    low: Array,
+    truth: Array | None,
+    scale: int,
+    degradation: Degradation | None,
+    noise: Noise | None,
+    data_range: float | None,
+    *,
+    is_middle: bool,
+) -> tuple[Consistency, Against | None, float | None]:
+    """Return all that is measured of one image of a plane."""
+    near = consistency(image, low, scale, degradation=degradation, noise=noise)
+    true = None if truth is None else against(truth, image, data_range=data_range)
+    return near, true, _decorrelation(image) if is_middle else None
 
 
 def _decorrelation(image: Array) -> float | None:

@@ -22,6 +22,8 @@ _LEAST_RING = 6
 # Of the parts' Nyquist: what is finer was folded as they were made, and nothing can be told.
 _SEEN = 0.8
 _RINGS, _HIGH_PASSES = 50, 10
+# Rings of a spectrum that sums are kept of.
+_FINE = 2000
 # The least rise of a peak above what comes after it.
 _PEAK = 5e-4
 
@@ -147,24 +149,16 @@ def decorrelation(image: NDArray[Any]) -> Resolution:
     size = min(image.shape) // 2 * 2 - 1
     image = image[:size, :size]
     faded = (image - image.mean()) * np.outer(*(_edge(n) for n in image.shape))
-    spectrum = np.fft.fftshift(np.fft.fft2(faded))
-    axis = np.linspace(-1, 1, size)
-    radius = np.hypot(axis[:, None], axis[None, :])
-    inside = radius <= 1
-    spectrum, radius = spectrum[inside], radius[inside]
-    power, amplitude = np.abs(spectrum) ** 2, np.abs(spectrum)
+    discs = _Discs.of(np.fft.fftshift(np.fft.fft2(faded)))
     frequencies = np.linspace(0, 1, _RINGS)
-    first = _curve(power, amplitude, radius, frequencies)
+    first = discs.curve(frequencies)
     found = [_peak(first, frequencies)]
     width = 2 / found[0] if found[0] else size / 2
     filters = [size / 4, *np.exp(np.linspace(math.log(width), math.log(0.15), _HIGH_PASSES))]
     low, high = 0.0, 1.0
     for _ in range(2):
         scale = np.linspace(low, high, _RINGS)
-        peaks = []
-        for sigma in filters:
-            passed = (1 - np.exp(-2 * (sigma * radius) ** 2)) ** 2
-            peaks.append(_peak(_curve(power * passed, amplitude, radius, scale, passed), scale))
+        peaks = [_peak(discs.curve(scale, sigma), scale) for sigma in filters]
         found += peaks
         best = int(np.argmax(peaks))
         step = scale[1] - scale[0]
@@ -246,24 +240,40 @@ def _edge(size: int) -> Array:
     return np.concatenate([ramp, np.ones(size - 2 * reach), ramp[::-1]])
 
 
-def _curve(
-    power: Array,
-    amplitude: Array,
-    radius: Array,
-    frequencies: Array,
-    passed: Array | float = 1.0,
-) -> Array:
-    """Return the correlation with the phases below each frequency.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Discs:
+    """A spectrum's sums over rings so narrow that the filters hardly change within one."""
 
-    The sum of |F| over the disc, over the root of the whole power and of the disc's pixels.
-    """
-    order = np.argsort(radius, kind="stable")
-    weights = np.sqrt(power) if not isinstance(passed, float) else amplitude
-    below = np.searchsorted(radius[order], frequencies, side="right")
-    sums = np.concatenate([[0.0], np.cumsum(weights[order])])[below]
-    total = float(power.sum())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(below > 0, sums / np.sqrt(total * np.maximum(below, 1)), 0.0)
+    radius: Array
+    amplitude: Array
+    power: Array
+    pixels: Array
+
+    @classmethod
+    def of(cls, spectrum: NDArray[np.complex128]) -> _Discs:
+        axis = np.linspace(-1, 1, len(spectrum))
+        rings = np.rint(np.hypot(axis[:, None], axis[None, :]) * _FINE).astype(np.intp)
+        amplitude = np.abs(spectrum)
+        number = _FINE + 1
+        return cls(
+            radius=np.arange(number) / _FINE,
+            amplitude=_sums(rings, amplitude, number),
+            power=_sums(rings, np.square(amplitude), number),
+            pixels=_sums(rings, np.ones(rings.shape), number),
+        )
+
+    def curve(self, frequencies: Array, sigma: float | None = None) -> Array:
+        """Return the correlation with the phases below each frequency, after a high-pass filter.
+
+        The sum of |F| over the disc, over the root of the whole power and of the disc's pixels.
+        """
+        passed = np.ones(self.radius.shape)
+        if sigma is not None:
+            passed = 1 - np.exp(-2 * (sigma * self.radius) ** 2)
+        sums, pixels = np.cumsum(self.amplitude * passed), np.cumsum(self.pixels)
+        total = float((self.power * passed**2).sum())
+        last = np.rint(frequencies * _FINE).astype(np.intp)
+        return np.asarray(sums[last] / np.sqrt(total * pixels[last]))
 
 
 def _peak(values: Array, frequencies: Array) -> float:

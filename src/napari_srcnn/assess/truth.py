@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 from skimage.metrics import normalized_root_mse
 
-from napari_srcnn.image.metrics import fit_affine, psnr, shave, ssim
+from napari_srcnn.image.metrics import fit_affine, psnr, shave
 
 # Wang, Simoncelli, Bovik, "Multiscale structural similarity for image quality assessment", 2003.
 _WEIGHTS = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333
@@ -83,13 +83,13 @@ def against(
         data_range = float(np.ptp(reference))
     if not data_range > 0:
         raise ValueError("The reference is constant, so it has no range to measure by; give one.")
-    side = min(reference.shape)
+    single, several = _similarities(reference, image, data_range)
     return Against(
         data_range=data_range,
         psnr=psnr(reference, image, data_range=data_range),
         si_psnr=psnr(reference, fit_affine(reference, image), data_range=data_range),
-        ssim=ssim(reference, image, data_range=data_range) if side >= LEAST_SSIM else math.nan,
-        ms_ssim=ms_ssim(reference, image, data_range=data_range),
+        ssim=single,
+        ms_ssim=several,
         nrmse=float(normalized_root_mse(reference, image)),
     )
 
@@ -107,18 +107,29 @@ def ms_ssim(reference: NDArray[Any], image: NDArray[Any], *, data_range: float) 
     As the authors' code: an 11 x 11 Gaussian window of sigma 1.5, means of 2 x 2 pixels between
     scales, the luminance of the coarsest alone.
     """
+    return _similarities(reference, image, data_range)[1]
+
+
+def _similarities(
+    reference: NDArray[Any], image: NDArray[Any], data_range: float
+) -> tuple[float, float]:
+    """Return SSIM and MS-SSIM; the first is the latter's finest scale, with its luminance."""
     x, y = (np.asarray(one, dtype=np.float64) for one in (reference, image))
+    if min(x.shape) < LEAST_SSIM:
+        return math.nan, math.nan
+    luminance, contrast = _parts(x, y, data_range)
+    single, several = float((luminance * contrast).mean()), 1.0
     if min(x.shape) < LEAST_MS_SSIM:
-        return math.nan
-    result = 1.0
+        return single, math.nan
     for number, weight in enumerate(_WEIGHTS, start=1):
-        luminance, contrast = _parts(x, y, data_range)
+        if number > 1:
+            x, y = (uniform_filter(one, 2, mode="reflect", origin=-1)[::2, ::2] for one in (x, y))
+            luminance, contrast = _parts(x, y, data_range)
         last = number == len(_WEIGHTS)
         value = float((luminance * contrast).mean() if last else contrast.mean())
         # Below zero, structures are the inverse of each other; no power is defined.
-        result *= max(value, 0.0) ** weight
-        x, y = (uniform_filter(one, 2, mode="reflect", origin=-1)[::2, ::2] for one in (x, y))
-    return result
+        several *= max(value, 0.0) ** weight
+    return single, several
 
 
 def _parts(
