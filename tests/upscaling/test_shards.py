@@ -29,8 +29,8 @@ from napari_srcnn.upscaling.files import Job
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.provenance import Provenance
 from napari_srcnn.upscaling.shards.messages import ShardProgress, ShardReport
+from napari_srcnn.upscaling.shards.plan_run import PlanRun
 from napari_srcnn.upscaling.shards.run import ShardRun
-from napari_srcnn.upscaling.shards.stack_run import StackRun
 from napari_srcnn.upscaling.shards.verify import Fault, drop, verify
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -511,25 +511,25 @@ def test_a_file_becomes_a_file_from_python(job: Job, options: Options) -> None:
         upscale_file(job.source, zarr, 2, workers=2, task=(1, 2), **given)
 
 
-def test_a_stack_in_memory_is_written_and_gone_on_with(job: Job, options: Options) -> None:
-    stack = Stack(data=pixels(), axes="ZYX", pixel_size=(2.0, 0.5, 0.5), name="a layer")
-    with StackRun(stack, job.target, options, shard=SHARD) as run:
-        messages = run.messages()
+def test_a_plan_of_pixels_in_memory_is_written_and_gone_on_with(job: Job, options: Options) -> None:
+    def run(values: Any) -> PlanRun:
+        plan = plan_upscale(values, 2, axes="ZYX", model="small", device="cpu", tile=64)
+        result = Stack(data=np.empty(plan.shape, "u1"), axes="ZYX", pixel_size=(2.0, 0.25, 0.25))
+        return PlanRun(plan, job.target, result, name="a layer", shard=SHARD)
+
+    with run(pixels()) as begun:
+        messages = begun.messages()
         next(messages)
         messages.close()  # type: ignore[attr-defined]
-    with StackRun(stack, job.target, options, shard=SHARD) as run:
-        *_, report = run.messages()
+    with run(pixels()) as again:
+        *_, report = again.messages()
     assert isinstance(report, ShardReport)
     assert report.there >= 1
     with read_stack(job.target) as written:
         expected = upscale(pixels(), 2, axes="ZYX", model="small", device="cpu", tile=64)
         np.testing.assert_array_equal(written[:], expected)
         assert written.pixel_size == pytest.approx((2.0, 0.25, 0.25))
-    other = replace(stack, data=pixels(seed=1))
-    with (
-        pytest.raises(ValueError, match="was begun before a layer was changed"),
-        StackRun(other, job.target, options, shard=SHARD),
-    ):
+    with pytest.raises(ValueError, match="was begun before a layer was changed"), run(pixels() + 1):
         pass
 
 
