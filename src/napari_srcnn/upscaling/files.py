@@ -62,7 +62,12 @@ class Job:
 
 
 def find_jobs(
-    inputs: Iterable[Path], output: Path, *, scale: int, recursive: bool = False
+    inputs: Iterable[Path],
+    output: Path,
+    *,
+    scale: int,
+    recursive: bool = False,
+    suffix: str = SUFFIX,
 ) -> list[Job]:
     """Return what is to be read and what is to be written.
 
@@ -76,6 +81,8 @@ def find_jobs(
         For the outputs' names: ``cells.tif`` becomes ``cells_x2.ome.tif``.
     recursive : bool
         Also take the files of a folder's subfolders; the output is arranged as they are.
+    suffix : str
+        What the outputs' names in a folder end in, which says what kind of file they are.
 
     Raises
     ------
@@ -83,13 +90,19 @@ def find_jobs(
         If there is nothing to do, or something would be written over.
     """
     inputs = list(inputs)
+    ending = f"_x{scale}{suffix}"
     for path in inputs:
         if not path.exists():
             raise ValueError(f"There is no file or folder {path}; check its name.")
     single = len(inputs) == 1 and not is_folder_of_images(inputs[0])
-    if single and not output.is_dir() and output.name.lower().endswith(_OUTPUT_SUFFIXES):
+    names_file = output.name.lower().endswith(_OUTPUT_SUFFIXES)
+    if names_file and suffix != SUFFIX:
+        raise ValueError(
+            f"{output} is no name for an OME-Zarr; end it in {suffix}, or name a folder."
+        )
+    if single and not output.is_dir() and names_file:
         jobs = [Job(source=inputs[0], target=output)]
-    elif output.is_file() or output.name.lower().endswith(_OUTPUT_SUFFIXES):
+    elif output.is_file() or names_file:
         raise ValueError(
             f"{output} names a file, but there is more than one image to write; name a folder."
         )
@@ -99,7 +112,7 @@ def find_jobs(
             f"end its name in {SUFFIX}, or name a folder."
         )
     else:
-        jobs = [job for path in inputs for job in _jobs_of(path, output, scale, recursive)]
+        jobs = [job for path in inputs for job in _jobs_of(path, output, ending, recursive)]
     sources: dict[Path, Path] = {}
     for job in jobs:
         target = job.target.resolve()
@@ -149,9 +162,8 @@ def split_job(job: Job, image: int | None = None) -> list[Job]:
     ]
 
 
-def _jobs_of(path: Path, output: Path, scale: int, recursive: bool) -> list[Job]:
+def _jobs_of(path: Path, output: Path, ending: str, recursive: bool) -> list[Job]:
     """Return the jobs of one input whose outputs go to a folder."""
-    ending = f"_x{scale}{SUFFIX}"
     if not is_folder_of_images(path):
         return [Job(source=path, target=output / (stack_name(path) + ending))]
     if output.resolve() == path.resolve():
