@@ -56,8 +56,7 @@ def upscale_files(
         If the report cannot be written, or the only image cannot be upscaled.
     """
     from napari_srcnn.upscaling.batch import run
-    from napari_srcnn.upscaling.batch.messages import Ended
-    from napari_srcnn.upscaling.batch.outcomes import ReportFile, table
+    from napari_srcnn.upscaling.batch.outcomes import table
     from napari_srcnn.upscaling.batch.processes import Prepared, in_processes
 
     messages: Generator[Message, None, None]
@@ -73,16 +72,15 @@ def upscale_files(
             prepare=Prepared(options),
             collect=several,
         )
+    if report is not None:
+        messages = run.reported(messages, report)
     follower = Follower(files=len(jobs), at_a_time=processes, quiet=quiet)
     with contextlib.ExitStack() as stack:
-        file = None if report is None else stack.enter_context(ReportFile(report))
         # Whatever ends this, half-written files are put away before it goes on.
         stack.enter_context(contextlib.closing(messages))
         stack.callback(follower.close)
         for message in messages:
             follower.hear(message)
-            if file is not None and isinstance(message, Ended):
-                file.add(message.outcome)
     outcomes = follower.outcomes
     some_failed = any(one.outcome == "failed" for one in outcomes)
     if several or some_failed:

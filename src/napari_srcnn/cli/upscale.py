@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from napari_srcnn.upscaling.noise_option import Told
 
 
-# What a folder's images end in that are written as OME-Zarr.
-OME_ZARR_SUFFIX = ".ome.zarr"
-
-
 class Color(StrEnum):
     """What of a colour image passes the network."""
 
@@ -211,7 +207,6 @@ def upscale(
     Exit codes: 0 all is there; 1 some files failed; 2 wrong input; 130 stopped by Ctrl-C.
     """
     with boundary():
-        from napari_srcnn.io import SUFFIX
         from napari_srcnn.upscaling.batch.messages import Writing
         from napari_srcnn.upscaling.batch.outcomes import REPORT_NAME
         from napari_srcnn.upscaling.files import find_jobs, is_folder_of_images
@@ -257,23 +252,24 @@ def upscale(
             )
         if jobs < 1:
             raise ValueError(f"--jobs is {jobs}; at least 1 is needed.")
+        writing = Writing(
+            format=file_format.value,
+            version=ome_zarr.value,
+            compression=None if compression is None else compression.value,
+            force=force,
+        )
         found = find_jobs(
             inputs,
             output,
             scale=choose_scale(scale, model),
             recursive=recursive,
-            suffix=SUFFIX if file_format is FileFormat.tiff else OME_ZARR_SUFFIX,
+            suffix=writing.suffix,
         )
         some_folder = any(is_folder_of_images(path) for path in inputs)
         code = upscale_files(
             found,
             options,
-            Writing(
-                format=file_format.value,
-                version=ome_zarr.value,
-                compression=None if compression is None else compression.value,
-                force=force,
-            ),
+            writing,
             image=image,
             several=len(found) > 1 or some_folder,
             processes=jobs,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from napari_srcnn.io import SUFFIX
 from napari_srcnn.upscaling.batch.outcomes import Outcome
 from napari_srcnn.upscaling.files import Job
 
@@ -33,6 +34,11 @@ class Writing:
     compression: str | None = None
     force: bool = False
     again: str = "--force"
+
+    @property
+    def suffix(self) -> str:
+        """What results are called in a folder ends in this."""
+        return SUFFIX if self.format == "tiff" else ".ome.zarr"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from napari_srcnn.upscaling.batch.messages import (
     Task,
     Writing,
 )
+from napari_srcnn.upscaling.batch.outcomes import ReportFile
 from napari_srcnn.upscaling.batch.work import failed, skipped, work_on
 from napari_srcnn.upscaling.files import Job, split_job
 from napari_srcnn.upscaling.options import Options
@@ -49,6 +51,23 @@ def upscale_files(
             yield from work_on(item, options, writing, prepare=prepare, collect=several)
         else:
             yield item
+
+
+def reported(
+    messages: Generator[Message, None, None], report: Path
+) -> Generator[Message, None, None]:
+    """Hand messages on, and write each outcome to a report as it comes; closing stops both.
+
+    Raises
+    ------
+    ValueError
+        Before the first message, if the report cannot be written.
+    """
+    with ReportFile(report) as file, contextlib.closing(messages):
+        for message in messages:
+            if isinstance(message, Ended):
+                file.add(message.outcome)
+            yield message
 
 
 def planned(
