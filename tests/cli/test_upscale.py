@@ -207,6 +207,24 @@ def test_an_image_of_several_is_chosen_by_its_number(tmp_path: Path) -> None:
     assert "in.tif holds 2 images; there is no number 3 (they count from 1)." in ended.err
 
 
+def test_a_scene_is_chosen_by_its_name_or_number(tmp_path: Path) -> None:
+    source = tmp_path / "in.ome.tif"
+    with tifffile.TiffWriter(source, ome=True) as tif:
+        for name, shape in (("left", (20, 24)), ("right", (18, 30))):
+            pixels = np.zeros(shape, np.uint16)
+            tif.write(pixels, photometric="minisblack", metadata={"axes": "YX", "Name": name})
+    for n, scene in enumerate(("right", "2")):
+        target = tmp_path / f"{n}.ome.tif"
+        assert here(source, target, "--model", MODEL, "--scene", scene).code == 0
+        assert tifffile.imread(target).shape == (36, 60)
+    target = tmp_path / "none.ome.tif"
+    ended = here(source, target, "--model", MODEL, "--scene", "middle")
+    assert ended.code == 2
+    assert "in.ome.tif holds no image called 'middle'; there are left, right." in ended.err
+    ended = here(source, target, "--model", MODEL, "--scene", "left", "--image", 1)
+    assert "--image and --scene name the same thing" in sentence(ended)
+
+
 def test_one_damaged_image_does_not_keep_the_others_back(tmp_path: Path) -> None:
     source = tmp_path / "in.tif"
     write_images(source, (20, 24))

@@ -27,7 +27,7 @@ def upscale_files(
     options: Options,
     writing: Writing,
     *,
-    image: int | None,
+    image: int | str | None,
     several: bool,
     processes: int,
     report: Path | None,
@@ -40,8 +40,8 @@ def upscale_files(
     jobs : list of Job
     options : Options
     writing : Writing
-    image : int or None
-        The only one of each file that is wanted, from 1.
+    image : int, str or None
+        The only one of each file that is wanted: its name, or its number from 1.
     several : bool
         What goes wrong with one image is kept for the end, where there are others.
     processes : int

@@ -1,4 +1,4 @@
-"""``napari-srcnn upscale``: TIFF or OME-Zarr in, OME-TIFF or OME-Zarr out."""
+"""``napari-srcnn upscale``: TIFF, OME-Zarr and others in, OME-TIFF or OME-Zarr out."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def upscale(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IN", help="TIFF files (ImageJ, OME too) and OME-Zarrs, or folders of them."
+            metavar="IN",
+            help="TIFF files (ImageJ, OME too), OME-Zarrs, ND2, CZI and LIF, or folders of them.",
         ),
     ],
     output: Annotated[
@@ -108,6 +109,13 @@ def upscale(
         typer.Option(
             metavar="N",
             help="Which image of a file that holds several, from 1. Default: all, a file each.",
+        ),
+    ] = None,
+    scene: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|N",
+            help="The same by its name too: a position of ND2, a scene of CZI, an image of LIF.",
         ),
     ] = None,
     color: Annotated[
@@ -190,7 +198,7 @@ def upscale(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Enlarge images: TIFF or OME-Zarr in, OME-TIFF or OME-Zarr out, with pixel size and units.
+    """Enlarge images: TIFF, OME-Zarr, … in, OME-TIFF or OME-Zarr out, with pixel size and units.
 
     The result has the type, the intensities and the place of the original. Of a file that holds
     several images each becomes a file; an image that is spread over several files becomes one.
@@ -229,6 +237,9 @@ def upscale(
             noise=parse_noise(noise),  # type: ignore[arg-type]  # numbers become noises
             smoothing=smoothing,
         )
+        if image is not None and scene is not None:
+            raise ValueError("--image and --scene name the same thing; give one of them.")
+        wanted = image if scene is None else scene
         share = Share.of(task, workers, scheduler, finish=finish)
         if output.name.lower().endswith(ZARR_SUFFIX):
             upscale_to_zarr(
@@ -236,7 +247,7 @@ def upscale(
                 output,
                 options,
                 share,
-                image=image,
+                image=wanted,
                 layout={
                     "version": ome_zarr.value,
                     "compression": None if compression is None else compression.value,
@@ -270,7 +281,7 @@ def upscale(
             found,
             options,
             writing,
-            image=image,
+            image=wanted,
             several=len(found) > 1 or some_folder,
             processes=jobs,
             report=output / REPORT_NAME if report is None and some_folder else report,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -15,8 +15,8 @@ from napari_srcnn.io import (
     OmeTiffWriter,
     Stack,
     StackError,
-    count_images,
     image_files,
+    image_names,
     read_stack,
     stack_name,
 )
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # An output is OME-TIFF, whichever of these endings it has.
 _OUTPUT_SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
+# Names of a file's images that a sentence gives at most.
+_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +129,14 @@ def find_jobs(
     return jobs
 
 
-def split_job(job: Job, image: int | None = None) -> list[Job]:
+def split_job(job: Job, image: int | str | None = None) -> list[Job]:
     """Return a job for each image of a job's source, each with a target of its own.
 
     Parameters
     ----------
     job : Job
-    image : int, optional
-        The only one that is wanted, counted from 1.
+    image : int or str, optional
+        The only one that is wanted: its name, or its number from 1.
 
     Raises
     ------
@@ -142,16 +144,12 @@ def split_job(job: Job, image: int | None = None) -> list[Job]:
         If there is no such image.
     """
     try:
-        total = count_images(job.source)
+        names = image_names(job.source)
     except StackError:  # said when the file is opened
-        total = 1
+        return [job]
     if image is not None:
-        if not 1 <= image <= total:
-            held = "one image" if total == 1 else f"{total} images"
-            raise ValueError(
-                f"{job.source.name} holds {held}; there is no number {image} (they count from 1)."
-            )
-        return [replace(job, image=image - 1)]
+        return [replace(job, image=_number_of(image, names, job.source))]
+    total = len(names)
     if total == 1:
         return [job]
     stem = stack_name(job.target)
@@ -160,6 +158,21 @@ def split_job(job: Job, image: int | None = None) -> list[Job]:
         replace(job, image=n, target=job.target.with_name(f"{stem}_image{n + 1}{ending}"))
         for n in range(total)
     ]
+
+
+def _number_of(image: int | str, names: Sequence[str], source: Path) -> int:
+    """Return which image is meant, from 0; a name goes before a number."""
+    if image in names:
+        return names.index(str(image))
+    if str(image).strip().isdecimal():
+        if 1 <= int(image) <= len(names):
+            return int(image) - 1
+        held = "one image" if len(names) == 1 else f"{len(names)} images"
+        raise ValueError(
+            f"{source.name} holds {held}; there is no number {image} (they count from 1)."
+        )
+    listed = ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+    raise ValueError(f"{source.name} holds no image called {image!r}; there are {listed}.")
 
 
 def _jobs_of(path: Path, output: Path, ending: str, recursive: bool) -> list[Job]:

@@ -26,7 +26,7 @@ def upscale_files(
     options: Options,
     writing: Writing,
     *,
-    image: int | None = None,
+    image: int | str | None = None,
     prepare: Prepare | None = None,
     collect: bool = True,
 ) -> Generator[Message, None, None]:
@@ -37,8 +37,8 @@ def upscale_files(
     jobs : iterable of Job
     options : Options
     writing : Writing
-    image : int, optional
-        The only one of each file that is wanted, from 1.
+    image : int or str, optional
+        The only one of each file that is wanted: its name, or its number from 1.
     prepare : callable, optional
     collect : bool
         Make a failed outcome of what goes wrong with an image. False raises it, where there is
@@ -71,7 +71,7 @@ def reported(
 
 
 def planned(
-    jobs: Iterable[Job], *, image: int | None = None, collect: bool = True
+    jobs: Iterable[Job], *, image: int | str | None = None, collect: bool = True
 ) -> Iterator[Task | Remark | Ended]:
     """Yield the images of files, each once, and the outcomes of those that need no work."""
     jobs = list(jobs)
