@@ -242,7 +242,7 @@ def test_an_image_that_is_spread_over_files_is_enlarged_once(tmp_path: Path) -> 
     write_images(folder / "other.tif", (20, 24))
     ended = here(folder, tmp_path / "out", "--model", MODEL)
     assert ended.code == 0
-    assert "z1.ome.tif: a part of the same image as z0.ome.tif, done with it." in ended.out
+    assert "z1.ome.tif: a part of the same image as z0.ome.tif, which is" in ended.out
     assert names(tmp_path / "out") == [REPORT_NAME, "other_x2.ome.tif", "z0_x2.ome.tif"]
     with read_stack(tmp_path / "out" / "z0_x2.ome.tif") as big:
         assert big.shape == (2, 40, 48)

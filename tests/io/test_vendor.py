@@ -25,7 +25,7 @@ from vendor_files import (
 )
 
 from napari_srcnn.io import StackError, count_images, image_files, image_names, read_stack
-from napari_srcnn.io.napari_hooks import get_reader
+from napari_srcnn.io.napari_hooks import get_reader, read_layers
 
 WHY = 'is in the extra "vendor", which need not be installed'
 
@@ -109,6 +109,21 @@ def test_a_lif_holds_images_and_the_positions_of_tile_scans(lif: tuple[Path, Any
     with read_stack(path, series=2) as read:
         assert read.axes == "YX"
         np.testing.assert_array_equal(read[...], tiles[1])
+
+
+def test_the_channels_of_a_lif_are_layers(lif: tuple[Path, Any, Any]) -> None:
+    path, stack, tiles = lif
+    layers = read_layers(str(path))
+    assert [arguments["name"] for _, arguments, _ in layers] == [
+        "in Series Green",
+        "in Series Red",
+        "in Tiles, position 1",
+        "in Tiles, position 2",
+    ]
+    data, arguments, _ = layers[1]
+    np.testing.assert_array_equal(np.asarray(data), stack[:, :, 1])
+    assert arguments["units"] == ("second", "micrometer", "micrometer", "micrometer")
+    np.testing.assert_array_equal(np.asarray(layers[3][0]), tiles[1])
 
 
 def test_rgb_of_a_lif_has_its_samples_last(tmp_path: Path) -> None:

@@ -159,6 +159,8 @@ def test_a_process_that_is_killed_fails_its_file_alone(tmp_path: Path, options: 
     assert found["a.tif"].outcome == "failed"
     assert "the process that worked on it" in found["a.tif"].sentence
     assert found["b.tif"].outcome == "done"
+    # Nothing half-written is left, hidden files included.
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b_x2.ome.tif"]
 
 
 # ---------------------------------------------------------------- the report

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import NoReturn
 
+from napari_srcnn.io.atomic import parts_of
 from napari_srcnn.upscaling.batch.messages import (
     Begun,
     Ended,
@@ -153,7 +154,7 @@ class _Worker:
         with _no_interrupts():
             self.process.start()
         theirs.close()
-        self._begun = time.perf_counter()
+        self._begun, self._since = time.perf_counter(), time.time()
 
     @property
     def seconds(self) -> float:
@@ -161,7 +162,7 @@ class _Worker:
         return time.perf_counter() - self._begun
 
     def begin(self, task: Task) -> None:
-        self.task, self._begun = task, time.perf_counter()
+        self.task, self._begun, self._since = task, time.perf_counter(), time.time()
         self.line.send(task)
 
     def hear(self) -> Message | None:
@@ -173,10 +174,12 @@ class _Worker:
         return message
 
     def last_words(self) -> str:
-        """Return how the process ended, in a sentence."""
+        """Return how the process ended, in a sentence; what it left half-written goes."""
         self.process.join(_PATIENCE)
         code = self.process.exitcode
         self.close()
+        for path in parts_of(self.process.pid or 0, self.task.job.target.parent, self._since):
+            path.unlink(missing_ok=True)
         if code is not None and code < 0:
             name = signal.Signals(-code).name
             return (

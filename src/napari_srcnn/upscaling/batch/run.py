@@ -82,7 +82,7 @@ def planned(
         task = Task(job=job, number=number, total=len(jobs))
         try:
             if whole := parts.get(job.source.resolve()):
-                text = f"a part of the same image as {whole.source.name}, done with it."
+                text = f"a part of the same image as {whole.source.name}, which is enlarged once."
                 yield skipped(task, text)
                 continue
             images = split_job(job, image)
