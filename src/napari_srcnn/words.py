@@ -32,3 +32,14 @@ def number(value: float) -> str:
 def count_of(number: int, noun: str) -> str:
     """Return ``"1 shard"``, ``"2 shards"``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def sentence(error: BaseException) -> str:
+    """Return what an error says, as a sentence."""
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, MemoryError):
+        text = f"there is not enough memory ({error})"
+    else:
+        text = str(error)
+    return text if text.endswith((".", "!", "?")) else text + "."

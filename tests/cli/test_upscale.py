@@ -19,6 +19,7 @@ from commands import Ended, command, command_here, finish, hear_interrupts, posi
 import napari_srcnn
 from napari_srcnn.io import read_stack, write_stack
 from napari_srcnn.samples import load_sample, sample_path
+from napari_srcnn.upscaling.batch.outcomes import REPORT_NAME
 
 MODEL = "srcnn-9-1-5-x2"
 
@@ -206,6 +207,24 @@ def test_an_image_of_several_is_chosen_by_its_number(tmp_path: Path) -> None:
     assert "in.tif holds 2 images; there is no number 3 (they count from 1)." in ended.err
 
 
+def test_a_scene_is_chosen_by_its_name_or_number(tmp_path: Path) -> None:
+    source = tmp_path / "in.ome.tif"
+    with tifffile.TiffWriter(source, ome=True) as tif:
+        for name, shape in (("left", (20, 24)), ("right", (18, 30))):
+            pixels = np.zeros(shape, np.uint16)
+            tif.write(pixels, photometric="minisblack", metadata={"axes": "YX", "Name": name})
+    for n, scene in enumerate(("right", "2")):
+        target = tmp_path / f"{n}.ome.tif"
+        assert here(source, target, "--model", MODEL, "--scene", scene).code == 0
+        assert tifffile.imread(target).shape == (36, 60)
+    target = tmp_path / "none.ome.tif"
+    ended = here(source, target, "--model", MODEL, "--scene", "middle")
+    assert ended.code == 2
+    assert "in.ome.tif holds no image called 'middle'; there are left, right." in ended.err
+    ended = here(source, target, "--model", MODEL, "--scene", "left", "--image", 1)
+    assert "--image and --scene name the same thing" in sentence(ended)
+
+
 def test_one_damaged_image_does_not_keep_the_others_back(tmp_path: Path) -> None:
     source = tmp_path / "in.tif"
     write_images(source, (20, 24))
@@ -223,8 +242,8 @@ def test_an_image_that_is_spread_over_files_is_enlarged_once(tmp_path: Path) -> 
     write_images(folder / "other.tif", (20, 24))
     ended = here(folder, tmp_path / "out", "--model", MODEL)
     assert ended.code == 0
-    assert "z1.ome.tif: a part of the same image as z0.ome.tif, done with it." in ended.out
-    assert names(tmp_path / "out") == ["other_x2.ome.tif", "z0_x2.ome.tif"]
+    assert "z1.ome.tif: a part of the same image as z0.ome.tif, which is" in ended.out
+    assert names(tmp_path / "out") == [REPORT_NAME, "other_x2.ome.tif", "z0_x2.ome.tif"]
     with read_stack(tmp_path / "out" / "z0_x2.ome.tif") as big:
         assert big.shape == (2, 40, 48)
     again = here(folder, tmp_path / "out", "--model", MODEL)
@@ -281,12 +300,12 @@ def test_a_folder_with_bad_files_does_the_good_ones_and_exits_with_1(tmp_path: P
     ended = upscale(folder, output, "--recursive", "--model", MODEL)
 
     assert ended.code == 1
-    assert names(output) == ["a_x2.ome.tif", "d_x2.ome.tif", "deeper"]
+    assert names(output) == ["a_x2.ome.tif", "d_x2.ome.tif", "deeper", REPORT_NAME]
     assert names(output / "deeper") == ["e_x2.ome.tif"]
-    assert len(ended.out.splitlines()) == 3
+    assert len([line for line in ended.out.splitlines() if " → " in line]) == 3
     assert "[2/5] b_cut.ome.tif: " in ended.err
     assert "[3/5] c_text.tif: " in ended.err
-    assert "2 of 5 files failed:" in ended.err
+    assert "5 images: 3 done, 2 failed; report: " in ended.out
     with read_stack(output / "d_x2.ome.tif") as big:
         assert (big.shape, big.dtype) == ((40, 60), np.uint8)
 

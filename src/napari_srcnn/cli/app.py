@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import napari_srcnn
+from napari_srcnn.words import sentence
 
 BAD_INPUT, STOPPED = 2, 130
 
@@ -44,17 +45,6 @@ def boundary() -> Iterator[None]:
             "Error: the device has not enough memory; use --device cpu, or close what else uses it."
         )
         raise typer.Exit(BAD_INPUT) from None
-
-
-def sentence(error: BaseException) -> str:
-    """Return what an error says, as a sentence."""
-    if isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}"
-    elif isinstance(error, MemoryError):
-        text = f"there is not enough memory ({error})"
-    else:
-        text = str(error)
-    return text if text.endswith((".", "!", "?")) else text + "."
 
 
 def say(text: str) -> None:

@@ -95,7 +95,7 @@ def upscale_to_zarr(
     options: Options,
     share: Share,
     *,
-    image: int | None,
+    image: int | str | None,
     layout: dict[str, Any],
     force: bool,
     quiet: bool,

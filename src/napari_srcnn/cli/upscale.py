@@ -1,27 +1,20 @@
-"""``napari-srcnn upscale``: TIFF or OME-Zarr in, OME-TIFF or OME-Zarr out."""
+"""``napari-srcnn upscale``: TIFF, OME-Zarr and others in, OME-TIFF or OME-Zarr out."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_srcnn.cli.app import app, boundary, say, sentence
+from napari_srcnn.cli.app import app, boundary
+from napari_srcnn.cli.batch import upscale_files
 from napari_srcnn.cli.shards import ZARR_SUFFIX, Share, upscale_to_zarr
 
 if TYPE_CHECKING:
     from napari_srcnn.microscope.noise import Noise
-    from napari_srcnn.upscaling.files import FileRun, Job
-    from napari_srcnn.upscaling.messages import Report
     from napari_srcnn.upscaling.noise_option import Told
-    from napari_srcnn.upscaling.options import Options
-
-SOME_FAILED = 1
 
 
 class Color(StrEnum):
@@ -29,6 +22,13 @@ class Color(StrEnum):
 
     luma = "luma"
     channels = "channels"
+
+
+class FileFormat(StrEnum):
+    """What a folder's images are written as."""
+
+    tiff = "tiff"
+    ome_zarr = "ome-zarr"
 
 
 class OmeZarr(StrEnum):
@@ -51,7 +51,8 @@ def upscale(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IN", help="TIFF files (ImageJ, OME too) and OME-Zarrs, or folders of them."
+            metavar="IN",
+            help="TIFF files (ImageJ, OME too), OME-Zarrs, ND2, CZI and LIF, or folders of them.",
         ),
     ],
     output: Annotated[
@@ -108,6 +109,13 @@ def upscale(
         typer.Option(
             metavar="N",
             help="Which image of a file that holds several, from 1. Default: all, a file each.",
+        ),
+    ] = None,
+    scene: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|N",
+            help="The same by its name too: a position of ND2, a scene of CZI, an image of LIF.",
         ),
     ] = None,
     color: Annotated[
@@ -173,9 +181,24 @@ def upscale(
         str | None,
         typer.Option(metavar="ADDRESS", help="Write it by the workers of a dask scheduler."),
     ] = None,
+    file_format: Annotated[
+        FileFormat,
+        typer.Option("--format", help="Of the files in a folder: NAME_x2.ome.tif or .ome.zarr."),
+    ] = FileFormat.tiff,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", help="Files at a time, each in a process.")
+    ] = 1,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a line of JSON on each image: done, skipped or failed, and why. "
+            "Default for a folder: napari-srcnn-report.jsonl in OUT.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Enlarge images: TIFF or OME-Zarr in, OME-TIFF or OME-Zarr out, with pixel size and units.
+    """Enlarge images: TIFF, OME-Zarr, … in, OME-TIFF or OME-Zarr out, with pixel size and units.
 
     The result has the type, the intensities and the place of the original. Of a file that holds
     several images each becomes a file; an image that is spread over several files becomes one.
@@ -186,10 +209,15 @@ def upscale(
     however that happened, goes on where it was when the same command is given again, and several
     processes or machines can share it.
 
+    Of a folder the tree is kept, a file that cannot be done never stops the rest, and a report in
+    OUT says of each image what came of it.
+
     Exit codes: 0 all is there; 1 some files failed; 2 wrong input; 130 stopped by Ctrl-C.
     """
     with boundary():
-        from napari_srcnn.upscaling.files import find_jobs
+        from napari_srcnn.upscaling.batch.messages import Writing
+        from napari_srcnn.upscaling.batch.outcomes import REPORT_NAME
+        from napari_srcnn.upscaling.files import find_jobs, is_folder_of_images
         from napari_srcnn.upscaling.options import Options
         from napari_srcnn.upscaling.resolve import choose_scale
 
@@ -209,6 +237,9 @@ def upscale(
             noise=parse_noise(noise),  # type: ignore[arg-type]  # numbers become noises
             smoothing=smoothing,
         )
+        if image is not None and scene is not None:
+            raise ValueError("--image and --scene name the same thing; give one of them.")
+        wanted = image if scene is None else scene
         share = Share.of(task, workers, scheduler, finish=finish)
         if output.name.lower().endswith(ZARR_SUFFIX):
             upscale_to_zarr(
@@ -216,7 +247,7 @@ def upscale(
                 output,
                 options,
                 share,
-                image=image,
+                image=wanted,
                 layout={
                     "version": ome_zarr.value,
                     "compression": None if compression is None else compression.value,
@@ -230,16 +261,32 @@ def upscale(
                 f"Tasks, workers and schedulers share an OME-Zarr, and {output} is none; end its "
                 "name in .ome.zarr."
             )
-        jobs = find_jobs(inputs, output, scale=choose_scale(scale, model), recursive=recursive)
-        batch = _Batch(
-            options,
+        if jobs < 1:
+            raise ValueError(f"--jobs is {jobs}; at least 1 is needed.")
+        writing = Writing(
+            format=file_format.value,
+            version=ome_zarr.value,
             compression=None if compression is None else compression.value,
-            image=image,
             force=force,
+        )
+        found = find_jobs(
+            inputs,
+            output,
+            scale=choose_scale(scale, model),
+            recursive=recursive,
+            suffix=writing.suffix,
+        )
+        some_folder = any(is_folder_of_images(path) for path in inputs)
+        code = upscale_files(
+            found,
+            options,
+            writing,
+            image=wanted,
+            several=len(found) > 1 or some_folder,
+            processes=jobs,
+            report=output / REPORT_NAME if report is None and some_folder else report,
             quiet=quiet,
         )
-        several = len(jobs) > 1 or any(path.is_dir() for path in inputs)
-        code = batch.run(jobs, several=several)
     raise typer.Exit(code)
 
 
@@ -305,173 +352,3 @@ def parse_noise(text: str) -> Told:
     if not found:
         raise ValueError("noise is empty; it can be auto, none, SIGMA, or GAIN,READ,OFFSET.")
     return found[0] if len(found) == 1 else tuple(found)
-
-
-class _Batch:
-    """Upscales files one after the other and says how it goes."""
-
-    def __init__(
-        self,
-        options: Options,
-        *,
-        compression: str | None,
-        image: int | None,
-        force: bool,
-        quiet: bool,
-    ) -> None:
-        self.options, self.compression, self.image = options, compression, image
-        self.force, self.quiet = force, quiet
-        self.ready = False
-        self.failed: list[tuple[Job, str]] = []
-        # By the file: whose image it is a part of.
-        self.parts: dict[Path, Job] = {}
-        self.targets: dict[Path, Job] = {}
-
-    def run(self, jobs: list[Job], *, several: bool) -> int:
-        """Return the exit code."""
-        for number, job in enumerate(jobs, 1):
-            label = f"[{number}/{len(jobs)}] {job.source.name}" if several else job.source.name
-            with self._collected(job, label, several=several):
-                self._file(job, label, several=several)
-        if self.failed:
-            say(f"{len(self.failed)} of {len(jobs)} files failed:")
-            for job, reason in self.failed:
-                say(f"  {job.source}: {reason}")
-        return SOME_FAILED if self.failed else 0
-
-    @contextlib.contextmanager
-    def _collected(self, job: Job, label: str, *, several: bool) -> Iterator[None]:
-        """Keep what went wrong for the end, where there are other files to do."""
-        try:
-            yield
-        except (ValueError, OSError, MemoryError) as error:
-            if isinstance(error, BrokenPipeError) or not several:
-                raise
-            self.failed.append((job, sentence(error)))
-            say(f"{label}: {sentence(error)}")
-
-    def _file(self, job: Job, label: str, *, several: bool) -> None:
-        """Upscale all images of a file, or the one that is wanted."""
-        from napari_srcnn.upscaling.files import split_job
-
-        if whole := self.parts.get(job.source.resolve()):
-            self._tell(f"{label}: a part of the same image as {whole.source.name}, done with it.")
-            return
-        jobs = split_job(job, self.image)
-        if len(jobs) > 1:
-            self._tell(f"{label}: holds {len(jobs)} images; each becomes a file of its own.")
-        for one in jobs:
-            title = f"{label}, image {one.image + 1} of {len(jobs)}" if len(jobs) > 1 else label
-            with self._collected(one, title, several=several or len(jobs) > 1):
-                self._one(one, title)
-
-    def _one(self, job: Job, label: str) -> None:
-        from napari_srcnn.upscaling.files import FileRun, why_not_done
-
-        target = job.target.resolve()
-        if other := self.targets.get(target):
-            raise ValueError(
-                f"{other.source} and {job.source} would both be written to {job.target}; "
-                "rename one of them"
-            )
-        self.targets[target] = job
-        if job.target.exists() and not self.force:
-            if reason := why_not_done(job, self.options):
-                raise ValueError(
-                    f"{job.target} is there already and {reason}; --force writes it again"
-                )
-            self._tell(f"{label}: done already, skipped ({job.target}); --force does it again.")
-        else:
-            # What can be wrong with the file is said before torch is loaded, which takes seconds.
-            with FileRun(job, self.options, compression=self.compression) as run:
-                self._prepare()
-                report = self._follow(run, label)
-            self._tell(summary(run, report))
-        self.parts |= {file.resolve(): job for file in job.files}
-
-    def _prepare(self) -> None:
-        """Load torch and choose the device, once."""
-        if self.ready:
-            return
-        from napari_srcnn.network.device import (
-            choose_device,
-            device_label,
-            no_gpu_reason,
-            raise_malloc_thresholds,
-            set_tf32,
-        )
-
-        # This process is ours, so what holds for all of it may be set.
-        raise_malloc_thresholds()
-        set_tf32(self.options.tf32)
-        chosen = choose_device(self.options.device)
-        if not self.quiet:
-            reason = no_gpu_reason() if self.options.device == "auto" else None
-            say(f"Device: {device_label(chosen)}." + (f" {reason}" if reason else ""))
-        self.ready = True
-
-    def _follow(self, run: FileRun, label: str) -> Report:
-        """Show the run's progress and return its report."""
-        from tqdm import tqdm
-
-        from napari_srcnn.upscaling.messages import Report
-
-        bar = tqdm(
-            desc=label,
-            total=1.0,
-            leave=False,
-            # None: no bar where stderr is no terminal.
-            disable=True if self.quiet else None,
-            bar_format="{desc} {percentage:3.0f}%|{bar}|{postfix}",
-        )
-        with bar:
-            messages = run.messages()
-            for note in run.notes:
-                self._note(note)
-            for message in messages:
-                if isinstance(message, Report):
-                    return message
-                left = max(message.tiles_total - message.tiles_done, 0)
-                bar.n = 1 - left / message.tiles_total
-                bar.set_postfix_str(
-                    f"slice {min(message.slices_done + 1, message.slices_total)} of "
-                    f"{message.slices_total}, {tqdm.format_interval(message.seconds_left)} left",
-                    refresh=False,
-                )
-                # Draws only where enough time has passed.
-                bar.update(0)
-                if message.message:
-                    self._note(message.message)
-        raise RuntimeError("The run ended without a report.")
-
-    def _tell(self, text: str) -> None:
-        if not self.quiet:
-            typer.echo(text)
-
-    def _note(self, text: str) -> None:
-        if not self.quiet:
-            from tqdm import tqdm
-
-            with tqdm.external_write_mode(file=sys.stderr):
-                say(f"Note: {text}")
-
-
-def summary(run: FileRun, report: Report) -> str:
-    """Return one line about a finished file."""
-    from napari_srcnn.words import format_bytes
-
-    plan = run.plan
-    ranges = "; ".join(f"{r.low:.6g}..{r.high:.6g}" for r in report.ranges[:4])
-    if len(report.ranges) > 4:
-        ranges += f"; … ({len(report.ranges)} channels)"
-    low, high = report.window
-    sizes = f"{run.stack.shape} {run.stack.dtype} → {plan.shape} {plan.dtype}"
-    parts = [
-        f"{run.job.source} → {run.job.target}: {sizes}, {format_bytes(plan.nbytes)}",
-        f"{report.model} on {report.device}, tile {report.tile}, {report.seconds:.1f} s",
-        f"range {ranges} seen as {low:g}..{high:g}",
-        f"{report.clipped} values clipped",
-    ]
-    if report.nonfinite:
-        parts.append(f"{report.nonfinite} pixels not finite")
-    return "; ".join(parts) + "."

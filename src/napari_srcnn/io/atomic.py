@@ -137,6 +137,25 @@ def write_bytes(target: str | os.PathLike[str], data: bytes) -> None:
         path.write_bytes(data)
 
 
+def parts_of(process: int, folder: Path, since: float) -> list[Path]:
+    """Return what a process that was killed has left half-written in a folder.
+
+    Parameters
+    ----------
+    process : int
+        Its number.
+    folder : Path
+    since : float
+        When it began, as `time.time` gives it: another one may have had the number before.
+    """
+    found = []
+    for path in folder.glob(f".napari-srcnn-{process:x}-*.part"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime >= since:
+                found.append(path)
+    return found
+
+
 def _beside(target: Path) -> Path:
     """Return a path that nothing has, in the same folder."""
-    return target.with_name(f".napari-srcnn-{uuid.uuid4().hex[:12]}.part")
+    return target.with_name(f".napari-srcnn-{os.getpid():x}-{uuid.uuid4().hex[:12]}.part")

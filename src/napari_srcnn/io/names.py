@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 TIFF_SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".btf", ".tf8")
 #: Endings of OME-Zarr: of folders, then of zip files.
 ZARR_SUFFIXES = (".ome.zarr", ".zarr", ".ome.zarr.zip", ".zarr.zip", ".ozx")
+#: Endings of microscopes' own files, which packages of the extra ``vendor`` read.
+VENDOR_SUFFIXES = (".nd2", ".czi", ".lif")
 #: The endings that `read_stack` reads and a folder is searched for.
-SUFFIXES = (*TIFF_SUFFIXES, *ZARR_SUFFIXES)
+SUFFIXES = (*TIFF_SUFFIXES, *ZARR_SUFFIXES, *VENDOR_SUFFIXES)
 
 
 def stack_name(path: str | os.PathLike[str]) -> str:

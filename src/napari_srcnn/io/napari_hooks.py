@@ -19,6 +19,7 @@ from napari_srcnn.image.transform import Transform
 from napari_srcnn.io.layer_file import LAYER_KEYS, write_image, write_zarr_image
 from napari_srcnn.io.names import SUFFIXES
 from napari_srcnn.io.read import image_names, read_stack
+from napari_srcnn.io.vendor.kinds import is_vendor
 from napari_srcnn.io.zarr.store import is_store, is_zarr
 
 __all__ = ["get_reader", "read_layers", "stack_layers", "write_image", "write_zarr_image"]
@@ -29,7 +30,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 _RESTORED_KEYS = tuple(key for key in LAYER_KEYS if key not in ("rgb", "scale"))
 # Of a stack's metadata, what becomes attributes of its layers.
 _APART = ("layer", "windows")
-# A plate can hold thousands.
+# A plate can hold thousands, and a tile scan.
 _MOST_IMAGES = 32
 # napari's own choice for channels without a colour.
 _TWO_COLORS = ("magenta", "green")
@@ -39,7 +40,7 @@ _MORE_COLORS = ("cyan", "magenta", "yellow", "blue", "green", "red")
 def get_reader(
     path: str | Sequence[str],
 ) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
-    """Return `read_layers` for a TIFF file or an OME-Zarr, None for anything else.
+    """Return `read_layers` for a file of a kind that is read here, None for anything else.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def get_reader(
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Open a TIFF or an OME-Zarr as image layers: each channel of each of its images.
+    """Open a file or an OME-Zarr as image layers: each channel of each of its images.
 
     What of the file is in none of them is said as a warning, which napari shows.
 
@@ -78,7 +79,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     names = image_names(path)
     found: list[LayerData] = []
     said: dict[str, None] = {}  # in order, each once
-    opened = names[:_MOST_IMAGES] if is_zarr(path) else names
+    opened = names[:_MOST_IMAGES] if is_zarr(path) or is_vendor(path) else names
     if len(opened) < len(names):
         said[
             f"of its {len(names)} images the first {len(opened)} are open; "

@@ -1,4 +1,4 @@
-"""Open image files of every kind that is read: TIFF and OME-Zarr."""
+"""Open image files of every kind that is read: TIFF, OME-Zarr, and microscopes' own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_srcnn.io import tiff
+from napari_srcnn.io.vendor import read as vendor_read
+from napari_srcnn.io.vendor.kinds import is_vendor
 from napari_srcnn.io.zarr import read as zarr_read
 from napari_srcnn.io.zarr.store import is_zarr
 
 if TYPE_CHECKING:
     import os
+    from types import ModuleType
 
     from napari_srcnn.image.stack import Stack
 
@@ -24,7 +27,9 @@ def read_stack(path: str | os.PathLike[str], *, series: int = 0) -> Stack:
         A TIFF, BigTIFF, ImageJ or OME-TIFF file (striped or tiled; of a pyramid, the full
         resolution; of a multi-file OME-TIFF, any of its files: the whole image that has planes in
         it), or an OME-Zarr of version 0.5, 0.4 or before: a folder, a zip file, or an address
-        (``https://…``). Of a zarr without OME metadata, an array is an image as it is.
+        (``https://…``). Of a zarr without OME metadata, an array is an image as it is. Or, with
+        the extra ``vendor``, Nikon's ND2, Zeiss' CZI (a scene put together of its tiles) or Leica's
+        LIF.
     series : int
         Which image of a file that holds several; see `image_names`.
 
@@ -38,11 +43,8 @@ def read_stack(path: str | os.PathLike[str], *, series: int = 0) -> Stack:
     StackError
         The file is missing, truncated, damaged, no image, or of a kind that is not supported.
     """
-    return (
-        zarr_read.read_stack(path, series=series)
-        if is_zarr(path)
-        else tiff.read_stack(path, series=series)
-    )
+    stack: Stack = _room_of(path).read_stack(path, series=series)
+    return stack
 
 
 def image_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -59,14 +61,15 @@ def image_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     -------
     tuple of str
         ``"image 1"`` and so on where the file has no names, and no name twice. A field of a plate
-        is called as it lies in it, ``"A/1/0"``.
+        is called as it lies in it, ``"A/1/0"``. Of ND2 the positions are images, of CZI the scenes,
+        of LIF the images and, of tile scans, their positions.
 
     Raises
     ------
     StackError
         The file cannot be read.
     """
-    found = zarr_read.image_names(path) if is_zarr(path) else tiff.image_names(path)
+    found = _room_of(path).image_names(path)
     names: list[str] = []
     for number, given in enumerate(found, start=1):
         name = " ".join(given.split()) or f"image {number}"
@@ -92,4 +95,11 @@ def image_files(path: str | os.PathLike[str], series: int = 0) -> tuple[Path, ..
     StackError
         The file cannot be read.
     """
-    return (Path(path),) if is_zarr(path) else tiff.image_files(path, series)
+    return tiff.image_files(path, series) if _room_of(path) is tiff else (Path(path),)
+
+
+def _room_of(path: str | os.PathLike[str]) -> ModuleType:
+    """Return the module that reads a file."""
+    if is_zarr(path):
+        return zarr_read
+    return vendor_read if is_vendor(path) else tiff

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -15,8 +15,8 @@ from napari_srcnn.io import (
     OmeTiffWriter,
     Stack,
     StackError,
-    count_images,
     image_files,
+    image_names,
     read_stack,
     stack_name,
 )
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # An output is OME-TIFF, whichever of these endings it has.
 _OUTPUT_SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
+# Names of a file's images that a sentence gives at most.
+_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,12 @@ class Job:
 
 
 def find_jobs(
-    inputs: Iterable[Path], output: Path, *, scale: int, recursive: bool = False
+    inputs: Iterable[Path],
+    output: Path,
+    *,
+    scale: int,
+    recursive: bool = False,
+    suffix: str = SUFFIX,
 ) -> list[Job]:
     """Return what is to be read and what is to be written.
 
@@ -76,6 +83,8 @@ def find_jobs(
         For the outputs' names: ``cells.tif`` becomes ``cells_x2.ome.tif``.
     recursive : bool
         Also take the files of a folder's subfolders; the output is arranged as they are.
+    suffix : str
+        What the outputs' names in a folder end in, which says what kind of file they are.
 
     Raises
     ------
@@ -83,13 +92,19 @@ def find_jobs(
         If there is nothing to do, or something would be written over.
     """
     inputs = list(inputs)
+    ending = f"_x{scale}{suffix}"
     for path in inputs:
         if not is_there(path):
             raise ValueError(f"There is no file or folder {path}; check its name.")
     single = len(inputs) == 1 and not is_folder_of_images(inputs[0])
-    if single and not output.is_dir() and output.name.lower().endswith(_OUTPUT_SUFFIXES):
+    names_file = output.name.lower().endswith(_OUTPUT_SUFFIXES)
+    if names_file and suffix != SUFFIX:
+        raise ValueError(
+            f"{output} is no name for an OME-Zarr; end it in {suffix}, or name a folder."
+        )
+    if single and not output.is_dir() and names_file:
         jobs = [Job(source=inputs[0], target=output)]
-    elif output.is_file() or output.name.lower().endswith(_OUTPUT_SUFFIXES):
+    elif output.is_file() or names_file:
         raise ValueError(
             f"{output} names a file, but there is more than one image to write; name a folder."
         )
@@ -99,7 +114,7 @@ def find_jobs(
             f"end its name in {SUFFIX}, or name a folder."
         )
     else:
-        jobs = [job for path in inputs for job in _jobs_of(path, output, scale, recursive)]
+        jobs = [job for path in inputs for job in _jobs_of(path, output, ending, recursive)]
     sources: dict[Path, Path] = {}
     for job in jobs:
         target = job.target.resolve()
@@ -114,14 +129,14 @@ def find_jobs(
     return jobs
 
 
-def split_job(job: Job, image: int | None = None) -> list[Job]:
+def split_job(job: Job, image: int | str | None = None) -> list[Job]:
     """Return a job for each image of a job's source, each with a target of its own.
 
     Parameters
     ----------
     job : Job
-    image : int, optional
-        The only one that is wanted, counted from 1.
+    image : int or str, optional
+        The only one that is wanted: its name, or its number from 1.
 
     Raises
     ------
@@ -129,16 +144,12 @@ def split_job(job: Job, image: int | None = None) -> list[Job]:
         If there is no such image.
     """
     try:
-        total = count_images(job.source)
+        names = image_names(job.source)
     except StackError:  # said when the file is opened
-        total = 1
+        return [job]
     if image is not None:
-        if not 1 <= image <= total:
-            held = "one image" if total == 1 else f"{total} images"
-            raise ValueError(
-                f"{job.source.name} holds {held}; there is no number {image} (they count from 1)."
-            )
-        return [replace(job, image=image - 1)]
+        return [replace(job, image=_number_of(image, names, job.source))]
+    total = len(names)
     if total == 1:
         return [job]
     stem = stack_name(job.target)
@@ -149,9 +160,23 @@ def split_job(job: Job, image: int | None = None) -> list[Job]:
     ]
 
 
-def _jobs_of(path: Path, output: Path, scale: int, recursive: bool) -> list[Job]:
+def _number_of(image: int | str, names: Sequence[str], source: Path) -> int:
+    """Return which image is meant, from 0; a name goes before a number."""
+    if image in names:
+        return names.index(str(image))
+    if str(image).strip().isdecimal():
+        if 1 <= int(image) <= len(names):
+            return int(image) - 1
+        held = "one image" if len(names) == 1 else f"{len(names)} images"
+        raise ValueError(
+            f"{source.name} holds {held}; there is no number {image} (they count from 1)."
+        )
+    listed = ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+    raise ValueError(f"{source.name} holds no image called {image!r}; there are {listed}.")
+
+
+def _jobs_of(path: Path, output: Path, ending: str, recursive: bool) -> list[Job]:
     """Return the jobs of one input whose outputs go to a folder."""
-    ending = f"_x{scale}{SUFFIX}"
     if not is_folder_of_images(path):
         return [Job(source=path, target=output / (stack_name(path) + ending))]
     if output.resolve() == path.resolve():

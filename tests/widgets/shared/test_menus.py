@@ -35,7 +35,7 @@ def viewer(make_napari_viewer: Any) -> Any:
     return make_napari_viewer()
 
 
-@pytest.mark.parametrize("name", ["Upscale", "Fine-tune"])
+@pytest.mark.parametrize("name", ["Upscale", "Upscale a folder…", "Fine-tune"])
 def test_the_plugins_menu_docks_the_widgets(viewer: Any, name: str) -> None:
     entry(submenu(viewer.window.plugins_menu, "SRCNN"), f"{name} (SRCNN)").trigger()
     assert viewer.window.dock_widgets[f"{name} (SRCNN)"] is not None
@@ -53,6 +53,12 @@ def test_the_filter_menu_offers_nothing_where_no_image_is_active(viewer: Any) ->
     assert not entry(submenu(viewer.window.layers_menu, "Filter"), TITLE).isVisible()
     viewer.add_image(np.zeros((16, 16), np.uint16))
     assert entry(submenu(viewer.window.layers_menu, "Filter"), TITLE).isVisible()
+
+
+def test_the_file_menu_docks_the_folder_widget(viewer: Any) -> None:
+    title = "Upscale a folder… (SRCNN)"
+    entry(submenu(viewer.window.file_menu, "IO Utilities"), title).trigger()
+    assert viewer.window.dock_widgets[title] is not None
 
 
 def test_every_sample_opens_from_the_file_menu(viewer: Any) -> None:

@@ -11,7 +11,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import guess_model
 from napari_srcnn.models.library import model_info, usable_models
 from napari_srcnn.network.checkpoint import CheckpointError
@@ -19,6 +18,7 @@ from napari_srcnn.network.config import SCALES
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up, show_row
 from napari_srcnn.widgets.shared.layers import dtype_of, pixels
+from napari_srcnn.widgets.shared.model_menu import about
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
 from napari_srcnn.widgets.upscale.advanced import AdvancedFields
 from napari_srcnn.widgets.upscale.smoothing import Smoothing
@@ -221,7 +221,7 @@ class Form(QWidget):
         names = [info.name for info in fitting]
         self._is_proposed = self._is_proposed and wanted not in names
         chosen = best if self._is_proposed else wanted or self.model.value
-        self.model.fill([(info.name, info.name, _about(info)) for info in fitting], chosen)
+        self.model.fill([(info.name, info.name, about(info)) for info in fitting], chosen)
         self.model.setEnabled(bool(fitting))
         self._show_model()
 
@@ -276,11 +276,3 @@ class Form(QWidget):
         elif name == "channels":
             self._more.note_channels(self.layers)
         self.edited.emit(name)
-
-
-def _about(info: ModelInfo) -> str:
-    lines = [info.description, f"{info.config.parameters:,} weights"]
-    scores = info.card.get("psnr") or {}
-    lines += [f"{name}: {value:.2f} dB" for name, value in scores.items()]
-    lines += [f"Licence: {info.card['license']}"] if "license" in info.card else []
-    return "\n".join(filter(None, lines))

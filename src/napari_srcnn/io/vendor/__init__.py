@@ -1,0 +1,1 @@
+"""Read the files of microscopes' own programs, by packages of the extra ``vendor``."""

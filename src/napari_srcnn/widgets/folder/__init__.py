@@ -1,0 +1,1 @@
+"""Upscaling a folder: each file with its state, and a report."""
