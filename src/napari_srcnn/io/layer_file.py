@@ -102,8 +102,38 @@ def write_image(
     """
     if attributes.get("multiscale") or isinstance(data, (list, tuple)):
         data = data[0]
+    dtype = _stored_dtype(data)
+    leading = tuple(data.shape[: len(data.shape) - bool(attributes.get("rgb")) - 2])
+    with layer_writer(path, data.shape, dtype, attributes) as writer:
+        for index in np.ndindex(leading):
+            writer[index] = np.asarray(data[index]).astype(dtype, copy=False)
+    return [str(writer.path)]
+
+
+def layer_writer(
+    path: str | os.PathLike[str],
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    attributes: Mapping[str, Any],
+) -> OmeTiffWriter:
+    """Return what takes an image layer's planes and becomes the file.
+
+    Parameters
+    ----------
+    path : str or path-like
+    shape : tuple of int
+    dtype : dtype
+        Of the layer's pixels, or of what they are stored as.
+    attributes : mapping
+        As of :func:`write_image`.
+
+    Raises
+    ------
+    StackError
+        The layer cannot be saved as OME-TIFF.
+    """
     rgb = bool(attributes.get("rgb"))
-    ndim = len(data.shape) - rgb
+    ndim = len(shape) - rgb
     axes = _axes(attributes.get("axis_labels"), ndim) + "S" * rgb
     units = [unit_name(unit) or str(unit) for unit in attributes.get("units") or (PIXEL,) * ndim]
     scale = np.asarray(
@@ -113,10 +143,9 @@ def write_image(
     metadata = {key: layer_metadata[key] for key in _STACK_KEYS if key in layer_metadata}
     metadata["layer"] = _saved_layer(attributes, ndim)
     name = attributes.get("name") or ""
-    dtype = _stored_dtype(data)
-    writer = OmeTiffWriter(
+    return OmeTiffWriter(
         path,
-        data.shape,
+        shape,
         dtype,
         axes,
         [*np.abs(scale).tolist(), *[1.0] * rgb],
@@ -128,10 +157,6 @@ def write_image(
         name=str(name) or None,
         overwrite=True,
     )
-    with writer:
-        for index in np.ndindex(tuple(data.shape[: ndim - 2])):
-            writer[index] = np.asarray(data[index]).astype(dtype, copy=False)
-    return [str(writer.path)]
 
 
 def _axes(labels: Sequence[str] | None, ndim: int) -> str:

@@ -1,0 +1,119 @@
+"""A lazy result in the viewer: its layer, what computes it, and how it is drawn as more comes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QCoreApplication, QObject, QTimer
+
+from napari_srcnn.upscaling.lazy import Broken, LazyResult
+from napari_srcnn.widgets.shared.display import cover, kept_selection
+from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance
+from napari_srcnn.widgets.shared.messages import ReadError, Task, sentence
+from napari_srcnn.widgets.shared.runner import Runner
+from napari_srcnn.widgets.upscale.lazy_level import LazyLevel
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_srcnn.upscaling.resolve import Plan
+
+# Drawn anew at most so often (milliseconds), and rarer where that takes long.
+REFRESH = 50
+
+
+class LazyLayer(QObject):
+    """A layer whose pixels are computed where it is looked at, until it is taken away.
+
+    It lasts as long as its layer, whatever becomes of the window that made it. The image is hidden
+    under it: napari would read each slice of it before anything else is done.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    source : Image
+    task : Task
+        Of the source.
+    plan : Plan
+        What the task comes to.
+    budget : int, optional
+        As of :class:`~napari_srcnn.upscaling.lazy.LazyResult`.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        source: Image,
+        task: Task,
+        plan: Plan,
+        budget: int | None = None,
+    ) -> None:
+        super().__init__(QCoreApplication.instance())
+        self._viewer = viewer
+        levels = list(source.data) if source.multiscale else [source.data]
+        self.lazy = LazyResult(plan, levels, measured=task.measured, budget=budget)
+        self._data = [LazyLevel(self.lazy, level) for level in range(len(self.lazy.levels))]
+        self._wait = REFRESH
+        self._timer, self._idle = QTimer(self), QTimer(self)
+        for timer, slot in ((self._timer, self._refresh), (self._idle, self._on_refreshed)):
+            timer.setSingleShot(True)
+            timer.timeout.connect(slot)
+        self._runner = Runner(self, lasts=True)
+        self._runner.received.connect(self._on_message)
+        appearance = Appearance.of(source)
+        made = {"lazy": True, "model": plan.model_name, "scale": plan.scale}
+        arguments = appearance.enlarged(plan.scale) | {"visible": True}
+        # Contrast limits are given, so that napari does not search the pixels for them.
+        self.layer: Image = Image(
+            self._data,
+            name=f"{source.name} ×{plan.scale}",
+            multiscale=True,
+            metadata={**appearance.metadata, METADATA_KEY: made},
+            **arguments,
+        )
+        if not source.rgb:
+            self.layer.contrast_limits_range = source.contrast_limits_range
+        # Before the layer is there, or all layers' slices would be read anew with it.
+        cover(source, self.layer, viewer.layers)
+        viewer.layers.events.removed.connect(self._on_removed)
+        self._runner.prepare(self.lazy.work)
+        with kept_selection(viewer):
+            viewer.add_layer(self.layer)
+
+    def _on_message(self, message: Any) -> None:
+        if isinstance(message, Broken):
+            error = message.error
+            what = sentence(error)
+            if not isinstance(error, ReadError | ValueError):
+                what = f"The image cannot be read on: {what}"
+            show_error(f"{self.layer.name}: {what}")
+        elif not self._timer.isActive():
+            self._timer.start(self._wait)
+
+    def _refresh(self) -> None:
+        if self.layer not in self._viewer.layers or not self.layer.visible:
+            return
+        self._began = time.perf_counter()
+        if self.layer.ndim == 2:
+            # Of a plane without slices napari keeps the thumbnail's pixels as it has seen them.
+            self.layer.data = self._data
+        else:
+            self.layer.refresh(extent=False, highlight=False)
+        # Drawing comes after this call; how long all of it took shows when the loop is free again.
+        self._idle.start(0)
+
+    def _on_refreshed(self) -> None:
+        took = (time.perf_counter() - self._began) * 1000
+        self._wait = max(REFRESH, int(4 * took))
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self.layer:
+            self._viewer.layers.events.removed.disconnect(self._on_removed)
+            self._timer.stop()
+            self._idle.stop()
+            self.lazy.close()
+            self._runner.shut()
+            self.deleteLater()
