@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # A drawing asks for what is on screen and for a thumbnail; what was asked before is not wanted.
 ASKED = 2
 # Seconds that a new slice is waited for, which is read by then if it lies in memory: no flicker.
-PATIENCE = 0.03
+PATIENCE = 0.015
 # Seconds after which a worker without work looks whether it was stopped.
 _POLL = 0.25
 
@@ -141,7 +141,7 @@ class LazyResult:
         out = np.zeros(levels.shape_of(area), self.dtype)
         seen = [(level, index, area)]
         for other in range(level + 1, len(levels)):
-            if self._is_there(*seen[-1]):
+            if self.is_there(*seen[-1]):
                 break
             place = levels.index_at(level, index, other)
             seen.append((other, place, levels.area_at(level, area, other)))
@@ -233,7 +233,7 @@ class LazyResult:
                 if (
                     is_open
                     and (want.level, index) not in self._broken
-                    and not self._is_there(want.level, index, want.area)
+                    and not self.is_there(want.level, index, want.area)
                 ):
                     return want, index
         return None
@@ -243,7 +243,7 @@ class LazyResult:
         level, area = want.level, want.area
         if level == 0:
             source_area = self.levels.area_at(0, area, 1)
-            if not self._is_there(1, index, source_area):
+            if not self.is_there(1, index, source_area):
                 yield from self._keep(1, index, self._missing(1, index, source_area))
             if not self._maker.is_planned:
                 self.plan()
@@ -266,7 +266,8 @@ class LazyResult:
         blocks = self._maker.blocks(level, area)
         return [block for block in blocks if _key(level, index, block) not in self.cache]
 
-    def _is_there(self, level: int, index: Index, area: Tile) -> bool:
+    def is_there(self, level: int, index: Index, area: Tile) -> bool:
+        """Tell whether all of an area of a slice is kept."""
         is_known = bool(level) or self._maker.is_planned
         return is_known and not self._missing(level, index, area)
 
@@ -274,7 +275,7 @@ class LazyResult:
         """Tell whether there is something to see, if only of a coarser level."""
         levels = self.levels
         return any(
-            self._is_there(
+            self.is_there(
                 other, levels.index_at(level, index, other), levels.area_at(level, area, other)
             )
             for other in range(level, len(levels))
