@@ -209,6 +209,8 @@ class LazyResult:
                 else:
                     self._done.add(at_hand)
             except Exception as error:  # a source may raise anything when it is read
+                if cancel.is_set() or self._is_closed:
+                    break
                 with self._news:
                     self._broken.add((want.level, index))
                 if str(error) not in self._said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,8 +114,10 @@ class CoarseLevel:
         rows, columns = (slice(part.start * f, part.stop * f) for part in area.slices)
         pixels = np.asarray(self._source[(*index, rows, columns)])
         if f > 1:
-            squares = pixels.reshape(area.height, f, area.width, f, *pixels.shape[2:])
-            pixels = squares.mean(axis=(1, 3), dtype=np.float64)
+            total = np.zeros((area.height, area.width, *pixels.shape[2:]), np.float64)
+            for row, column in itertools.product(range(f), repeat=2):
+                total += pixels[row::f, column::f]
+            pixels = total / f**2
         if pixels.dtype != self._dtype:
             pixels, _ = cast(pixels.astype(np.float64), self._dtype)
         return pixels

@@ -10,6 +10,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+from napari.layers._layer_actions import _duplicate_layer
 from napari.settings import get_plugin_settings
 
 import napari_srcnn
@@ -57,7 +58,7 @@ class Long:
             raise OSError(self.refuses)
         number, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(number, slice):
-            number = np.arange(self.shape[0])[number]
+            number = np.array(range(self.shape[0])[number])
         return self._data[(number % len(self._data), *rest)]
 
 
@@ -95,6 +96,7 @@ def test_a_result_of_a_hundred_gigabytes_is_there_and_follows_the_slider(
     viewer.dims.set_current_step(0, 700)
     widget.upscale()
     result = viewer.layers[-1]
+    assert widget.summary.text().endswith("; computed as you look")
     assert widget.message.text().startswith("Computed as you look")
     assert not widget.runner.job
     assert result.name == "long ×2"
@@ -268,21 +270,63 @@ def test_many_moves_of_the_slider_and_a_deleted_layer_leave_nothing_at_work(
 
 
 def test_a_copy_of_the_layer_shows_the_same_pixels(
+    viewer: Any, dock: Callable[[], Any], brain: np.ndarray, everything_is_large: None
+) -> None:
+    viewer.add_image(brain, contrast_limits=(0, 900), name="brain")
+    dock().upscale()
+    result = viewer.layers[-1]
+    viewer.layers.selection = {result}
+    _duplicate_layer(viewer.layers)
+    copy = next(layer for layer in viewer.layers if "copy" in layer.name)
+    assert copy.data[0].shape == (5, 80, 112)
+    np.testing.assert_array_equal(copy.data[0][2], result.data[0][2])
+
+
+def test_more_than_the_memory_holds_is_refused_with_a_sentence(
+    viewer: Any, dock: Callable[[], Any], brain: np.ndarray
+) -> None:
+    viewer.add_image(Long(brain, 90_000_000), contrast_limits=(0, 900))
+    dock().upscale()
+    with pytest.raises(ValueError, match=r"^These pixels have .* take fewer slices"):
+        np.asarray(viewer.layers[-1].data[0])
+
+
+def test_the_layer_goes_on_when_its_window_is_closed(
     viewer: Any, dock: Callable[[], Any], qtbot: Any, brain: np.ndarray, everything_is_large: None
 ) -> None:
     viewer.add_image(brain, contrast_limits=(0, 900), name="brain")
     widget = dock()
+    widget.form.tile.setValue(64)
     widget.upscale()
     result = viewer.layers[-1]
-    viewer.layers.selection.active = result
-    viewer.layers.duplicate_selected() if hasattr(
-        viewer.layers, "duplicate_selected"
-    ) else viewer.add_layer(type(result).create(*_copied(result)))
-    assert viewer.layers[-1].data[0].shape == result.data[0].shape
+    viewer.window.remove_dock_widget(widget)
+    viewer.dims.set_current_step(0, 4)
+    expected = here(result, 4)
+    qtbot.waitUntil(
+        lambda: (
+            shown(result).shape == here(result, 4).shape
+            and np.array_equal(shown(result), here(result, 4))
+        ),
+        timeout=60_000,
+    )
+    assert expected.any()
 
 
-def _copied(layer: Any) -> Any:
-    from copy import deepcopy
-
-    data, state, kind = layer.as_layer_data_tuple()
-    return deepcopy(data), state | {"name": "copy"}, kind
+def test_napari_slices_it_beside_the_window_where_that_is_chosen(
+    viewer: Any, dock: Callable[[], Any], qtbot: Any, brain: np.ndarray, everything_is_large: None
+) -> None:
+    viewer._layer_slicer._force_sync = False  # as by Preferences > Experimental
+    viewer.add_image(brain, contrast_limits=(0, 900), name="brain")
+    widget = dock()
+    widget.form.tile.setValue(64)
+    widget.upscale()
+    result = viewer.layers[-1]
+    viewer.dims.set_current_step(0, 1)
+    viewer.dims.set_current_step(0, 3)
+    qtbot.waitUntil(
+        lambda: (
+            shown(result).shape == here(result, 3).shape
+            and np.array_equal(shown(result), here(result, 3))
+        ),
+        timeout=60_000,
+    )

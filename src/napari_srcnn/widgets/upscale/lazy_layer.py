@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,11 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QCoreApplication, QObject, QTimer
 
+from napari_srcnn.image.rect import Tile
 from napari_srcnn.upscaling.lazy import Broken, LazyResult
 from napari_srcnn.widgets.shared.display import cover, kept_selection
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance
-from napari_srcnn.widgets.shared.messages import ReadError, Task, sentence
+from napari_srcnn.widgets.shared.messages import Guarded, Task, sentence
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale.lazy_level import LazyLevel
 
@@ -53,9 +55,15 @@ class LazyLayer(QObject):
     ) -> None:
         super().__init__(QCoreApplication.instance())
         self._viewer = viewer
-        levels = list(source.data) if source.multiscale else [source.data]
+        # Nothing stops a reading: guarded for what is said of one that fails.
+        never = threading.Event()
+        levels = [
+            Guarded(level, never) for level in (source.data if source.multiscale else [source.data])
+        ]
         self.lazy = LazyResult(plan, levels, measured=task.measured, budget=budget)
         self._data = [LazyLevel(self.lazy, level) for level in range(len(self.lazy.levels))]
+        # Of a plane without slices napari keeps the coarsest level as it has first seen it.
+        self._is_kept = source.ndim == 2
         self._wait = REFRESH
         self._timer, self._idle = QTimer(self), QTimer(self)
         for timer, slot in ((self._timer, self._refresh), (self._idle, self._on_refreshed)):
@@ -85,11 +93,7 @@ class LazyLayer(QObject):
 
     def _on_message(self, message: Any) -> None:
         if isinstance(message, Broken):
-            error = message.error
-            what = sentence(error)
-            if not isinstance(error, ReadError | ValueError):
-                what = f"The image cannot be read on: {what}"
-            show_error(f"{self.layer.name}: {what}")
+            show_error(f"{self.layer.name}: {sentence(message.error)}")
         elif not self._timer.isActive():
             self._timer.start(self._wait)
 
@@ -97,13 +101,18 @@ class LazyLayer(QObject):
         if self.layer not in self._viewer.layers or not self.layer.visible:
             return
         self._began = time.perf_counter()
-        if self.layer.ndim == 2:
-            # Of a plane without slices napari keeps the thumbnail's pixels as it has seen them.
+        if self._is_kept and self._is_coarsest_there():
+            self._is_kept = False
             self.layer.data = self._data
         else:
             self.layer.refresh(extent=False, highlight=False)
         # Drawing comes after this call; how long all of it took shows when the loop is free again.
         self._idle.start(0)
+
+    def _is_coarsest_there(self) -> bool:
+        level = len(self._data) - 1
+        height, width = self.lazy.levels.plane(level)
+        return self.lazy.is_there(level, (), Tile(y0=0, y1=height, x0=0, x1=width))
 
     def _on_refreshed(self) -> None:
         took = (time.perf_counter() - self._began) * 1000

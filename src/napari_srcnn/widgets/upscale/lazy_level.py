@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from napari_srcnn.image.rect import Tile
+from napari_srcnn.widgets.shared.storage import memory_limit
+from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -98,6 +100,8 @@ class LazyLevel:
         if is_drawn and self._is_too_large():
             # Of the number of axes that napari expects: nothing is seen of it.
             return np.zeros((1,) * self.ndim, self.dtype)
+        if not is_drawn:
+            self._check_memory()
         indices = list(itertools.product(*map(_places, leading)))
         y, x = _places(rows), _places(columns)
         area = Tile(y0=min(y), y1=max(y) + 1, x0=min(x), x1=max(x) + 1)
@@ -110,6 +114,13 @@ class LazyLevel:
         samples = self._parts[self.lazy.levels.leading + 2 :]
         within = (_moved(rows, area.y0), _moved(columns, area.x0), *map(_moved, samples))
         return pixels[(..., *within)]
+
+    def _check_memory(self) -> None:
+        if self.nbytes > memory_limit():
+            raise ValueError(
+                f"These pixels have {format_bytes(self.nbytes)}, more than half of the memory "
+                "that is free; take fewer slices, or save the result to a file."
+            )
 
     def _is_too_large(self) -> bool:
         """Tell whether a volume is too large to be drawn."""
