@@ -134,6 +134,10 @@ class LazyResult:
             self._news.notify_all()
             if is_new and not self._is_closed:
                 self._news.wait_for(lambda: self._is_seen(level, indices[0], area), PATIENCE)
+            # What is whole by now needs no drawing anew.
+            self._done |= {
+                (want, index) for index in want.indices if self.is_there(level, index, area)
+            }
         return np.stack([self._picture(level, index, area) for index in indices])
 
     def _picture(self, level: int, index: Index, area: Tile) -> NDArray[Any]:
@@ -207,7 +211,9 @@ class LazyResult:
                     if cancel.is_set() or self._is_closed or want not in self._wants:
                         break
                 else:
-                    self._done.add(at_hand)
+                    with self._news:
+                        self._done.add(at_hand)
+                    yield Changed()
             except Exception as error:  # a source may raise anything when it is read
                 if cancel.is_set() or self._is_closed:
                     break
@@ -231,12 +237,7 @@ class LazyResult:
         self._done = {done for done in self._done if done[0] in self._wants}
         for want in self._wants:
             for index in want.indices:
-                is_open = (want, index) not in self._done
-                if (
-                    is_open
-                    and (want.level, index) not in self._broken
-                    and not self.is_there(want.level, index, want.area)
-                ):
+                if (want, index) not in self._done and (want.level, index) not in self._broken:
                     return want, index
         return None
 

@@ -14,6 +14,8 @@ from napari.layers._layer_actions import _duplicate_layer
 from napari.settings import get_plugin_settings
 
 import napari_srcnn
+from napari_srcnn.image.rect import Tile
+from napari_srcnn.upscaling.lazy import LazyResult
 from napari_srcnn.widgets.shared import runner
 from napari_srcnn.widgets.upscale.lazy_level import LazyLevel
 
@@ -80,10 +82,21 @@ def shown(layer: Any) -> np.ndarray:
     return np.asarray(layer._slice.image.raw)
 
 
-def here(layer: Any, index: int) -> np.ndarray:
-    """What is to be seen of a slice in the end: that part of the result, computed at once."""
-    (y0, x0), (y1, x1) = layer.corner_pixels[:, -2:]
-    return np.asarray(layer.data[layer.data_level][index, y0 : y1 + 1, x0 : x1 + 1])
+def is_seen(qtbot: Any, layer: Any, index: int, twin: LazyResult) -> None:
+    """Wait until a slice is drawn as another result of the same image has it."""
+
+    def is_there() -> bool:
+        (y0, x0), (y1, x1) = layer.corner_pixels[:, -2:]
+        area = Tile(y0=y0, y1=y1 + 1, x0=x0, x1=x1 + 1)
+        return np.array_equal(shown(layer), twin.read(layer.data_level, (index,), area))
+
+    qtbot.waitUntil(is_there, timeout=60_000)
+    assert shown(layer).any()
+
+
+def twin_of(layer: Any, data: Any) -> LazyResult:
+    """A result that is like a layer's, and shares nothing with it."""
+    return LazyResult(layer.data[0].lazy.request, [data])
 
 
 def test_a_result_of_a_hundred_gigabytes_is_there_and_follows_the_slider(
@@ -108,15 +121,10 @@ def test_a_result_of_a_hundred_gigabytes_is_there_and_follows_the_slider(
     assert not source.visible
     viewer.scene.camera.center, viewer.scene.camera.zoom = (1000, 1000), 4
     qtbot.waitUntil(lambda: result.data_level == 0, timeout=20_000)
+    twin = twin_of(result, stack)
     for index in (700, 1999, 3):
         viewer.dims.set_current_step(0, index)
-        expected = here(result, index)
-        qtbot.waitUntil(lambda e=expected: np.array_equal(shown(result), e), timeout=60_000)
-    (y0, x0), (y1, x1) = result.corner_pixels[:, -2:]
-    alone = napari_srcnn.upscale_region(
-        stack, (3, slice(y0, y1 + 1), slice(x0, x1 + 1)), model=widget.form.model.value
-    )
-    assert np.abs(alone.astype(int) - shown(result)).max() <= 1  # of another tiling
+        is_seen(qtbot, result, index, twin)
     viewer.layers.remove(result)
     assert source.visible
 
@@ -269,8 +277,8 @@ def test_many_moves_of_the_slider_and_a_deleted_layer_leave_nothing_at_work(
     assert not widget.results.layers or result not in viewer.layers
 
 
-def test_a_copy_of_the_layer_shows_the_same_pixels(
-    viewer: Any, dock: Callable[[], Any], brain: np.ndarray, everything_is_large: None
+def test_a_copy_of_the_layer_shows_the_same_pixels_and_outlives_it(
+    viewer: Any, dock: Callable[[], Any], qtbot: Any, brain: np.ndarray, everything_is_large: None
 ) -> None:
     viewer.add_image(brain, contrast_limits=(0, 900), name="brain")
     dock().upscale()
@@ -280,6 +288,10 @@ def test_a_copy_of_the_layer_shows_the_same_pixels(
     copy = next(layer for layer in viewer.layers if "copy" in layer.name)
     assert copy.data[0].shape == (5, 80, 112)
     np.testing.assert_array_equal(copy.data[0][2], result.data[0][2])
+    viewer.layers.remove(result)
+    viewer.dims.set_current_step(0, 4)
+    copy.visible = True
+    is_seen(qtbot, copy, 4, twin_of(copy, brain))
 
 
 def test_more_than_the_memory_holds_is_refused_with_a_sentence(
@@ -301,15 +313,7 @@ def test_the_layer_goes_on_when_its_window_is_closed(
     result = viewer.layers[-1]
     viewer.window.remove_dock_widget(widget)
     viewer.dims.set_current_step(0, 4)
-    expected = here(result, 4)
-    qtbot.waitUntil(
-        lambda: (
-            shown(result).shape == here(result, 4).shape
-            and np.array_equal(shown(result), here(result, 4))
-        ),
-        timeout=60_000,
-    )
-    assert expected.any()
+    is_seen(qtbot, result, 4, twin_of(result, brain))
 
 
 def test_napari_slices_it_beside_the_window_where_that_is_chosen(
@@ -323,10 +327,4 @@ def test_napari_slices_it_beside_the_window_where_that_is_chosen(
     result = viewer.layers[-1]
     viewer.dims.set_current_step(0, 1)
     viewer.dims.set_current_step(0, 3)
-    qtbot.waitUntil(
-        lambda: (
-            shown(result).shape == here(result, 3).shape
-            and np.array_equal(shown(result), here(result, 3))
-        ),
-        timeout=60_000,
-    )
+    is_seen(qtbot, result, 3, twin_of(result, brain))

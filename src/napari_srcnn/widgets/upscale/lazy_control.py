@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_srcnn.widgets.shared import settings
+from napari_srcnn.widgets.shared.closing import main_window
 from napari_srcnn.widgets.upscale import request
 from napari_srcnn.widgets.upscale.lazy_layer import LazyLayer
 
@@ -52,12 +53,14 @@ class LazyControl(QObject):
 
     def show(self, chosen: Sequence[tuple[Image, Task]]) -> list[Image]:
         """Show lazy results, and return their layers."""
-        shown = [
-            LazyLayer(
-                self._viewer, layer, task, request.plan_of(layer, task.options), self.budget
-            ).layer
-            for layer, task in chosen
-        ]
+        shown = []
+        for layer, task in chosen:
+            plan = request.plan_of(layer, task.options)
+            made = LazyLayer(self._viewer, layer, task, plan, self.budget)
+            if (window := main_window(self._panel)) is not None:
+                # napari's own closing takes the layers away before; a window's does not.
+                window.destroyed.connect(made.lazy.close)
+            shown.append(made.layer)
         if shown:
             self._panel.status(WHAT_IT_IS)
         return shown

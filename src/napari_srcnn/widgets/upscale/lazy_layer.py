@@ -13,7 +13,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer
 from napari_srcnn.image.rect import Tile
 from napari_srcnn.upscaling.lazy import Broken, LazyResult
 from napari_srcnn.widgets.shared.display import cover, kept_selection
-from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance
+from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance, pixels
 from napari_srcnn.widgets.shared.messages import Guarded, Task, sentence
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale.lazy_level import LazyLevel
@@ -97,15 +97,25 @@ class LazyLayer(QObject):
         elif not self._timer.isActive():
             self._timer.start(self._wait)
 
+    def _layers(self) -> list[Image]:
+        """Return the layers that show the result: its own, and copies of it."""
+        return [
+            layer
+            for layer in self._viewer.layers
+            if isinstance(layer, Image)
+            and isinstance(data := pixels(layer), LazyLevel)
+            and data.lazy is self.lazy
+        ]
+
     def _refresh(self) -> None:
-        if self.layer not in self._viewer.layers or not self.layer.visible:
-            return
         self._began = time.perf_counter()
-        if self._is_kept and self._is_coarsest_there():
-            self._is_kept = False
-            self.layer.data = self._data
-        else:
-            self.layer.refresh(extent=False, highlight=False)
+        is_kept = self._is_kept
+        self._is_kept = is_kept and not self._is_coarsest_there()
+        for layer in self._layers():
+            if is_kept and not self._is_kept:
+                layer.data = self._data
+            elif layer.visible:
+                layer.refresh(extent=False, highlight=False)
         # Drawing comes after this call; how long all of it took shows when the loop is free again.
         self._idle.start(0)
 
@@ -119,7 +129,7 @@ class LazyLayer(QObject):
         self._wait = max(REFRESH, int(4 * took))
 
     def _on_removed(self, event: Any) -> None:
-        if event.value is self.layer:
+        if not self._layers():
             self._viewer.layers.events.removed.disconnect(self._on_removed)
             self._timer.stop()
             self._idle.stop()
