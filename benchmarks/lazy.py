@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     viewer = napari.Viewer()
+    viewer.window.resize(1400, 1000)
     stack = stack_of(arguments.side)
     source = viewer.add_image(stack, contrast_limits=(0, 30000), name="large")
     _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")

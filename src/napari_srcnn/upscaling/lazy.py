@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -100,10 +101,18 @@ class LazyResult:
         self._broken: set[tuple[int, Index]] = set()
         self._said: set[str] = set()
         self._is_closed = False
+        # Seconds that reading what is looked at took last: a slow source is not waited for.
+        self._reading = 0.0
 
     def plan(self) -> UpscalePlan:
         """Return the plan with all that is measured once; what takes seconds the first time."""
         return self._maker.plan()
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether there is nothing to be computed of what was looked at last."""
+        with self._news:
+            return self._next() is None
 
     # ------------------------------------------------------------ looking
 
@@ -132,7 +141,7 @@ class LazyResult:
             # What could not be read is tried again when it is looked at anew.
             self._broken = {b for b in self._broken if b[0] != level or b[1] in want.indices}
             self._news.notify_all()
-            if is_new and not self._is_closed:
+            if is_new and not self._is_closed and self._reading < PATIENCE:
                 self._news.wait_for(lambda: self._is_seen(level, indices[0], area), PATIENCE)
             # What is whole by now needs no drawing anew.
             self._done |= {
@@ -254,12 +263,14 @@ class LazyResult:
         yield from self._keep(level, index, self._missing(level, index, area))
 
     def _keep(self, level: int, index: Index, blocks: Sequence[Tile]) -> Iterator[None]:
+        began = time.perf_counter()
         for block, pixels in self._maker.make(level, index, blocks):
             self.cache.put(_key(level, index, block), pixels)
             if not level:
                 yield
             elif block == blocks[-1]:
                 with self._news:
+                    self._reading = time.perf_counter() - began
                     self._news.notify_all()
                 yield
 

@@ -109,13 +109,15 @@ class LazyLayer(QObject):
 
     def _refresh(self) -> None:
         self._began = time.perf_counter()
+        # A thumbnail has the whole layer list drawn anew: once, when all is there.
+        is_resting = self.lazy.is_resting
         is_kept = self._is_kept
         self._is_kept = is_kept and not self._is_coarsest_there()
         for layer in self._layers():
             if is_kept and not self._is_kept:
                 layer.data = self._data
             elif layer.visible:
-                layer.refresh(extent=False, highlight=False)
+                layer.refresh(extent=False, highlight=False, thumbnail=is_resting)
         # Drawing comes after this call; how long all of it took shows when the loop is free again.
         self._idle.start(0)
 
