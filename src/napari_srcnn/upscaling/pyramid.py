@@ -16,8 +16,8 @@ from napari_srcnn.upscaling.messages import Index
 from napari_srcnn.upscaling.reader import PLANE_LIMIT
 from napari_srcnn.upscaling.resolve import Plan
 
-# A level whose planes are as small as a screen needs no smaller one beside it.
-SMALL = 1024
+# A level with planes so small needs no smaller one beside it, in 3-D neither.
+SMALL = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +130,7 @@ def coarse_levels(levels: Sequence[Any], plan: Plan) -> list[CoarseLevel]:
     ----------
     levels : sequence of array-like
         The source and, of a multiscale one, its own coarser levels. Below a last one that is
-        larger than a screen, each side is halved again and again.
+        not small, each side is halved again and again.
     plan : Plan
     """
     leading = len(plan.leading)

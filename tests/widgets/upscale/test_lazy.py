@@ -228,16 +228,16 @@ def test_colours_transposed_axes_and_volumes_are_drawn(
     qtbot.waitUntil(lambda: shown(result).shape == (80, 112), timeout=60_000)
 
 
-def test_a_volume_that_is_too_large_is_not_drawn(
-    viewer: Any, dock: Callable[[], Any], qtbot: Any, brain: np.ndarray
+def test_a_volume_that_is_too_large_is_not_drawn_and_that_is_said(
+    viewer: Any, dock: Callable[[], Any], qtbot: Any, notes: list[str], brain: np.ndarray
 ) -> None:
-    viewer.add_image(Long(brain, 1_000_000), contrast_limits=(0, 900))
+    viewer.add_image(Long(brain, 1_000_000), contrast_limits=(0, 900), name="long")
     widget = dock()
     widget.upscale()
     result = viewer.layers[-1]
-    viewer.layers[0].visible = False
     viewer.dims.ndisplay = 3
     assert shown(result).shape == (1, 1, 1)
+    assert "long ×2 is too large to be shown in 3-D; go back to 2-D." in notes
     viewer.dims.ndisplay = 2
     viewer.reset_view()
     qtbot.waitUntil(lambda: shown(result).shape == (80, 112), timeout=20_000)
@@ -267,7 +267,7 @@ def test_many_moves_of_the_slider_and_a_deleted_layer_leave_nothing_at_work(
     widget = dock()
     widget.upscale()
     result = viewer.layers[-1]
-    moves = np.random.default_rng(0).integers(0, 1_400_000, 60)
+    moves = np.random.default_rng(0).integers(0, 1_400_000, 30)
     for index in moves:
         viewer.dims.set_current_step(0, int(index))
         qtbot.wait(5)

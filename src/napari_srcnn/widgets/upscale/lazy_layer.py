@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QCoreApplication, QObject, QTimer
 
 from napari_srcnn.image.rect import Tile
@@ -16,7 +16,7 @@ from napari_srcnn.widgets.shared.display import cover, kept_selection
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance, pixels
 from napari_srcnn.widgets.shared.messages import Guarded, Task, sentence
 from napari_srcnn.widgets.shared.runner import Runner
-from napari_srcnn.widgets.upscale.lazy_level import LazyLevel
+from napari_srcnn.widgets.upscale.lazy_level import LazyLevel, is_too_large
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -87,6 +87,7 @@ class LazyLayer(QObject):
         # Before the layer is there, or all layers' slices would be read anew with it.
         cover(source, self.layer, viewer.layers)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         self._runner.prepare(self.lazy.work)
         with kept_selection(viewer):
             viewer.add_layer(self.layer)
@@ -130,9 +131,19 @@ class LazyLayer(QObject):
         took = (time.perf_counter() - self._began) * 1000
         self._wait = max(REFRESH, int(4 * took))
 
+    def _on_ndisplay(self, event: Any) -> None:
+        """Say why nothing is seen of a volume that is too large."""
+        coarsest = self._data[-1]
+        dims = self._viewer.dims
+        own = [axis - dims.ndim + self.layer.ndim for axis in dims.displayed]
+        shape = [coarsest.shape[axis] for axis in own if axis >= 0]
+        if dims.ndisplay == 3 and len(shape) == 3 and is_too_large(shape, coarsest.dtype):
+            show_info(f"{self.layer.name} is too large to be shown in 3-D; go back to 2-D.")
+
     def _on_removed(self, event: Any) -> None:
         if not self._layers():
             self._viewer.layers.events.removed.disconnect(self._on_removed)
+            self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
             self._timer.stop()
             self._idle.stop()
             self.lazy.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Where napari takes from a layer what it draws. What other code asks for it has to get whole.
 _DRAWING = ("napari.layers._scalar_field._slice", "napari.layers._scalar_field.scalar_field")
 # A volume that is drawn at once: what graphics cards take along an axis, and bytes.
-VOLUME_SIDE, VOLUME_BYTES = 2048, 256 << 20
+VOLUME_SIDE, VOLUME_BYTES = 2048, 128 << 20
 Part = int | range
 
 
@@ -126,8 +126,12 @@ class LazyLevel:
         """Tell whether a volume is too large to be drawn."""
         *leading, _, _ = self._parts[: self.lazy.levels.leading + 2]
         lengths = [len(part) for part in leading if isinstance(part, range)]
-        is_volume = math.prod(lengths) > 1
-        return is_volume and (self.nbytes > VOLUME_BYTES or max(self.shape) > VOLUME_SIDE)
+        return math.prod(lengths) > 1 and is_too_large(self.shape, self.dtype)
+
+
+def is_too_large(shape: Sequence[int], dtype: np.dtype[Any]) -> bool:
+    """Tell whether a volume of a shape is more than is drawn at once."""
+    return math.prod(shape) * dtype.itemsize > VOLUME_BYTES or max(shape) > VOLUME_SIDE
 
 
 def _expanded(key: Any, ndim: int) -> Iterator[Any]:
