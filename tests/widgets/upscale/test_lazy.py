@@ -228,6 +228,40 @@ def test_colours_transposed_axes_and_volumes_are_drawn(
     qtbot.waitUntil(lambda: shown(result).shape == (80, 112), timeout=60_000)
 
 
+COLOURS = {"rgb": True, "multiscale": True, "contrast_limits": (0, 255)}
+KINDS = [
+    ([(3, 40, 60, 3), (3, 20, 30, 3)], np.uint8, COLOURS),
+    ([(8, 40, 60), (4, 20, 30)], np.uint16, {"multiscale": True, "contrast_limits": (0, 255)}),
+    ([(2, 2, 3, 30, 40)], np.float32, {"axis_labels": "tczyx", "contrast_limits": (0, 255)}),
+]
+
+
+@pytest.mark.parametrize(("shapes", "dtype", "looks"), KINDS)
+def test_colours_pyramids_and_channels_are_as_in_a_whole_result(
+    shapes: list[tuple[int, ...]],
+    dtype: Any,
+    looks: dict[str, Any],
+    viewer: Any,
+    dock: Callable[[], Any],
+    qtbot: Any,
+    everything_is_large: None,
+) -> None:
+    random = np.random.default_rng(0)
+    levels = [random.integers(0, 255, shape).astype(dtype) for shape in shapes]
+    viewer.add_image(levels if len(levels) > 1 else levels[0], **looks)
+    widget = dock()
+    widget.form.tile.setValue(64)
+    widget.upscale()
+    result = viewer.layers[-1]
+    viewer.reset_view()
+    request = result.data[0].lazy.request
+    whole = napari_srcnn.upscale(
+        levels[0], axes=request.axes.replace("Q", "Z"), model=request.model_name, tile=64
+    )
+    at = viewer.dims.current_step[:-2]
+    qtbot.waitUntil(lambda: np.array_equal(shown(result), whole[at]), timeout=60_000)
+
+
 def test_a_volume_that_is_too_large_is_not_drawn_and_that_is_said(
     viewer: Any, dock: Callable[[], Any], qtbot: Any, notes: list[str], brain: np.ndarray
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_srcnn.upscaling.lazy import LazyResult
     from napari_srcnn.widgets.shared.messages import Task
     from napari_srcnn.widgets.upscale.panel import Panel
 
@@ -59,8 +62,14 @@ class LazyControl(QObject):
             made = LazyLayer(self._viewer, layer, task, plan, self.budget)
             if (window := main_window(self._panel)) is not None:
                 # napari's own closing takes the layers away before; a window's does not.
-                window.destroyed.connect(made.lazy.close)
+                window.destroyed.connect(partial(_close, weakref.ref(made.lazy)))
             shown.append(made.layer)
         if shown:
             self._panel.status(WHAT_IT_IS)
         return shown
+
+
+def _close(lazy: weakref.ref[LazyResult]) -> None:
+    """End the work for a result, if there is still one."""
+    if (result := lazy()) is not None:
+        result.close()
