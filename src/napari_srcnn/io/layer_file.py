@@ -101,18 +101,43 @@ def write_image(
     StackError
         The layer cannot be saved as OME-TIFF; nothing is left of the file then.
     """
-    stack = _stack_of(data, attributes)
-    data, dtype = stack.data, _stored_dtype(stack.data)
+    if attributes.get("multiscale") or isinstance(data, (list, tuple)):
+        data = data[0]
+    dtype = _stored_dtype(data)
+    with layer_writer(path, data.shape, dtype, attributes) as writer:
+        for index in np.ndindex(tuple(data.shape[: writer.axes.index("Y")])):
+            writer[index] = np.asarray(data[index]).astype(dtype, copy=False)
+    return [str(writer.path)]
+
+
+def layer_writer(
+    path: str | os.PathLike[str],
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    attributes: Mapping[str, Any],
+) -> OmeTiffWriter:
+    """Return what takes an image layer's planes and becomes the file.
+
+    Parameters
+    ----------
+    path : str or path-like
+    shape : tuple of int
+    dtype : dtype
+        Of the layer's pixels, or of what they are stored as.
+    attributes : mapping
+        As of :func:`write_image`.
+
+    Raises
+    ------
+    StackError
+        The layer cannot be saved as OME-TIFF.
+    """
+    stack = layer_stack(np.broadcast_to(np.zeros((), dtype), tuple(shape)), attributes)
     described = stack.upscaled(1)
     if "ome_xml" in stack.metadata:
         described["channel_names"] = ()  # the source's own channel keeps its name
     name = str(attributes.get("name") or "") or None
-    writer = OmeTiffWriter(path, data.shape, dtype, **described, name=name, overwrite=True)
-    leading = data.shape[: stack.axes.index("Y")]
-    with writer:
-        for index in np.ndindex(tuple(leading)):
-            writer[index] = np.asarray(data[index]).astype(dtype, copy=False)
-    return [str(writer.path)]
+    return OmeTiffWriter(path, shape, dtype, **described, name=name, overwrite=True)
 
 
 def write_zarr_image(
@@ -126,11 +151,17 @@ def write_zarr_image(
         The layer cannot be saved as OME-Zarr; nothing is left of the folder then.
     """
     name = str(attributes.get("name") or "") or None
-    return [str(write_zarr(path, _stack_of(data, attributes), name=name, overwrite=True))]
+    return [str(write_zarr(path, layer_stack(data, attributes), name=name, overwrite=True))]
 
 
-def _stack_of(data: Any, attributes: Mapping[str, Any]) -> Stack:
-    """Return a layer as a stack."""
+def layer_stack(data: Any, attributes: Mapping[str, Any]) -> Stack:
+    """Return a layer as a stack: its pixels, of a multiscale layer the finest, and what they are.
+
+    Parameters
+    ----------
+    data, attributes
+        As of :func:`write_image`.
+    """
     if attributes.get("multiscale") or isinstance(data, (list, tuple)):
         data = data[0]
     rgb = bool(attributes.get("rgb"))

@@ -204,11 +204,11 @@ def test_a_slow_source_can_be_cancelled_while_it_is_read(
     assert len([began for began in read if began > cancelled]) <= 2
 
 
-def test_lazy_and_multiscale_layers_are_read_at_full_resolution(
+def test_a_small_lazy_layer_is_enlarged_at_once_and_all_of_it(
     viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
 ) -> None:
     lazy = da.from_array(brain, chunks=(1, 20, 28))
-    layer = viewer.add_image([lazy, lazy[:, ::2, ::2]], multiscale=True, contrast_limits=(0, 900))
+    layer = viewer.add_image(lazy, contrast_limits=(0, 900))
     widget = dock()
     assert widget.summary.text().startswith("(5, 40, 56) uint16 →")
     widget.form.tile.setValue(64)

@@ -28,7 +28,7 @@ class UnderWay(QObject):
     def say(self, what_is_lost: str) -> None:
         """Name what would be lost, as a sentence; nothing for an empty text."""
         self._lost = what_is_lost
-        main = _main_window(self._window) if self._main is None else self._main()
+        main = main_window(self._window) if self._main is None else self._main()
         if main is None:
             return
         if what_is_lost and self._main is None:
@@ -56,7 +56,7 @@ class UnderWay(QObject):
         return False
 
 
-def _main_window(widget: QWidget) -> QMainWindow | None:
+def main_window(widget: QWidget) -> QMainWindow | None:
     """Return the window that a dock belongs to, whether it floats or not."""
     parent = widget.parent()
     while parent is not None and not isinstance(parent, QMainWindow):

@@ -70,6 +70,16 @@ class Cover:
 _covers: weakref.WeakKeyDictionary[Image, Cover] = weakref.WeakKeyDictionary()
 
 
+def cover(source: Image, result: Image, layers: LayerList) -> None:
+    """Hide a source while a result stands in its place."""
+    if source in _covers:
+        source.visible = False
+    elif source.visible:
+        _covers[source] = Cover(source, layers)
+    if source in _covers:
+        _covers[source].results.add(result)
+
+
 def covering(source: Image) -> list[Image]:
     """Return the results that stand in a hidden source's place."""
     cover = _covers.get(source)

@@ -50,11 +50,16 @@ _PLANES = ("plane", "experimental_clipping_planes")
 def is_image(layer: Layer | None) -> bool:
     """Tell whether a layer is an image that can be enlarged.
 
-    One of ours for a look is not, nor is a result that is not whole.
+    One of ours for a look is not, nor is a result that is not whole, as a lazy one is.
     """
     if layer is None or type(layer).__name__ != "Image":
         return False
-    return preview_kind(layer) in ("", LOW_RES) and not _made(layer).get("partial")
+    return preview_kind(layer) in ("", LOW_RES) and not is_unfinished(layer)
+
+
+def is_unfinished(layer: Layer) -> bool:
+    """Tell whether a layer is a result of ours of which not all pixels are there."""
+    return any(_made(layer).get(what) for what in ("partial", "lazy"))
 
 
 def preview_kind(layer: Layer) -> str:

@@ -29,6 +29,13 @@ class Runner(QObject):
 
     A generator gets its arguments and, as the last one, an event that is set to stop it.
 
+    Parameters
+    ----------
+    parent : QObject
+    lasts : bool
+        Whether what runs without a name goes on until it is stopped, as a job does that is waited
+        for by nobody.
+
     Signals
     -------
     received : object
@@ -43,8 +50,9 @@ class Runner(QObject):
     _yielded = Signal(object)
     _finished = Signal()
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, parent: QObject | None, *, lasts: bool = False) -> None:
         super().__init__(parent)
+        self._lasts = lasts
         self._queue: deque[tuple[str, Generator, tuple[Any, ...]]] = deque()
         self._running: _Job | None = None
         self._cancel = threading.Event()
@@ -120,7 +128,7 @@ class Runner(QObject):
             name, generator, arguments = self._queue.popleft()
             cancel = self._cancel if name else threading.Event()
             self._stops.add(cancel)
-            self._running = _Job(name, generator, arguments, cancel, self)
+            self._running = _Job(name, generator, arguments, cancel, self, lasts=self._lasts)
             self._running.start()
 
     def _on_yielded(self, message: Any) -> None:
@@ -153,10 +161,13 @@ class _Job(threading.Thread):
         arguments: tuple[Any, ...],
         cancel: threading.Event,
         runner: Runner,
+        *,
+        lasts: bool = False,
     ) -> None:
         # Python waits for threads that are no daemons, and only then does what is left to do at
         # exit: too late to stop a long job, but right for an import that must be whole by then.
-        super().__init__(name=f"napari-srcnn {generator.__name__}", daemon=bool(name))
+        self._is_long = bool(name) or lasts
+        super().__init__(name=f"napari-srcnn {generator.__name__}", daemon=self._is_long)
         self.job, self.is_named, self.cancel, self.runner = name, bool(name), cancel, runner
         self._generator, self._arguments = generator, arguments
 
@@ -167,7 +178,7 @@ class _Job(threading.Thread):
 
     def run(self) -> None:
         """Send what the generator yields to the main thread, until there is nobody to get it."""
-        if self.is_named and sys.platform == "linux":
+        if self._is_long and sys.platform == "linux":
             # There each thread has a niceness, and hands it to the threads that torch makes for it.
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

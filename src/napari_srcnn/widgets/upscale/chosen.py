@@ -116,7 +116,15 @@ class ChosenLayers(QObject):
         known = [seconds for seconds in times if seconds is not None]
         seconds = sum(known) if len(known) == len(times) else None
         seen = what_the_network_sees(plans[0], self._form.intensity.value)
-        return what_will_happen(plans, seconds), f"{seen} {plans[0].note}".strip(), False
+        above = self._form.lazy_above
+        is_lazy = any(
+            request.is_lazy(layer, plan, above) for layer, plan in zip(layers, plans, strict=True)
+        )
+        return (
+            what_will_happen(plans, seconds, is_lazy=is_lazy),
+            f"{seen} {plans[0].note}".strip(),
+            False,
+        )
 
     def tasks(self, *, is_preview: bool = False) -> list[Task]:
         """Return a job's parts.

@@ -132,6 +132,11 @@ class Form(QWidget):
             smoothing=self.smoothing.value if self.is_told else 1.0,
         )
 
+    @property
+    def lazy_above(self) -> float:
+        """Gigabytes above which a result is computed where it is looked at."""
+        return self._settings.lazy_above
+
     def setting(self, name: str) -> tuple[str, Any] | None:
         """Return the setting that lasts and its value, for a field; None for one of the layer."""
         if name in ("low", "high"):

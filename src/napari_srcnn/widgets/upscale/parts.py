@@ -9,6 +9,7 @@ from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale.chosen import ChosenLayers
+from napari_srcnn.widgets.upscale.lazy_control import LazyControl
 from napari_srcnn.widgets.upscale.panel import Panel
 from napari_srcnn.widgets.upscale.preview_control import PreviewControl
 from napari_srcnn.widgets.upscale.results import Results
@@ -43,6 +44,7 @@ class UpscaleParts(Panel):
         self.results = Results(self, self.viewer)
         self.preview_control = PreviewControl(self, self.viewer, self.runner)
         self.previews = self.preview_control.previews
+        self.lazy = LazyControl(self, self.viewer)
         self._save_control = SaveControl(self, self.runner)
         self._under_way = UnderWay(self)
         self._layers = LayerListWatch(self, self.viewer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from napari_srcnn.upscaling.resolve import Plan, resolve
@@ -30,6 +31,15 @@ def plan_of(layer: Image, options: Options) -> Plan:
         If it cannot be; the message says what would work.
     """
     return resolve(options, pixels(layer))
+
+
+def is_lazy(layer: Image, plan: Plan, above: float) -> bool:
+    """Tell whether a layer's result is computed where it is looked at, and not all of it at once.
+
+    That is so of a multiscale image, and of any whose result would have more than `above`
+    gigabytes. What dask or zarr hold is treated alike: a small one is done in seconds.
+    """
+    return layer.multiscale or math.prod(plan.shape) * plan.dtype.itemsize > above * 1e9
 
 
 def estimate(layer: Image, plan: Plan) -> float | None:

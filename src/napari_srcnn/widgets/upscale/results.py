@@ -52,10 +52,15 @@ class Results(QObject):
         self.layers, self._rest = [], ()
         self._sources, self._tasks = tuple(sources), tuple(tasks)
         self._looks = tuple(Appearance.of(source) for source in sources)
-        self._scale = tasks[0].scale
+        self._scale = tasks[0].scale if tasks else 1
         # Light is added up in additive blending: with the sources under it all would be twice as
         # bright. Where one of several is hidden all are, or their colours would be wrong.
         self._covers = any(str(source.blending) == "additive" for source in sources)
+
+    def add(self, layers: Sequence[Image]) -> None:
+        """Keep results that no run makes, as lazy ones, among what can be saved."""
+        self.layers += layers
+        _latest.update(layers)
 
     @property
     def is_partial(self) -> bool:

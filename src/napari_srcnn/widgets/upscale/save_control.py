@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_srcnn.widgets.upscale import saving
+from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -75,4 +76,6 @@ class SaveControl(QObject):
 
     def _show_progress(self) -> None:
         if self._job is not None and not self._runner.is_cancelled:
-            self._panel.progress("Saving …", self._job.fraction)
+            left = self._job.seconds_left
+            words = "Saving …" if left is None else f"Saving … · {duration(left)} left"
+            self._panel.progress(words, self._job.fraction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import math
@@ -14,13 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn.io.layer_file import layer_writer, write_image
+from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.widgets.shared.display import slice_order
 from napari_srcnn.widgets.shared.geometry import geometry_of
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, pixels
 from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
+from napari_srcnn.widgets.upscale.lazy_level import LazyLevel
 
 if TYPE_CHECKING:
     from napari.layers import Image
+
+    from napari_srcnn.io.ome_tiff import OmeTiffWriter
+    from napari_srcnn.upscaling.lazy import LazyResult
+    from napari_srcnn.upscaling.messages import Progress
 
 _logger = logging.getLogger(__name__)
 SUFFIX = ".ome.tif"
@@ -32,6 +40,7 @@ class Saved:
     """The files that were written."""
 
     paths: tuple[Path, ...]
+    messages: tuple[str, ...] = ()
 
 
 class SaveJob:
@@ -48,6 +57,9 @@ class SaveJob:
     def __init__(self, layers: Sequence[Image], path: Path) -> None:
         self.planes_done = 0
         self.planes_total = 0
+        # Of a lazy result, which is computed: what of its planes is done, and the time left.
+        self._computed = 0.0
+        self.seconds_left: float | None = None
         self.jobs: list[tuple[Path, Any, dict[str, Any]]] = []
         taken: set[Path] = set()
         for layer in layers:
@@ -74,29 +86,72 @@ class SaveJob:
     @property
     def fraction(self) -> float:
         """How much has been read to be written, 0..1."""
-        return min(self.planes_done / max(self.planes_total, 1), 1.0)
+        return min((self.planes_done + self._computed) / max(self.planes_total, 1), 1.0)
 
     def count(self) -> None:
         """Note that a plane was read."""
         self.planes_done += 1
 
+    def follow(self, progress: Progress) -> None:
+        """Note that a tile was computed of what is at hand."""
+        self._computed = progress.slices_total * progress.tiles_done / progress.tiles_total
+        self.seconds_left = progress.seconds_left
+        if progress.tiles_done == progress.tiles_total:
+            self.planes_done += progress.slices_total
+            self._computed, self.seconds_left = 0.0, None
+
 
 def save(saving: SaveJob, cancel: threading.Event) -> Iterator[Saved | Failed]:
     """Write the files; a cancelled one leaves nothing behind."""
-    from napari_srcnn.io.napari_hooks import write_image
-
     written: list[Path] = []
+    said: tuple[str, ...] = ()
     try:
         for path, data, attributes in saving.jobs:
-            guarded = Guarded(data, cancel, saving.count)
-            written += map(Path, write_image(path, guarded, attributes))
+            if isinstance(data, LazyLevel):
+                said += _compute(path, data.lazy, attributes, saving, cancel)
+            else:
+                guarded = Guarded(data, cancel, saving.count)
+                write_image(path, guarded, attributes)
+            written.append(path)
     except Cancelled:
         return
     except Exception as error:  # of a layer's lazy pixels, too
         _logger.warning("A result was not saved.", exc_info=error)
         yield Failed(sentence(error))
         return
-    yield Saved(tuple(written))
+    yield Saved(tuple(written), said)
+
+
+def open_writer(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: dict[str, Any]
+) -> OmeTiffWriter:
+    """Return what takes a result's planes and becomes the file: which, the file's ending says.
+
+    All that is written here is OME-TIFF; :func:`with_suffix` sees to the ending.
+    """
+    return layer_writer(path, shape, dtype, attributes)
+
+
+def _compute(
+    path: Path,
+    lazy: LazyResult,
+    attributes: dict[str, Any],
+    saving: SaveJob,
+    cancel: threading.Event,
+) -> tuple[str, ...]:
+    """Compute all of a lazy result into a file, and return what there is to say of it."""
+    plan = lazy.plan()
+    metadata = {**attributes["metadata"], METADATA_KEY: plan.provenance().to_dict()}
+    writer = open_writer(path, plan.shape, plan.dtype, attributes | {"metadata": metadata})
+    run = plan.run(writer)
+    with writer, contextlib.closing(run) as messages:  # type: ignore[type-var]  # a generator
+        for message in messages:
+            if cancel.is_set():
+                raise Cancelled
+            if isinstance(message, Report):
+                return message.messages
+            saving.follow(message)
+    return ()
 
 
 def finished_blocks(layer: Image) -> list[Block]:

@@ -105,8 +105,13 @@ class UpscaleWidget(UpscaleParts):
         chosen = None if self._is_refused() else self._tasks()
         if chosen:
             self.preview_control.hide()
-            self.results.begin(self.form.layers, chosen)
-            self._begin_run(chosen)
+            lazy, whole = self.lazy.split(self.form.layers, chosen)
+            rest = [task for _, task in whole]
+            self.results.begin([layer for layer, _ in whole], rest)
+            self.results.add(self.lazy.show(lazy))
+            self._show_state()
+            if rest:
+                self._begin_run(rest)
 
     def go_on(self) -> None:
         """Go on with the run that was stopped."""
@@ -194,7 +199,8 @@ class UpscaleWidget(UpscaleParts):
             add_filters(self.viewer, message, beside=self.form.layers)
             self._say("The filters are a layer right of the image; gray is zero.")
         elif isinstance(message, saving.Saved):
-            self._say(f"Saved {', '.join(path.name for path in message.paths)}.")
+            saved = f"Saved {', '.join(path.name for path in message.paths)}."
+            self._say(" ".join((saved, *message.messages)))
         else:
             self._on_progress(message)
 

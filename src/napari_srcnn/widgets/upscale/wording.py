@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_srcnn.widgets.upscale.noise import LayerNoise
 
 
-def what_will_happen(plans: Sequence[Plan], seconds: float | None) -> str:
+def what_will_happen(plans: Sequence[Plan], seconds: float | None, *, is_lazy: bool = False) -> str:
     """Return the line before a run: shapes and types before and after, size, time."""
     first = plans[0]
     before = f"{first.source_shape} {first.source_dtype.newbyteorder('=').name}"
@@ -26,7 +26,9 @@ def what_will_happen(plans: Sequence[Plan], seconds: float | None) -> str:
         many = f"{len(plans)} layers of " if len(alike) == 1 else f"{len(plans)} layers: "
         rest = "" if len(alike) == 1 else ", …"
         line = f"{many}{before} → {after}{rest}, {format_bytes(nbytes)} in all"
-    return line if seconds is None else f"{line}, {duration(seconds)}"
+    if seconds is not None:
+        line = f"{line}, {duration(seconds)}"
+    return f"{line}; computed as you look" if is_lazy else line
 
 
 def what_is_known_of_noise(names: Sequence[str], known: Sequence[LayerNoise]) -> str:
