@@ -132,7 +132,9 @@ def layer_writer(
     StackError
         The layer cannot be saved as OME-TIFF.
     """
-    stack = layer_stack(np.broadcast_to(np.zeros((), dtype), tuple(shape)), attributes)
+    # What describes the layer; its pixels come later.
+    pixels = np.broadcast_to(np.zeros((), dtype), tuple(shape))
+    stack = layer_stack(pixels, {**attributes, "multiscale": False})
     described = stack.upscaled(1)
     if "ome_xml" in stack.metadata:
         described["channel_names"] = ()  # the source's own channel keeps its name

@@ -177,6 +177,58 @@ def test_a_save_that_is_stopped_leaves_no_file(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_save_as_ome_zarr_that_is_stopped_is_gone_on_with(
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    qtbot: Any,
+    brain: np.ndarray,
+    tmp_path: Path,
+    everything_is_large: None,
+) -> None:
+    many = np.concatenate([brain] * 40)  # four shards of 64 planes at most
+    viewer.add_image(many, units=("um",) * 3, scale=(2, 0.5, 0.5), name="brain")
+    widget = dock()
+    widget.form.tile.setValue(64)
+    widget.upscale()
+    target = tmp_path / "brain.ome.zarr"
+    widget.save(target)
+    qtbot.waitUntil(lambda: " left" in widget.left.text(), timeout=60_000)
+    widget.cancel()
+    finish(widget)
+    assert "brain.ome.zarr keeps what is done" in widget.message.text()
+    with pytest.raises(ValueError, match="brain"):
+        napari_srcnn.read_stack(target)
+    begun = {path: path.stat().st_mtime_ns for path in target.rglob("c/*/*/*")}
+    assert begun
+    widget.save(target)
+    finish(widget)
+    assert widget.message.text().startswith("Saved brain.ome.zarr")
+    assert all(path.stat().st_mtime_ns == when for path, when in begun.items())
+    with napari_srcnn.read_stack(target) as saved:
+        whole = napari_srcnn.upscale(many, 2, tile=64, device="cpu")
+        np.testing.assert_array_equal(saved[:], whole)
+        assert saved.pixel_size == (2, 0.25, 0.25)
+
+
+def test_a_finished_result_is_saved_as_ome_zarr_too(
+    viewer: Any,
+    dock: Callable[[], Any],
+    finish: Callable[[Any], None],
+    brain: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    viewer.add_image(brain, name="brain", scale=(2, 0.5, 0.5))
+    widget = dock()
+    widget.upscale()
+    finish(widget)
+    widget.save(tmp_path / "brain.ome.zarr")
+    finish(widget)
+    assert widget.message.text().startswith("Saved brain.ome.zarr")
+    with napari_srcnn.read_stack(tmp_path / "brain.ome.zarr") as saved:
+        np.testing.assert_array_equal(saved[:], np.asarray(viewer.layers[-1].data))
+
+
 def test_a_multiscale_image_gives_a_multiscale_result(
     viewer: Any, dock: Callable[[], Any], qtbot: Any, brain: np.ndarray
 ) -> None:

@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_srcnn.widgets.upscale import saving
+from napari_srcnn.widgets.upscale.shard_saving import is_unfinished
 from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
@@ -19,12 +20,19 @@ if TYPE_CHECKING:
 
 
 class SaveControl(QObject):
-    """Saves result layers as a job."""
+    """Saves result layers as a job.
+
+    Attributes
+    ----------
+    stopped : Path or None
+        Where a save was stopped that can be gone on with.
+    """
 
     def __init__(self, panel: Panel, runner: Runner) -> None:
         super().__init__(panel)
         self._panel, self._runner = panel, runner
         self._job: saving.SaveJob | None = None
+        self.stopped: Path | None = None
         self._poll = QTimer(self)
         self._poll.setInterval(100)
         self._poll.timeout.connect(self._show_progress)
@@ -37,11 +45,13 @@ class SaveControl(QObject):
                     self._panel, "Save the results, a file for each layer, in this folder"
                 )
             )
+        if self.stopped is not None and is_unfinished(self.stopped) and self._goes_on(self.stopped):
+            return str(self.stopped)
         chosen, _ = QFileDialog.getSaveFileName(
             self._panel,
             "Save the result",
             saving.file_name(layers[0].name),
-            "OME-TIFF (*.ome.tif *.ome.tiff)",
+            "OME-TIFF (*.ome.tif *.ome.tiff);;OME-Zarr, larger than memory (*.ome.zarr)",
         )
         return str(chosen)
 
@@ -54,10 +64,27 @@ class SaveControl(QObject):
         self._poll.start()
         return True
 
+    def halt(self, path: Path) -> str:
+        """Remember where a save was stopped, and return what to say of it."""
+        self.stopped = path
+        return f"Stopped; {path.name} keeps what is done, and Save… goes on with it."
+
     def end(self) -> None:
         """Let go of the job."""
         self._poll.stop()
         self._job = None
+
+    def _goes_on(self, path: Path) -> bool:
+        """Ask whether to go on with a save that was stopped."""
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self._panel,
+            "Save the result",
+            f"The saving to {path.name} was stopped. Go on with it?",
+            buttons.Yes | buttons.No,
+            buttons.Yes,
+        )
+        return bool(answer == buttons.Yes)
 
     def _may_write(self, path: Path) -> bool:
         """Ask before a file is replaced that the dialog could not ask about."""

@@ -1,4 +1,4 @@
-"""Result layers as OME-TIFF files, written beside the window."""
+"""Result layers as OME-TIFF and OME-Zarr, written beside the window."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_srcnn.io.layer_file import layer_writer, write_image
+from napari_srcnn.io.layer_file import layer_writer, write_image, write_zarr_image
 from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.widgets.shared.display import slice_order
 from napari_srcnn.widgets.shared.geometry import geometry_of
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, pixels
 from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
 from napari_srcnn.widgets.upscale.lazy_level import LazyLevel
+from napari_srcnn.widgets.upscale.shard_saving import compute_shards, is_zarr_name
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_srcnn.io.ome_tiff import OmeTiffWriter
     from napari_srcnn.upscaling.lazy import LazyResult
     from napari_srcnn.upscaling.messages import Progress
+    from napari_srcnn.upscaling.shards.messages import ShardProgress
 
 _logger = logging.getLogger(__name__)
 SUFFIX = ".ome.tif"
@@ -41,6 +42,13 @@ class Saved:
 
     paths: tuple[Path, ...]
     messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """A save that was stopped and can be gone on with, since what was written stays."""
+
+    path: Path
 
 
 class SaveJob:
@@ -92,6 +100,11 @@ class SaveJob:
         """Note that a plane was read."""
         self.planes_done += 1
 
+    def follow_shards(self, progress: ShardProgress) -> None:
+        """Note that a shard was written of what is at hand."""
+        self._computed = self.planes_total * progress.shards_done / progress.shards_total
+        self.seconds_left = progress.seconds_left
+
     def follow(self, progress: Progress) -> None:
         """Note that a tile was computed of what is at hand."""
         self._computed = progress.slices_total * progress.tiles_done / progress.tiles_total
@@ -101,35 +114,31 @@ class SaveJob:
             self._computed, self.seconds_left = 0.0, None
 
 
-def save(saving: SaveJob, cancel: threading.Event) -> Iterator[Saved | Failed]:
-    """Write the files; a cancelled one leaves nothing behind."""
+def save(saving: SaveJob, cancel: threading.Event) -> Iterator[Saved | Halted | Failed]:
+    """Write the files; a cancelled one leaves nothing behind, but of a result that is computed."""
     written: list[Path] = []
     said: tuple[str, ...] = ()
     try:
         for path, data, attributes in saving.jobs:
-            if isinstance(data, LazyLevel):
-                said += _compute(path, data.lazy, attributes, saving, cancel)
-            else:
+            is_zarr = is_zarr_name(path)
+            if not isinstance(data, LazyLevel):
                 guarded = Guarded(data, cancel, saving.count)
-                write_image(path, guarded, attributes)
+                (write_zarr_image if is_zarr else write_image)(path, guarded, attributes)
+            elif is_zarr:
+                follow = saving.follow_shards
+                said += compute_shards(path, data.lazy, attributes, follow, cancel)
+            else:
+                said += _compute(path, data.lazy, attributes, saving, cancel)
             written.append(path)
     except Cancelled:
+        if isinstance(data, LazyLevel) and is_zarr_name(path):
+            yield Halted(path)
         return
     except Exception as error:  # of a layer's lazy pixels, too
         _logger.warning("A result was not saved.", exc_info=error)
         yield Failed(sentence(error))
         return
     yield Saved(tuple(written), said)
-
-
-def open_writer(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: dict[str, Any]
-) -> OmeTiffWriter:
-    """Return what takes a result's planes and becomes the file: which, the file's ending says.
-
-    All that is written here is OME-TIFF; :func:`with_suffix` sees to the ending.
-    """
-    return layer_writer(path, shape, dtype, attributes)
 
 
 def _compute(
@@ -139,10 +148,10 @@ def _compute(
     saving: SaveJob,
     cancel: threading.Event,
 ) -> tuple[str, ...]:
-    """Compute all of a lazy result into a file, and return what there is to say of it."""
+    """Compute all of a lazy result into an OME-TIFF, and return what there is to say of it."""
     plan = lazy.plan()
     metadata = {**attributes["metadata"], METADATA_KEY: plan.provenance().to_dict()}
-    writer = open_writer(path, plan.shape, plan.dtype, attributes | {"metadata": metadata})
+    writer = layer_writer(path, plan.shape, plan.dtype, attributes | {"metadata": metadata})
     run = plan.run(writer)
     with writer, contextlib.closing(run) as messages:  # type: ignore[type-var]  # a generator
         for message in messages:
@@ -221,9 +230,9 @@ def file_name(name: str) -> str:
 
 
 def with_suffix(path: Path) -> Path:
-    """Return `path` with the suffix by which the file is known as OME-TIFF."""
+    """Return `path` with a suffix by which the file is known: OME-TIFF's, if it has none."""
     name = path.name.lower()
-    if name.endswith((SUFFIX, ".ome.tiff")):
+    if name.endswith((SUFFIX, ".ome.tiff")) or is_zarr_name(path):
         return path
     stem = re.sub(r"\.tiff?$", "", path.name, flags=re.IGNORECASE)
     return path.with_name(stem + SUFFIX)
