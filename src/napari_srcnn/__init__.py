@@ -29,6 +29,7 @@ _HOME_OF = {
     "plan_upscale": "upscaling.api",
     "upscale": "upscaling.api",
     "upscale_region": "upscaling.api",
+    "upscale_file": "upscaling.file_api",
     "SRCNN": "network.model",
     "SRCNNConfig": "network.config",
     "list_models": "models.library",
@@ -56,6 +57,7 @@ __all__ = [
     "plan_upscale",
     "read_stack",
     "upscale",
+    "upscale_file",
     "upscale_region",
     "write_stack",
 ]
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
         upscale,
         upscale_region,
     )
+    from napari_srcnn.upscaling.file_api import upscale_file
     from napari_srcnn.upscaling.messages import Progress, Report
     from napari_srcnn.upscaling.plan import UpscalePlan
 

@@ -19,8 +19,9 @@ from commands import posix
 from networks import random_network
 from yaozarrs import validate_zarr_store
 
-from napari_srcnn import upscale
-from napari_srcnn.io import read_stack
+from napari_srcnn import upscale, upscale_file
+from napari_srcnn.image.stack import Stack
+from napari_srcnn.io import read_stack, write_zarr
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.upscaling.api import plan_upscale
@@ -28,6 +29,7 @@ from napari_srcnn.upscaling.files import Job
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.provenance import Provenance
 from napari_srcnn.upscaling.shards.messages import ShardProgress, ShardReport
+from napari_srcnn.upscaling.shards.plan_run import PlanRun
 from napari_srcnn.upscaling.shards.run import ShardRun
 from napari_srcnn.upscaling.shards.verify import Fault, drop, verify
 
@@ -479,3 +481,67 @@ def test_a_scheduler_that_is_not_there_is_said(
         pytest.raises(ValueError, match=r"There is no dask scheduler at tcp://127.0.0.1:9"),
     ):
         list(cluster.on_cluster(run, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_the_example_of_the_page_on_clusters_runs(
+    job: Job, options: Options, repository: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed", reason="needs the extra 'cluster'")
+    page = (repository / "docs" / "cluster.md").read_text("utf-8")
+    example = next(part for part in page.split("```python\n")[1:] if "LocalCluster(" in part)
+    program = tmp_path / "example.py"
+    lines = [f"source, target = {str(job.source)!r}, {str(job.target)!r}", example.split("```")[0]]
+    program.write_text("\n".join(lines), "utf-8")
+    subprocess.run([sys.executable, str(program)], check=True, capture_output=True)
+    with read_stack(job.target) as stack:
+        assert stack.shape == (5, 80, 100)
+    assert faults(job.target) == []
+
+
+def test_a_file_becomes_a_file_from_python(job: Job, options: Options) -> None:
+    given: dict[str, Any] = {"model": "small", "device": "cpu", "tile": 64}
+    tiff = upscale_file(job.source, job.target.with_name("out.ome.tif"), 2, **given)
+    zarr = upscale_file(job.source, job.target, 2, task=(1, 1), **given)
+    with read_stack(tiff) as one, read_stack(zarr) as other:
+        np.testing.assert_array_equal(one[:], other[:])
+        assert one.pixel_size == pytest.approx(other.pixel_size)
+    with pytest.raises(ValueError, match=r"end its name in .ome.zarr"):
+        upscale_file(job.source, tiff, 2, workers=2, **given)
+    with pytest.raises(ValueError, match="choose one"):
+        upscale_file(job.source, zarr, 2, workers=2, task=(1, 2), **given)
+
+
+def test_a_plan_of_pixels_in_memory_is_written_and_gone_on_with(job: Job, options: Options) -> None:
+    def run(values: Any) -> PlanRun:
+        plan = plan_upscale(values, 2, axes="ZYX", model="small", device="cpu", tile=64)
+        result = Stack(data=np.empty(plan.shape, "u1"), axes="ZYX", pixel_size=(2.0, 0.25, 0.25))
+        return PlanRun(plan, job.target, result, name="a layer", shard=SHARD)
+
+    with run(pixels()) as begun:
+        messages = begun.messages()
+        next(messages)
+        messages.close()  # type: ignore[attr-defined]
+    with run(pixels()) as again:
+        *_, report = again.messages()
+    assert isinstance(report, ShardReport)
+    assert report.there >= 1
+    with read_stack(job.target) as written:
+        expected = upscale(pixels(), 2, axes="ZYX", model="small", device="cpu", tile=64)
+        np.testing.assert_array_equal(written[:], expected)
+        assert written.pixel_size == pytest.approx((2.0, 0.25, 0.25))
+    with pytest.raises(ValueError, match="was begun before a layer was changed"), run(pixels() + 1):
+        pass
+
+
+def test_an_address_is_upscaled(job: Job, options: Options) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="needs fsspec, which reads addresses")
+    made = write_zarr(job.source.with_name("in.ome.zarr"), Stack(data=pixels(), axes="ZYX"))
+    memory = fsspec.filesystem("memory")
+    memory.put(str(made), "/shards.ome.zarr", recursive=True)
+    try:
+        done(replace(job, source=Path("memory://shards.ome.zarr")), options)
+    finally:
+        memory.rm("/shards.ome.zarr", recursive=True)
+    with read_stack(job.target) as stack:
+        expected = upscale(pixels(), 2, axes="ZYX", model="small", device="cpu", tile=64)
+        np.testing.assert_array_equal(stack[:], expected)

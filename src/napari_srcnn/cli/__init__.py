@@ -8,10 +8,20 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
-from napari_srcnn.cli import benchmark, demo, finetune, models, train, upscale, verify
+from napari_srcnn.cli import assess, benchmark, demo, finetune, models, train, upscale, verify
 from napari_srcnn.cli.app import app
 
-__all__ = ["benchmark", "demo", "finetune", "main", "models", "train", "upscale", "verify"]
+__all__ = [
+    "assess",
+    "benchmark",
+    "demo",
+    "finetune",
+    "main",
+    "models",
+    "train",
+    "upscale",
+    "verify",
+]
 
 
 def main() -> None:

@@ -107,6 +107,7 @@ def upscale_to_zarr(
     ValueError
         If it cannot be done; the message says what would work.
     """
+    from napari_srcnn.io.zarr.store import is_there
     from napari_srcnn.upscaling.files import Job, split_job
     from napari_srcnn.upscaling.shards.run import ShardRun
 
@@ -114,7 +115,7 @@ def upscale_to_zarr(
         raise ValueError(
             f"{output} names one OME-Zarr, but there are {len(inputs)} images; name one image."
         )
-    if not inputs[0].exists():
+    if not is_there(inputs[0]):
         raise ValueError(f"There is no file or folder {inputs[0]}; check its name.")
     jobs = split_job(Job(source=inputs[0], target=output), image)
     if len(jobs) > 1:

@@ -20,7 +20,7 @@ from napari_srcnn.io import (
     read_stack,
     stack_name,
 )
-from napari_srcnn.io.zarr.store import is_zarr
+from napari_srcnn.io.zarr.store import is_there, is_zarr
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import bundled_name, microscopes_model, model_info
 from napari_srcnn.upscaling.options import Options
@@ -94,7 +94,7 @@ def find_jobs(
     inputs = list(inputs)
     ending = f"_x{scale}{suffix}"
     for path in inputs:
-        if not path.exists():
+        if not is_there(path):
             raise ValueError(f"There is no file or folder {path}; check its name.")
     single = len(inputs) == 1 and not is_folder_of_images(inputs[0])
     names_file = output.name.lower().endswith(_OUTPUT_SUFFIXES)

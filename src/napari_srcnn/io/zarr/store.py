@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import zipfile
 from dataclasses import dataclass
@@ -89,6 +90,26 @@ class Opened:
     def close(self) -> None:
         """Close the file of a zip store."""
         self.root.store.close()
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Tell whether there is such a file or folder; an address is only tried when it is opened."""
+    return address_of(path) is not None or Path(path).exists()
+
+
+def description(path: str | os.PathLike[str]) -> str:
+    """Return what describes a store, as text by which it is known again.
+
+    Raises
+    ------
+    StackError
+        It cannot be opened.
+    """
+    store = open_store(path)
+    try:
+        return json.dumps(dict(store.root.attrs), sort_keys=True, default=str)
+    finally:
+        store.close()
 
 
 def is_group(node: object) -> TypeGuard[zarr.Group]:

@@ -60,7 +60,8 @@ class ZarrTarget:
         ``"0.5"`` (zarr v3, a file for each shard) or ``"0.4"`` (zarr v2, a file for each chunk of
         a shard).
     compression : str, optional
-        ``"zstd"`` (by default), ``"blosc"``, ``"zlib"`` or ``"none"``.
+        ``"zstd"`` (by default), ``"blosc"`` (zstd after a shuffle of bytes: 6 to 8 % smaller for
+        16-bit pixels, for twice the work), ``"zlib"`` or ``"none"``.
     shard, chunk : tuple of int, optional
         One length an axis: what is written and what is compressed as one; see `levels_of`.
     levels : int, optional
@@ -238,8 +239,11 @@ class ZarrTarget:
                 f"a shard of type {values.dtype} was given for an image of {self.dtype}"
             )
         # A whole shard, at the image's edges as well: zarr then has nothing to keep or to merge.
-        shard = np.zeros(self._stored(of.shard), self.dtype)
-        shard[tuple(slice(0, n) for n in self._stored(wanted))] = values.transpose(self._order)
+        shard = values.transpose(self._order)
+        if wanted != of.shard:
+            padded = np.zeros(self._stored(of.shard), self.dtype)
+            padded[tuple(slice(0, n) for n in shard.shape)] = shard
+            shard = padded
         held: dict[str, Any] = {}
         array = create_array(MemoryStore(held), shape=shard.shape, **self._arguments(of))
         # What describes the array of this one shard, and not the image's.

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_srcnn.upscaling.shards.folder import Index
 from napari_srcnn.upscaling.shards.messages import ShardProgress, Watch
-from napari_srcnn.upscaling.shards.run import Index, Messages, ShardRun
+from napari_srcnn.upscaling.shards.run import Messages, ShardRun
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -99,16 +99,7 @@ class ShardJob:
 
     def fixed_options(self, device: Any) -> Options:
         """Return the options that each process computes by, on a device of its own."""
-        given = dict(self.fixed)
-        noise, intensity = given.pop("noise"), given.pop("intensity")
-        if not isinstance(intensity, str):
-            intensity = tuple((float(low), float(high)) for low, high in intensity)
-        return Options(
-            **given,
-            device=device,
-            intensity=intensity,
-            noise=tuple(Noise(**one) for one in noise) if isinstance(noise, list) else noise,
-        )
+        return options_of(self.fixed, device)
 
     def save(self, path: Path) -> None:
         """Write it, all of it or nothing."""
@@ -169,6 +160,20 @@ def fixed(plan: UpscalePlan) -> dict[str, Any]:
         "noise": noise,
         "smoothing": request.smoothing,
     }
+
+
+def options_of(fixed: Mapping[str, Any], device: Any) -> Options:
+    """Return the options of which :func:`fixed` made JSON values."""
+    given = dict(fixed)
+    noise, intensity = given.pop("noise"), given.pop("intensity")
+    if not isinstance(intensity, str):
+        intensity = tuple((float(low), float(high)) for low, high in intensity)
+    return Options(
+        **given,
+        device=device,
+        intensity=intensity,
+        noise=tuple(Noise(**one) for one in noise) if isinstance(noise, list) else noise,
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,252 @@
+"""One page about a result: pictures, figures, how it was made, and text for a paper."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_srcnn.assess.assessment import Assessed, Assessment
+from napari_srcnn.assess.resolution import Curve, power_spectrum
+
+# Pixels of a picture's longer side.
+_SIDE = 420
+_COLORS = {"source": "#777777", "bicubic": "#c77700", "result": "#0060b0", "reference": "#00803c"}
+# What a reader is shown, and how it is called.
+COLUMNS = {
+    "rse": "RSE",
+    "rsp": "RSP",
+    "beyond_3_sigma": "beyond 3 σ",
+    "largest": "largest difference",
+    "total": "total intensity",
+    "psnr": "PSNR (dB)",
+    "si_psnr": "PSNR, fitted (dB)",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "nrmse": "NRMSE",
+    "decorrelation_pixels": "decorrelation (pixels)",
+    "decorrelation_length": "decorrelation",
+}
+_SHARES = {"beyond_3_sigma", "total"}
+REFERENCES = (
+    "C. Dong, C. C. Loy, K. He, X. Tang. Image Super-Resolution Using Deep Convolutional Networks. "
+    "IEEE TPAMI 38, 295-307 (2016).",
+    "S. Culley et al. Quantitative mapping and minimization of super-resolution optical imaging "
+    "artifacts. Nature Methods 15, 263-266 (2018).",
+    "A. Descloux, K. S. Grußmayer, A. Radenovic. Parameter-free image resolution estimation based "
+    "on decorrelation analysis. Nature Methods 16, 918-924 (2019).",
+    "Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. Image quality assessment: from error "
+    "visibility to structural similarity. IEEE TIP 13, 600-612 (2004).",
+)
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:58rem;margin:2rem auto;padding:0 1rem;color:#222}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
+table{border-collapse:collapse}td,th{padding:.25rem .8rem;border-bottom:1px solid #ddd;
+text-align:right;font-variant-numeric:tabular-nums}td:first-child,th:first-child{text-align:left}
+figure{display:inline-block;margin:0 .6rem .6rem 0;vertical-align:top}
+figcaption{font-size:.85rem;color:#555}img{image-rendering:pixelated;max-width:100%}
+.note{background:#fff6e0;padding:.6rem .9rem;border-left:4px solid #e0a000}
+pre{background:#f5f5f5;padding:.8rem;overflow:auto;font-size:.8rem}
+"""
+
+
+def page(
+    title: str,
+    assessment: Assessment,
+    middle: Assessed,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the report as HTML that needs no other file.
+
+    Parameters
+    ----------
+    title : str
+        What was assessed.
+    assessment : Assessment
+    middle : Assessed
+        The plane that is shown.
+    provenance : mapping, optional
+        How the result was made, as its file says.
+    """
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        *(f'<p class="note">{html.escape(note)}</p>' for note in assessment.notes),
+        "<h2>Figures</h2>",
+        _table(assessment),
+        "<h2>Pictures</h2>",
+        f"<p>Plane {html.escape(_place(middle.index))} of {middle.planes_total}.</p>",
+        _pictures(middle),
+        "<h2>Power by frequency</h2>",
+        _spectra(middle),
+        "<h2>Methods</h2>",
+        f"<p>{html.escape(methods(assessment, provenance))}</p>",
+        "<ol>" + "".join(f"<li>{html.escape(one)}</li>" for one in REFERENCES) + "</ol>",
+    ]
+    if provenance is not None:
+        parts += [
+            "<h2>How the result was made</h2>",
+            f"<pre>{html.escape(json.dumps(dict(provenance), indent=1))}</pre>",
+        ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>"
+        + "\n".join(parts)
+        + "</body></html>\n"
+    )
+
+
+def methods(assessment: Assessment, provenance: Mapping[str, Any] | None) -> str:
+    """Return text for a paper's methods section."""
+    made = ""
+    if provenance is not None:
+        made = (
+            f"The image was enlarged {assessment.scale} times by SRCNN [1] "
+            f"(napari-srcnn {provenance.get('version', '')}, model {provenance.get('model', '')}). "
+        )
+    text = made + (
+        "The enlarged image was degraded to the grid of the recorded one (mean over each camera "
+        "pixel) and compared with it by the resolution-scaled error (RSE) and Pearson coefficient "
+        "(RSP) of NanoJ-SQUIRREL [2]"
+    )
+    if assessment.noise_text:
+        text += f", and in standard deviations of the noise ({assessment.noise_text})"
+    text += ". Its resolution was estimated by decorrelation analysis [3]."
+    if assessment.rows[0].psnr is not None:
+        text += (
+            " PSNR, PSNR after fitting gain and offset, SSIM [4] and MS-SSIM are against a "
+            f"reference, for a range of {assessment.rows[0].data_range:g}."
+        )
+    return text
+
+
+def say(name: str, value: Any, unit: str = "") -> str:
+    """Return a figure for reading."""
+    if value is None:
+        return "–"
+    if name in _SHARES:
+        return f"{value:+.2%}" if name == "total" else f"{value:.2%}"
+    if name == "decorrelation_length":
+        return f"{value:.3g} {unit}"
+    return f"{value:.4g}"
+
+
+def _table(assessment: Assessment) -> str:
+    shown = [
+        name for name in COLUMNS if any(getattr(row, name) is not None for row in assessment.rows)
+    ]
+    head = "<tr><th></th>" + "".join(f"<th>{html.escape(row.what)}</th>" for row in assessment.rows)
+    lines = [
+        f"<tr><td>{html.escape(COLUMNS[name])}</td>"
+        + "".join(
+            f"<td>{html.escape(say(name, getattr(row, name), assessment.unit))}</td>"
+            for row in assessment.rows
+        )
+        for name in shown
+    ]
+    return "<table>" + "".join(f"{line}</tr>" for line in (head, *lines)) + "</table>"
+
+
+def _pictures(middle: Assessed) -> str:
+    low, high = np.nanpercentile(middle.source, (0.5, 99.5))
+    found = [_figure("recorded", _gray(middle.source, low, high))]
+    for what, image in middle.images.items():
+        found.append(_figure(what, _gray(image, low, high)))
+    near = middle.planes["result"][0]
+    if near.sigmas is not None:
+        found.append(
+            _figure(
+                "difference, ±5 σ of the noise: blue too dark, red too bright",
+                _signed(near.sigmas, 5.0),
+            )
+        )
+    else:
+        limit = float(np.nanpercentile(np.abs(near.difference), 99.5)) or 1.0
+        found.append(
+            _figure(
+                f"difference, ±{limit:.3g}: blue too dark, red too bright",
+                _signed(near.difference, limit),
+            )
+        )
+    return "".join(found)
+
+
+def _gray(image: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    values = np.nan_to_num((image - low) / ((high - low) or 1.0)).clip(0, 1)
+    return np.asarray(np.rint(255 * values), dtype=np.uint8)
+
+
+def _signed(values: NDArray[Any], limit: float) -> NDArray[np.uint8]:
+    """Return a picture that is white where nothing is, red above and blue below."""
+    share = np.nan_to_num(values / limit, posinf=1, neginf=-1).clip(-1, 1)
+    red, blue = np.minimum(1 + share, 1), np.minimum(1 - share, 1)
+    colors = np.rint(255 * np.stack([red, np.minimum(red, blue), blue], -1))
+    return np.asarray(colors, dtype=np.uint8)
+
+
+def _figure(caption: str, picture: NDArray[np.uint8]) -> str:
+    image = Image.fromarray(picture)
+    factor = _SIDE / max(image.size)
+    width, height = (max(round(n * factor), 1) for n in image.size)
+    size = width, height
+    image = image.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    text = base64.b64encode(buffer.getvalue()).decode()
+    named = html.escape(caption, quote=True)
+    return (
+        f'<figure><img alt="{named}" src="data:image/png;base64,{text}" width="{size[0]}">'
+        f"<figcaption>{named}</figcaption></figure>"
+    )
+
+
+def _spectra(middle: Assessed) -> str:
+    """Return a plot of powers by frequency, in periods a pixel of the result."""
+    images = {"source": middle.source, **middle.images}
+    curves: dict[str, Curve] = {}
+    for what, image in images.items():
+        try:
+            curves[what] = power_spectrum(image)
+        except ValueError:
+            continue
+    if not curves:
+        return "<p>The plane is constant or not finite, so that it has no spectrum.</p>"
+    scale = middle.images["result"].shape[0] / middle.source.shape[0]
+    lines, names = [], []
+    tops = {what: np.log10(np.maximum(curve.value[1:], 1e-30)) for what, curve in curves.items()}
+    # A source's pixels are as many times larger; powers of both are a pixel's.
+    top, bottom = max(map(np.max, tops.values())), min(map(np.min, tops.values()))
+    span = max(float(top - bottom), 1e-9)
+    for row, (what, curve) in enumerate(curves.items()):
+        within = 1 / scale if what == "source" else 1.0
+        points = " ".join(
+            f"{40 + 540 * within * x:.1f},{10 + 220 * float(top - y) / span:.1f}"
+            for x, y in zip(curve.frequency[1:], tops[what], strict=True)
+        )
+        lines.append(
+            f'<polyline fill="none" stroke="{_COLORS[what]}" stroke-width="1.6" points="{points}"/>'
+        )
+        names.append(
+            f'<text x="470" y="{30 + 18 * row}" fill="{_COLORS[what]}" font-size="13">{what}</text>'
+        )
+    return (
+        '<svg viewBox="0 0 600 262" width="600" role="img" aria-label="power by frequency">'
+        '<rect x="40" y="10" width="540" height="220" fill="none" stroke="#bbb"/>'
+        + "".join([*lines, *names])
+        + '<text x="40" y="250" font-size="12" fill="#555">0</text>'
+        '<text x="190" y="250" font-size="12" fill="#555">frequency, up to one period in two '
+        "pixels of the result</text>"
+        '<text x="12" y="130" font-size="12" fill="#555" transform="rotate(-90 14 130)">'
+        "log power</text></svg>"
+    )
+
+
+def _place(index: Sequence[int]) -> str:
+    return ", ".join(str(n + 1) for n in index) or "1"
