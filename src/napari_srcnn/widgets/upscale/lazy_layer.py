@@ -88,6 +88,7 @@ class LazyLayer(QObject):
         cover(source, self.layer, viewer.layers)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        viewer.dims.events.current_step.connect(self._on_moved)
         self._runner.prepare(self.lazy.work)
         with kept_selection(viewer):
             viewer.add_layer(self.layer)
@@ -131,6 +132,11 @@ class LazyLayer(QObject):
         took = (time.perf_counter() - self._began) * 1000
         self._wait = max(REFRESH, int(4 * took))
 
+    def _on_moved(self, event: Any) -> None:
+        """Draw nothing twice: napari has drawn what is there as the slider moved."""
+        if self._timer.isActive():
+            self._timer.start(self._wait)
+
     def _on_ndisplay(self, event: Any) -> None:
         """Say why nothing is seen of a volume that is too large."""
         coarsest = self._data[-1]
@@ -144,6 +150,7 @@ class LazyLayer(QObject):
         if not self._layers():
             self._viewer.layers.events.removed.disconnect(self._on_removed)
             self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+            self._viewer.dims.events.current_step.disconnect(self._on_moved)
             self._timer.stop()
             self._idle.stop()
             self.lazy.close()
