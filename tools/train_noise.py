@@ -217,7 +217,8 @@ def main() -> None:
         "recipe": {**dataclasses.asdict(config), "started_from": a.start.stem},
         "before": before(a.start),
         "device": device_kind(a.device),
-        "windows": {"photograph": [0.0, 1.0], "microscope": list(WINDOW)},
+        # They have seen this window alone, whatever was shown.
+        "windows": {"photograph": list(WINDOW), "microscope": list(WINDOW)},
         "version": napari_srcnn.__version__,
         "torch": torch.__version__,
     }
