@@ -67,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--planes", type=int, default=64)
+    parser.add_argument("--times", type=int, default=3, help="that speeds are measured")
     parser.add_argument("--folder", type=Path, help="for the files, which are deleted at the end")
     given = parser.parse_args()
     about = "import machine; print(machine.describe('zarr', 'distributed'))"
@@ -74,10 +75,10 @@ def main() -> None:
     for name in given.only:
         print(f"\n{name}", flush=True)
         with tempfile.TemporaryDirectory(dir=given.folder, prefix="srcnn-scale-") as folder:
-            PARTS[name](Path(folder), given.planes)
+            PARTS[name](Path(folder), given)
 
 
-def memory(folder: Path, planes: int) -> None:
+def memory(folder: Path, given: argparse.Namespace) -> None:
     """Print the peaks of two inputs."""
     peaks = []
     for title, shape in (("1 GiB", (128, 2048, 2048)), ("1 TiB", (512, 32768, 32768))):
@@ -94,15 +95,15 @@ def memory(folder: Path, planes: int) -> None:
     print(f"  1 TiB takes {peaks[1] / peaks[0]:.3f} of what 1 GiB takes")
 
 
-def speed(folder: Path, planes: int) -> None:
+def speed(folder: Path, given: argparse.Namespace) -> None:
     """Print the times of the same job to both kinds of file."""
-    source = stack_file(folder, planes)
+    source = stack_file(folder, given.planes)
     tiff, zarr = [], []
-    for number in range(3):
+    for number in range(given.times):
         for times, name in ((tiff, f"{number}.ome.tif"), (zarr, f"{number}.ome.zarr")):
             _, seconds = ran(folder, "upscale", source, folder / name, "--model", MODEL)
             times.append(seconds)
-    print(f"  OME-TIFF {min(tiff):.1f} s, OME-Zarr {min(zarr):.1f} s (the best of three each): ")
+    print(f"  OME-TIFF {min(tiff):.1f} s, OME-Zarr {min(zarr):.1f} s (best of {given.times})")
     print(f"  {min(tiff) / min(zarr):.2f} of the speed")
     # Without the pyramid: all is there but the last levels.
     store = folder / "0.ome.zarr"
@@ -115,19 +116,19 @@ def speed(folder: Path, planes: int) -> None:
     print(f"  the pyramid alone {again - nothing:.1f} s, {(again - nothing) / min(zarr):.1%} of it")
 
 
-def workers(folder: Path, planes: int) -> None:
+def workers(folder: Path, given: argparse.Namespace) -> None:
     """Print the times of one process of two threads, and of two workers of one."""
-    source = stack_file(folder, planes)
+    source = stack_file(folder, given.planes)
     one, two = [], []
-    for number in range(3):
+    for number in range(given.times):
         for times, name, more in ((one, "one", ()), (two, "two", ("--workers", "2"))):
             target = folder / f"{name}{number}.ome.zarr"
             _, seconds = ran(folder, "upscale", source, target, "--model", MODEL, *more)
             times.append(seconds)
-    print(f"  one process {min(one):.1f} s, two workers {min(two):.1f} s (the best of three each)")
+    print(f"  one process {min(one):.1f} s, two workers {min(two):.1f} s (best of {given.times})")
 
 
-def plan(folder: Path, planes: int) -> None:
+def plan(folder: Path, given: argparse.Namespace) -> None:
     """Print what planning a huge job takes."""
     source = linked_store(folder / "huge.ome.zarr", (1164, 32768, 32768), few=True)
     command = [sys.executable, "-c", ANYWHERE + PLAN, str(source), str(folder / "out.ome.zarr")]
@@ -135,9 +136,9 @@ def plan(folder: Path, planes: int) -> None:
     print(f"  {done.stdout.strip()}")
 
 
-def kills(folder: Path, planes: int) -> None:
+def kills(folder: Path, given: argparse.Namespace) -> None:
     """Kill a job at random moments and begin it again."""
-    source = stack_file(folder, planes)
+    source = stack_file(folder, given.planes)
     whole, target = folder / "whole.ome.zarr", folder / "out.ome.zarr"
     _, seconds = ran(folder, "upscale", source, whole, "--model", MODEL)
     dice, lost, killed = random.Random(0), [], 0
