@@ -145,7 +145,7 @@ def kills(folder: Path, given: argparse.Namespace) -> None:
     while killed < KILLS:
         before = marks(target)
         process = begun(folder, "upscale", source, target, "--model", MODEL)
-        time.sleep(dice.uniform(2, 2 + seconds / 6))
+        time.sleep(dice.uniform(3, 3 + seconds / 3))
         if process.poll() is not None:
             shutil.rmtree(target)
             continue

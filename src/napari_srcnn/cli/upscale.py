@@ -193,7 +193,7 @@ def upscale(
         typer.Option(
             metavar="FILE",
             help="Write a line of JSON on each image: done, skipped or failed, and why. "
-            "Default for a folder: napari-srcnn-report.jsonl in OUT.",
+            "Default for a folder: OUT-report.jsonl, beside it.",
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
@@ -216,7 +216,7 @@ def upscale(
     """
     with boundary():
         from napari_srcnn.upscaling.batch.messages import Writing
-        from napari_srcnn.upscaling.batch.outcomes import REPORT_NAME
+        from napari_srcnn.upscaling.batch.outcomes import report_of
         from napari_srcnn.upscaling.files import find_jobs, is_folder_of_images
         from napari_srcnn.upscaling.options import Options
         from napari_srcnn.upscaling.resolve import choose_scale
@@ -284,7 +284,7 @@ def upscale(
             image=wanted,
             several=len(found) > 1 or some_folder,
             processes=jobs,
-            report=output / REPORT_NAME if report is None and some_folder else report,
+            report=report_of(output) if report is None and some_folder else report,
             quiet=quiet,
         )
     raise typer.Exit(code)

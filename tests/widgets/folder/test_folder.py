@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_srcnn.io import is_zarr, read_stack
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
-from napari_srcnn.upscaling.batch.outcomes import REPORT_NAME
+from napari_srcnn.upscaling.batch.outcomes import report_of
 from napari_srcnn.widgets.folder.rows import STOPPED
 
 NAME = "Upscale a folder…"
@@ -76,7 +76,7 @@ def test_each_file_has_its_state_and_a_report_is_there_to_open(
     with read_stack(output / "deep" / "c_x2.ome.tif") as big:
         assert big.shape == (44, 60)
         assert big.metadata["napari_srcnn"]["model"] == "small"
-    lines = (output / REPORT_NAME).read_text("utf-8").splitlines()
+    lines = report_of(output).read_text("utf-8").splitlines()
     assert [json.loads(line)["outcome"] for line in lines] == ["done", "failed", "done"]
 
     opened: list[str] = []
@@ -85,7 +85,7 @@ def test_each_file_has_its_state_and_a_report_is_there_to_open(
     )
     assert widget.report_button.isVisibleTo(widget)
     widget.report_button.click()
-    assert [Path(path) for path in opened] == [output / REPORT_NAME]
+    assert [Path(path) for path in opened] == [report_of(output)]
 
 
 def test_what_is_done_is_skipped_unless_it_is_wanted_again(
@@ -130,7 +130,7 @@ def test_stop_keeps_what_is_done_and_leaves_no_half_a_file(
     assert [state for _, state in rows(widget)] == ["done", STOPPED, STOPPED]
     assert widget.message.text() == "Stopped. 1 image: 1 done."
     written = sorted(path.name for path in (tmp_path / "raw_x2").iterdir())
-    assert written == ["a_x2.ome.tif", REPORT_NAME]
+    assert written == ["a_x2.ome.tif"]
 
 
 def test_a_folder_without_images_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-#: What a report is called in the folder of the results.
-REPORT_NAME = "napari-srcnn-report.jsonl"
 State = Literal["done", "skipped", "failed"]
 _STATES: tuple[State, ...] = ("done", "skipped", "failed")
+
+
+def report_of(output: Path) -> Path:
+    """Return where the report of a folder of results stands, if nothing else is said.
+
+    Beside the folder, which holds images and nothing else; in it, where nothing may be written
+    beside it.
+    """
+    folder = output if output.name else output.absolute()
+    if os.access(folder.absolute().parent, os.W_OK):
+        return folder.with_name(f"{folder.name}-report.jsonl")
+    return folder / "report.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_srcnn.upscaling.batch.messages import Message, Step, Writing
-from napari_srcnn.upscaling.batch.outcomes import REPORT_NAME
+from napari_srcnn.upscaling.batch.outcomes import report_of
 from napari_srcnn.upscaling.batch.run import reported, upscale_files
 from napari_srcnn.upscaling.files import find_jobs
 from napari_srcnn.upscaling.resolve import choose_scale
@@ -72,7 +72,7 @@ def upscale_folder(
         Set from the main thread to stop after the tile at hand.
     """
     options, writing = request.options, request.writing
-    report = request.output / REPORT_NAME
+    report = report_of(request.output)
     shown = 0.0
     try:
         jobs = find_jobs(
