@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -360,8 +360,7 @@ def _pixel(stack: Stack) -> float:
 
 def _without_maps(one: Consistency) -> Consistency:
     empty = np.empty((0, 0))
-    values = {field.name: getattr(one, field.name) for field in fields(one)}
-    return Consistency(**values | {"difference": empty, "sigmas": None, "error_map": empty})
+    return replace(one, difference=empty, sigmas=None, error_map=empty)
 
 
 def _look(

@@ -122,7 +122,6 @@ def upscale_to_zarr(
         raise ValueError(
             f"{inputs[0].name} holds {len(jobs)} images, and {output} is one; say which by --image."
         )
-    output.absolute().parent.mkdir(parents=True, exist_ok=True)
     with ShardRun(jobs[0], options, force=force, **layout) as run:
         if run.is_whole and not share.finish:
             if not quiet:
@@ -141,30 +140,19 @@ def messages_of(run: ShardRun, share: Share) -> Messages:
     """Return the messages of a run, done by whom it is to be done."""
     if share.finish:
         return run.finish()
-    if share.workers is not None or share.scheduler is not None:
-        from napari_srcnn.upscaling.shards.cluster import on_cluster
+    from napari_srcnn.upscaling.shards.cluster import shared
 
-        return on_cluster(run, workers=share.workers, scheduler=share.scheduler)
-    return run.messages(share.task)
+    return shared(run, task=share.task, workers=share.workers, scheduler=share.scheduler)
 
 
 def prepare(options: Options, *, quiet: bool) -> None:
     """Load torch and choose the device."""
-    from napari_srcnn.network.device import (
-        choose_device,
-        device_label,
-        no_gpu_reason,
-        raise_malloc_thresholds,
-        set_tf32,
-    )
+    from napari_srcnn.upscaling.batch.processes import prepare_process
 
     # This process is ours, so what holds for all of it may be set.
-    raise_malloc_thresholds()
-    set_tf32(options.tf32)
-    chosen = choose_device(options.device)
+    text = prepare_process(options)
     if not quiet:
-        reason = no_gpu_reason() if options.device == "auto" else None
-        say(f"Device: {device_label(chosen)}." + (f" {reason}" if reason else ""))
+        say(text)
 
 
 def follow(messages: Iterator[Any], label: str, *, quiet: bool) -> ShardReport:

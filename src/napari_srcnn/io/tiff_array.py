@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import tifffile
 
 from napari_srcnn.image.rect import Rect
 from napari_srcnn.image.stack import StackError
+from napari_srcnn.io.file_array import FileArray
 from napari_srcnn.io.ranges import as_ranges
 from napari_srcnn.io.tiff_check import in_one_sentence
 from napari_srcnn.io.tiff_segments import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from napari_srcnn.io.tiff_image import TiffImage
     from napari_srcnn.io.tiff_segments import Page, Segment
@@ -39,7 +39,7 @@ _KEPT_BYTES = 64 * 2**20
 _OPEN_FILES = 8
 
 
-class TiffArray:
+class TiffArray(FileArray):
     """A lazy, read-only array over one image of a TIFF file.
 
     Indexing with integers, slices and an ellipsis reads what is asked for and returns a numpy array
@@ -75,10 +75,9 @@ class TiffArray:
         palette: NDArray[Any] | None = None,
         reopen: tuple[Callable[..., TiffArray], tuple[Any, ...]],
     ) -> None:
-        self._path = path
+        super().__init__(path, reopen)
         self._image = image
         self._palette = palette
-        self._reopen = reopen
         self._lock = threading.RLock()
         self._further: OrderedDict[str, tifffile.FileHandle] = OrderedDict()
         self._finalizer = weakref.finalize(self, _close, tif, self._further)
@@ -94,35 +93,6 @@ class TiffArray:
         self._leading = leading + ((samples,) if self._samples_first else ())
         self.shape: tuple[int, ...] = (*self._leading, height, width, *self._trailing)
         self.dtype: np.dtype[Any] = image.dtype if palette is None else palette.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole array, were it in memory."""
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __repr__(self) -> str:
-        return f"<TiffArray {self._path.name} {self.shape} {self.dtype}>"
-
-    def __reduce__(self) -> tuple[Callable[..., TiffArray], tuple[Any, ...]]:
-        return self._reopen
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        if copy is False:
-            raise ValueError("an array read from a file is always a copy; leave copy=False out")
-        return np.asarray(self[...], dtype)
 
     def close(self) -> None:
         """Close the file; reading afterwards is an error."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from napari_srcnn.upscaling.files import FileRun, Job
 from napari_srcnn.upscaling.options import Asked, Options
+from napari_srcnn.upscaling.shards.cluster import shared
 from napari_srcnn.upscaling.shards.run import ShardRun
 
 if TYPE_CHECKING:
@@ -64,12 +65,11 @@ def upscale_file(
     """
     job = Job(source=Path(source), target=Path(target), image=image)
     asked = Options.of(scale, **options)
-    shared = [name for name in (task, workers, scheduler) if name is not None]
-    if len(shared) > 1:
+    named = [one for one in (task, workers, scheduler) if one is not None]
+    if len(named) > 1:
         raise ValueError("task, workers and scheduler cannot be given together; choose one.")
-    messages: Any
     if not job.target.name.lower().endswith(".zarr"):
-        if shared or version != "0.5":
+        if named or version != "0.5":
             raise ValueError(
                 f"{job.target.name} is no OME-Zarr, which alone can be shared or has a version; "
                 "end its name in .ome.zarr."
@@ -78,14 +78,7 @@ def upscale_file(
             for _ in run.messages():
                 pass
         return job.target
-    job.target.absolute().parent.mkdir(parents=True, exist_ok=True)
     with ShardRun(job, asked, version=version, compression=compression) as shards:
-        if workers is not None or scheduler is not None:
-            from napari_srcnn.upscaling.shards.cluster import on_cluster
-
-            messages = on_cluster(shards, workers=workers, scheduler=scheduler)
-        else:
-            messages = shards.messages(task)
-        for _ in messages:
+        for _ in shared(shards, task=task, workers=workers, scheduler=scheduler):
             pass
     return job.target

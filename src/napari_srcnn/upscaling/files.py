@@ -54,6 +54,21 @@ class Job:
     target: Path
     image: int = 0
 
+    def open(self, axes: str | None = None) -> Stack:
+        """Open the source's image, with its axes named `axes` where they are given.
+
+        Raises
+        ------
+        StackError
+            If it cannot be read, or has other axes.
+        """
+        stack = read_stack(self.source, series=self.image)
+        try:
+            return stack if axes is None else stack.with_axes(axes)
+        except ValueError:
+            stack.close()
+            raise
+
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that hold the image: the source, and others where it is spread over several."""
@@ -350,7 +365,7 @@ class FileRun:
 
     def __enter__(self) -> Self:
         with ExitStack() as files:
-            self.stack = files.enter_context(self._open())
+            self.stack = files.enter_context(self.job.open(self.options.axes))
             # What the file says of its axes, where the user says nothing else.
             self.request = resolve(replace(self.options, axes=self.stack.axes), self.stack)
             self._files = files.pop_all()
@@ -387,16 +402,6 @@ class FileRun:
         )
         self.notes = self.stack.notes + writer.notes
         return self.plan.run(self._files.enter_context(writer))
-
-    def _open(self) -> Stack:
-        """Open the job's image, with its axes as the options name them."""
-        stack = read_stack(self.job.source, series=self.job.image)
-        try:
-            axes = self.options.axes
-            return stack if axes is None else stack.with_axes(axes)
-        except ValueError:
-            stack.close()
-            raise
 
     def _source(self) -> SourceFile:
         return SourceFile.of(self.job.source, self.job.image, self.job.files)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,13 +11,14 @@ import numpy as np
 
 from napari_srcnn.image.rect import Rect
 from napari_srcnn.image.stack import StackError
+from napari_srcnn.io.file_array import FileArray
 from napari_srcnn.io.ranges import as_ranges
 from napari_srcnn.io.tiff_check import in_one_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
 
 class Reader(Protocol):
@@ -39,7 +39,7 @@ class Reader(Protocol):
         ...
 
 
-class PlaneArray:
+class PlaneArray(FileArray):
     """A lazy, read-only array over one image of a vendor's file.
 
     Indexing with integers, slices and an ellipsis reads what is asked for and returns a numpy array
@@ -63,40 +63,12 @@ class PlaneArray:
         *,
         reopen: tuple[Callable[..., PlaneArray], tuple[Any, ...]],
     ) -> None:
-        self._path, self._reader, self._reopen = path, reader, reopen
+        super().__init__(path, reopen)
+        self._reader = reader
         self._lock = threading.RLock()
         self._finalizer = weakref.finalize(self, reader.close)
         self.shape = reader.shape
         self.dtype = reader.dtype.newbyteorder("=")
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole array, were it in memory."""
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __repr__(self) -> str:
-        return f"<PlaneArray {self._path.name} {self.shape} {self.dtype}>"
-
-    def __reduce__(self) -> tuple[Callable[..., PlaneArray], tuple[Any, ...]]:
-        return self._reopen
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        if copy is False:
-            raise ValueError("an array read from a file is always a copy; leave copy=False out")
-        return np.asarray(self[...], dtype)
 
     def close(self) -> None:
         """Close the file; reading afterwards is an error."""

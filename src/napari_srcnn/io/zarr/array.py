@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn.io.file_array import FileArray
 from napari_srcnn.io.ranges import as_ranges
 from napari_srcnn.io.tiff_check import in_one_sentence
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import zarr
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
 
-class ZarrArray:
+class ZarrArray(FileArray):
     """A lazy, read-only array over one level of an image.
 
     Indexing with integers, slices and an ellipsis reads what is asked for and returns a numpy array
@@ -48,44 +48,14 @@ class ZarrArray:
         reopen: tuple[Callable[..., ZarrArray], tuple[Any, ...]],
         smaller: tuple[ZarrArray, ...] = (),
     ) -> None:
-        self._path = path
+        super().__init__(path, reopen)
         self._array = array
         self._order = order
-        self._reopen = reopen
         self.smaller = smaller
         self.shape: tuple[int, ...] = tuple(int(array.shape[n]) for n in order)
         #: Lengths of what is read and decompressed as one piece.
         self.chunks: tuple[int, ...] = tuple(int(array.chunks[n]) for n in order)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole array, were it in memory."""
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __repr__(self) -> str:
-        return f"<ZarrArray {self._path.name} {self.shape} {self.dtype}>"
-
-    def __reduce__(self) -> tuple[Callable[..., ZarrArray], tuple[Any, ...]]:
-        return self._reopen
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        if copy is False:
-            raise ValueError("an array read from a file is always a copy; leave copy=False out")
-        return np.asarray(self[...], dtype)
 
     def close(self) -> None:
         """Close the store; of a zip file, reading afterwards is an error."""

@@ -151,7 +151,6 @@ def _zarr(
 
     begun = time.perf_counter()
     job = task.job
-    job.target.absolute().parent.mkdir(parents=True, exist_ok=True)
     if not job.target.exists():
         yield from _prepared(prepare)
     with ShardRun(

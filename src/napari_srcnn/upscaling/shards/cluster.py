@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_srcnn.upscaling.shards.folder import Index
 from napari_srcnn.upscaling.shards.messages import ShardProgress, Watch
-from napari_srcnn.upscaling.shards.run import Messages, ShardRun
+from napari_srcnn.upscaling.shards.run import Messages, ShardRun, Task
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -22,6 +22,29 @@ _AHEAD = 2
 # How often a shard is given to another worker after its own died.
 _TRIES = 10
 _PATIENCE = "10s"
+
+
+def shared(
+    run: ShardRun,
+    *,
+    task: Task | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Messages:
+    """Return the messages of a run, done by whom it is to be done: by this process alone, if none.
+
+    Parameters
+    ----------
+    run : ShardRun
+        Entered.
+    task : (int, int), optional
+        As of :meth:`ShardRun.messages`.
+    workers, scheduler
+        As of :func:`on_cluster`.
+    """
+    if workers is not None or scheduler is not None:
+        return on_cluster(run, workers=workers, scheduler=scheduler)
+    return run.messages(task)
 
 
 def on_cluster(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 import napari_srcnn
-from napari_srcnn.io import Stack, read_stack
+from napari_srcnn.io import Stack
 from napari_srcnn.io.zarr.store import address_of
 from napari_srcnn.io.zarr.target import ZarrTarget
 from napari_srcnn.upscaling.files import Job, record
@@ -130,13 +130,7 @@ class JobFolder:
         self._files.__exit__(kind, error, trace)
 
     def _open(self) -> Stack:
-        stack = read_stack(self.job.source, series=self.job.image)
-        axes = self.options.axes
-        try:
-            return stack if axes is None else stack.with_axes(axes)
-        except ValueError:
-            stack.close()
-            raise
+        return self.job.open(self.options.axes)
 
     def _content(self) -> SourceFile:
         """Return what the image is known by."""

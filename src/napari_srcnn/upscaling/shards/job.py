@@ -18,21 +18,6 @@ from napari_srcnn.upscaling.plan import UpscalePlan
 from napari_srcnn.upscaling.provenance import SourceFile
 
 SCHEMA = 1
-# Of the options as a file's record has them, in words.
-_WORDS = {
-    "scale": "scale",
-    "model_sha256": "model",
-    "axes": "axes",
-    "intensity": "intensity",
-    "window": "window",
-    "color": "color",
-    "dtype": "dtype",
-    "noise": "noise",
-    "smoothing": "smoothing",
-    "tf32": "tf32",
-    "half": "half",
-    "ensemble": "ensemble",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +166,6 @@ def _plain(value: Any) -> Any:
 
 
 def _said(name: str, value: Any) -> str:
-    word = _WORDS.get(name, name)
     if isinstance(value, bool):
-        return word if value else f"no {word}"
-    return f"{word} {'by default' if value is None else value}"
+        return name if value else f"no {name}"
+    return f"{name} {'by default' if value is None else value}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from napari_srcnn.upscaling.shards.ledger import Ledger, Mark, Place, digest
+from napari_srcnn.upscaling.shards.ledger import Mark, Place, digest
 from napari_srcnn.upscaling.shards.run import ShardRun
 
 
@@ -82,11 +81,6 @@ def drop(run: ShardRun, faults: list[Fault]) -> None:
             if any((number - 1, below) in places for below in _below(run, number, index)):
                 places.add((number, index))
     run.ledger.drop(sorted(places))
-
-
-def holds_job(store: Path) -> bool:
-    """Tell whether a folder holds a job of shards."""
-    return Ledger(store).is_there
 
 
 def _fault(run: ShardRun, mark: Mark | None) -> str:

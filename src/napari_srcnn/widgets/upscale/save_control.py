@@ -77,29 +77,28 @@ class SaveControl(QObject):
     def _goes_on(self, path: Path) -> bool:
         """Ask whether to go on with a save that was stopped."""
         buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self._panel,
-            "Save the result",
-            f"The saving to {path.name} was stopped. Go on with it?",
-            buttons.Yes | buttons.No,
-            buttons.Yes,
-        )
-        return bool(answer == buttons.Yes)
+        text = f"The saving to {path.name} was stopped. Go on with it?"
+        return self._agrees(text, buttons.No, usual=buttons.Yes)
 
     def _may_write(self, path: Path) -> bool:
         """Ask before a file is replaced that the dialog could not ask about."""
         target = saving.with_suffix(path)
         if target == path or not target.exists():
             return True
-        buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self._panel,
-            "Save the result",
-            f"{target.name} is there already. Replace it?",
-            buttons.Yes | buttons.Cancel,
-            buttons.Cancel,
-        )
-        return bool(answer == buttons.Yes)
+        cancel = QMessageBox.StandardButton.Cancel
+        return self._agrees(f"{target.name} is there already. Replace it?", cancel, usual=cancel)
+
+    def _agrees(
+        self,
+        text: str,
+        otherwise: QMessageBox.StandardButton,
+        *,
+        usual: QMessageBox.StandardButton,
+    ) -> bool:
+        """Ask a question, and tell whether the answer is yes."""
+        yes = QMessageBox.StandardButton.Yes
+        answer = QMessageBox.question(self._panel, "Save the result", text, yes | otherwise, usual)
+        return bool(answer == yes)
 
     def _show_progress(self) -> None:
         if self._job is not None and not self._runner.is_cancelled:

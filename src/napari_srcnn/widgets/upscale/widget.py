@@ -199,10 +199,7 @@ class UpscaleWidget(UpscaleParts):
             add_filters(self.viewer, message, beside=self.form.layers)
             self._say("The filters are a layer right of the image; gray is zero.")
         elif isinstance(message, saving.Halted):
-            self._save_control.stopped = message.path
-            self._say(
-                f"Stopped; {message.path.name} keeps what is done, and Save… goes on with it."
-            )
+            self._say(self._save_control.halt(message.path))
         elif isinstance(message, saving.Saved):
             saved = f"Saved {', '.join(path.name for path in message.paths)}."
             self._say(" ".join((saved, *message.messages)))
