@@ -41,12 +41,10 @@ def show_demo(sample: str, screenshot: Path, *, stay: bool) -> None:
         _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
         if not isinstance(widget, UpscaleWidget):
             raise ValueError("napari did not open the widget; install the package again.")
-        happened: list[str] = []
-        widget.ready.connect(lambda: happened.append("ready"))
-        widget.ended.connect(lambda: happened.append("ended"))
-        _wait(lambda: widget.loaded is not None or "ready" in happened)
+        _wait(lambda: widget.loaded is not None)
         widget.upscale()
-        _wait(lambda: "ended" in happened)
+        # Of a result that is computed where it is looked at there is no job that ends.
+        _wait(lambda: not widget.runner.job)
         _settle()
         viewer.screenshot(str(screenshot), canvas_only=False, flash=False)
         if stay:
