@@ -202,15 +202,14 @@ def assess(
     with ThreadPoolExecutor(2) as both:
         for done, place in enumerate(places, start=1):
             low = _plane(source, place)
-            images = {
-                "result": _plane(result, place),
-                "bicubic": _bicubic(low, scale, source.dtype),
-            }
+            enlarged = both.submit(_bicubic, low, scale, source.dtype)
             truth = None if reference is None else _plane(reference, place)
-            looked = {
-                what: both.submit(
+            images, looked = {}, {}
+            for what in kept:
+                images[what] = _plane(result, place) if what == "result" else enlarged.result()
+                looked[what] = both.submit(
                     _look,
-                    image,
+                    images[what],
                     low,
                     truth,
                     scale,
@@ -219,8 +218,6 @@ def assess(
                     data_range,
                     is_middle=place == middle,
                 )
-                for what, image in images.items()
-            }
             found = {}
             for what, future in looked.items():
                 near, true, finest = future.result()

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, uniform_filter
 from skimage.metrics import normalized_root_mse
 
-from napari_srcnn.image.metrics import fit_affine, psnr, shave
-
-# Wang, Simoncelli, Bovik, "Multiscale structural similarity for image quality assessment", 2003.
-_WEIGHTS = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333
-_C1, _C2 = 0.01, 0.03
-# The window of 11 pixels on the coarsest of the five scales.
-LEAST_MS_SSIM = 11 * 2 ** (len(_WEIGHTS) - 1)
-LEAST_SSIM = 11
+from napari_srcnn.assess.similarity import similarities
+from napari_srcnn.image.metrics import fit_affine, psnr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +75,7 @@ def against(
         data_range = float(np.ptp(reference))
     if not data_range > 0:
         raise ValueError("The reference is constant, so it has no range to measure by; give one.")
-    single, several = _similarities(reference, image, data_range)
+    single, several = similarities(reference, image, data_range)
     return Against(
         data_range=data_range,
         psnr=psnr(reference, image, data_range=data_range),
@@ -92,57 +84,3 @@ def against(
         ms_ssim=several,
         nrmse=float(normalized_root_mse(reference, image)),
     )
-
-
-def ms_ssim(reference: NDArray[Any], image: NDArray[Any], *, data_range: float) -> float:
-    """Structural similarity on five scales; NaN for images below 176 pixels a side.
-
-    Parameters
-    ----------
-    reference, image : ndarray, shape (Y, X)
-    data_range : float
-
-    Notes
-    -----
-    As the authors' code: an 11 x 11 Gaussian window of sigma 1.5, means of 2 x 2 pixels between
-    scales, the luminance of the coarsest alone.
-    """
-    return _similarities(reference, image, data_range)[1]
-
-
-def _similarities(
-    reference: NDArray[Any], image: NDArray[Any], data_range: float
-) -> tuple[float, float]:
-    """Return SSIM and MS-SSIM; the first is the latter's finest scale, with its luminance."""
-    x, y = (np.asarray(one, dtype=np.float64) for one in (reference, image))
-    if min(x.shape) < LEAST_SSIM:
-        return math.nan, math.nan
-    luminance, contrast = _parts(x, y, data_range)
-    single, several = float((luminance * contrast).mean()), 1.0
-    if min(x.shape) < LEAST_MS_SSIM:
-        return single, math.nan
-    for number, weight in enumerate(_WEIGHTS, start=1):
-        if number > 1:
-            x, y = (uniform_filter(one, 2, mode="reflect", origin=-1)[::2, ::2] for one in (x, y))
-            luminance, contrast = _parts(x, y, data_range)
-        last = number == len(_WEIGHTS)
-        value = float((luminance * contrast).mean() if last else contrast.mean())
-        # Below zero, structures are the inverse of each other; no power is defined.
-        several *= max(value, 0.0) ** weight
-    return single, several
-
-
-def _parts(
-    x: NDArray[np.float64], y: NDArray[np.float64], data_range: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return SSIM's luminance, and its contrast and structure, without the border."""
-
-    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(gaussian_filter(values, 1.5, truncate=3.5))
-
-    c1, c2 = (data_range * _C1) ** 2, (data_range * _C2) ** 2
-    mx, my = mean(x), mean(y)
-    vx, vy, vxy = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
-    luminance = (2 * mx * my + c1) / (mx * mx + my * my + c1)
-    contrast = (2 * vxy + c2) / (vx + vy + c2)
-    return shave(luminance, 5), shave(contrast, 5)

@@ -19,6 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+# Values of a block that is worked on at a time.
+_CACHED = 1 << 16
 # Source samples that an enlarging cubic reaches from where it stands, and one to spare.
 _REACH = 3
 
@@ -221,13 +223,28 @@ def mean_matrix(
 
 
 def _apply(image: NDArray[np.float64], weights: AxisWeights, axis: int) -> NDArray[np.float64]:
-    """Resample one axis: tap by tap, so that no dense matrix of a large image is ever made."""
-    moved = np.moveaxis(image, axis, 0)
-    shape = (-1,) + (1,) * (moved.ndim - 1)
-    out = np.zeros((len(weights.indices), *moved.shape[1:]))
-    for k in range(weights.indices.shape[1]):
-        out += weights.weights[:, k].reshape(shape) * moved[weights.indices[:, k]]
-    return np.moveaxis(out, 0, axis)
+    """Resample one axis: tap by tap, so that no dense matrix of a large image is ever made.
+
+    In blocks that stay in the cache: each is read and added to as often as there are taps.
+    """
+    shape = list(image.shape)
+    shape[axis] = len(weights.indices)
+    out = np.zeros(shape)
+    width = int(np.prod(shape[1:]))
+    rows = max(_CACHED // max(width, 1), 1)
+    taps = range(weights.indices.shape[1])
+    for top in range(0, shape[0], rows):
+        part = slice(top, top + rows)
+        for k in taps:
+            if axis == 0:
+                factors = weights.weights[part, k].reshape(-1, *[1] * (image.ndim - 1))
+                seen = image[weights.indices[part, k]]
+            else:
+                factors = weights.weights[:, k].reshape(-1, *[1] * (image.ndim - 2))
+                seen = image[part].take(weights.indices[:, k], axis=1)
+            seen *= factors
+            out[part] += seen
+    return out
 
 
 def imresize(
