@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ def shared(
 def on_cluster(
     run: ShardRun, *, workers: int | None = None, scheduler: str | None = None
 ) -> Messages:
-    """Write what is missing by a cluster's workers, and then the pyramid in this process.
+    """Write what is missing by a cluster's workers, the pyramid too; this process finishes it.
 
     Parameters
     ----------
@@ -107,53 +107,62 @@ def _connected(workers: int | None, scheduler: str | None) -> Iterator[Client]:
 
 
 def _shards(run: ShardRun, client: Client, address: str, watch: Watch) -> Iterator[ShardProgress]:
-    """Give the missing shards to the workers, a few at a time."""
+    """Give the missing shards to the workers, level after level, a few at a time."""
+    with run.ledger.locked():
+        there = run.there()
+        levels = [run.missing(level, there) for level in (0, *run.upper_levels)]
+        watch.begin(len(levels[0]), sum(map(len, levels[1:])))
+        for level, missing in enumerate(levels):
+            for _ in _level(run, client, address, level, missing):
+                yield watch.step(level)
+
+
+def _level(
+    run: ShardRun, client: Client, address: str, level: int, missing: Sequence[Index]
+) -> Iterator[Index]:
+    """Give shards of one level to the workers; those of the level before are on the disk."""
     from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
 
-    with run.ledger.locked():
-        missing = run.missing()
-        later = sum(len(run.grid(n)) for n in range(1, len(run.target.levels)))
-        watch.begin(len(missing), later)
-        waiting, tries = iter(missing), dict.fromkeys(missing, 0)
-        store, device = str(run.job.target.absolute()), str(run.options.device)
-        places: dict[Any, Index] = {}
+    waiting, tries = iter(missing), dict.fromkeys(missing, 0)
+    store, device = str(run.job.target.absolute()), str(run.options.device)
+    places: dict[Any, Index] = {}
 
-        def submit(index: Index) -> Any:
-            future = client.submit(_make, store, device, index, pure=False)
-            places[future.key] = index
-            return future
+    def submit(index: Index) -> Any:
+        future = client.submit(_make, store, device, level, index, pure=False)
+        places[future.key] = index
+        return future
 
-        first = [submit(index) for _, index in zip(range(_ahead(client)), waiting, strict=False)]
-        if not first:
-            return
-        under_way: Any = as_completed(first)
-        for future in under_way:
-            index = places.pop(future.key)
-            try:
-                future.result()
-            except KilledWorker:
-                tries[index] += 1
-                if tries[index] > _TRIES:
-                    raise ValueError(
-                        f"The shard {index} ended {_TRIES} workers in a row; they may have too "
-                        "little memory. What was written stays."
-                    ) from None
-                under_way.add(submit(index))
-                continue
-            except (CancelledError, OSError) as error:
+    first = [submit(index) for _, index in zip(range(_ahead(client)), waiting, strict=False)]
+    if not first:
+        return
+    under_way: Any = as_completed(first)
+    for future in under_way:
+        index = places.pop(future.key)
+        try:
+            future.result()
+        except KilledWorker:
+            tries[index] += 1
+            if tries[index] > _TRIES:
                 raise ValueError(
-                    f"The connection to {address} was lost ({error}); what was written stays, so "
-                    "give the same command again when it is back."
-                ) from error
-            except ImportError as error:
-                raise ValueError(
-                    f"A worker lacks what is needed ({error}); install the same napari-srcnn there."
-                ) from error
-            yield watch.step(0)
-            following = next(waiting, None)
-            if following is not None:
-                under_way.add(submit(following))
+                    f"The shard {index} ended {_TRIES} workers in a row; they may have too "
+                    "little memory. What was written stays."
+                ) from None
+            under_way.add(submit(index))
+            continue
+        except (CancelledError, OSError) as error:
+            raise ValueError(
+                f"The connection to {address} was lost ({error}); what was written stays, so "
+                "give the same command again when it is back."
+            ) from error
+        except ImportError as error:
+            raise ValueError(
+                f"A worker lacks what is needed ({error}); install the same napari-srcnn there."
+            ) from error
+        yield index
+        following = next(waiting, None)
+        if following is not None:
+            under_way.add(submit(following))
 
 
 def _ahead(client: Client) -> int:
@@ -165,9 +174,9 @@ def _ahead(client: Client) -> int:
     return int(_AHEAD * threads)
 
 
-def _make(store: str, device: str, index: Index) -> None:
+def _make(store: str, device: str, level: int, index: Index) -> None:
     """Compute and write one shard; what a worker does."""
-    _opened(store, device).make(index)
+    _opened(store, device).make(level, index)
 
 
 @functools.lru_cache(maxsize=1)

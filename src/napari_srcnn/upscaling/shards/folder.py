@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -258,12 +258,17 @@ class JobFolder:
         """Whether all of it is there and the folder is an image."""
         return self.target.is_sealed and not self.missing()
 
-    def missing(self, level: int = 0) -> list[Index]:
-        """Return the shards of a level that are not on the disk."""
-        there = self._there()
+    @property
+    def upper_levels(self) -> range:
+        """The numbers of the pyramid's levels, each of which is made of the one before."""
+        return range(1, len(self.target.levels))
+
+    def missing(self, level: int = 0, there: Mapping[Place, Mark] | None = None) -> list[Index]:
+        """Return the shards of a level that are not `there`, by default not on the disk."""
+        there = self.there() if there is None else there
         return [index for index in self.grid(level) if (level, index) not in there]
 
-    def _there(self) -> dict[Place, Mark]:
+    def there(self) -> dict[Place, Mark]:
         """Return the marks of shards whose files are still there, and as long as they were."""
         return {place: mark for place, mark in self.ledger.marks().items() if self._fits(mark)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -28,25 +28,46 @@ Messages = Iterator[ShardProgress | ShardReport]
 _TRIES, _PAUSE = 20, 0.25
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shard:
+    """A shard that is computed and not yet written.
+
+    Attributes
+    ----------
+    level : int
+    index : tuple of int
+    values : ndarray
+    part : Part or None
+        Of the full resolution: what else is known of it.
+    seconds : float
+        What it took; zero in the pyramid.
+    """
+
+    level: int
+    index: Index
+    values: NDArray[Any]
+    part: Part | None
+    seconds: float
+
+
 class ShardRun(JobFolder):
     """One process's part of a job of shards: computing, writing, and making an image of them."""
 
     # ------------------------------------------------------------ a shard
 
-    def compute(self, index: Index) -> Part:
-        """Compute a shard of the full resolution."""
-        leading = len(self.plan.request.leading)
-        return self.plan.part(self.target.region(0, index)[: leading + 2])
+    def compute(self, level: int, index: Index) -> Shard:
+        """Compute a shard of the full resolution, or one of the pyramid of the level before."""
+        begun = time.perf_counter()
+        if level:
+            values, part = self.target.downsampled(level, index), None
+        else:
+            leading = len(self.plan.request.leading)
+            part = self.plan.part(self.target.region(0, index)[: leading + 2])
+            values = part.values
+        seconds = 0.0 if level else time.perf_counter() - begun
+        return Shard(level=level, index=index, values=values, part=part, seconds=seconds)
 
-    def write(
-        self,
-        level: int,
-        index: Index,
-        values: NDArray[Any],
-        *,
-        part: Part | None = None,
-        seconds: float = 0.0,
-    ) -> Mark:
+    def write(self, shard: Shard) -> Mark:
         """Write a shard, each of its files under its name when it is whole, and note it.
 
         Raises
@@ -54,30 +75,29 @@ class ShardRun(JobFolder):
         StackError
             If the disk is full or may not be written to; no half a file is left.
         """
+        part = shard.part
         files = []
         try:
-            for key, content in self.target.encode(level, index, values):
+            for key, content in self.target.encode(shard.level, shard.index, shard.values):
                 write_bytes(self.target.key_path(key), content)
                 files.append((key, len(content), digest(content)))
             mark = Mark(
-                level=level,
-                index=index,
+                level=shard.level,
+                index=shard.index,
                 files=tuple(files),
                 clipped=0 if part is None else part.clipped,
                 nonfinite=0 if part is None else part.nonfinite,
                 misfit=_sums(NO_MISFIT if part is None else part.misfit),
-                seconds=seconds,
+                seconds=shard.seconds,
             )
             self.ledger.add(mark)
         except OSError as error:
-            raise write_failure(self.job.target, error, values.nbytes) from error
+            raise write_failure(self.job.target, error, shard.values.nbytes) from error
         return mark
 
-    def make(self, index: Index) -> Mark:
-        """Compute and write a shard of the full resolution."""
-        begun = time.perf_counter()
-        part = self.compute(index)
-        return self.write(0, index, part.values, part=part, seconds=time.perf_counter() - begun)
+    def make(self, level: int, index: Index) -> Mark:
+        """Compute and write a shard; those of the level before are on the disk."""
+        return self.write(self.compute(level, index))
 
     # ------------------------------------------------------------ the run
 
@@ -101,10 +121,10 @@ class ShardRun(JobFolder):
                 number, total = task
                 first, end = (len(wanted) * n // total for n in (number - 1, number))
                 wanted = wanted[first:end]
-            there = self._there()
+            there = self.there()
             mine = [index for index in wanted if (0, index) not in there]
             watch.begin(len(mine), self._later if task is None else 0)
-            for _ in self._write_behind(mine):
+            for _ in self._write_behind(0, mine):
                 yield watch.step(0)
             if task is None:
                 yield from self._finish(watch, len(wanted) - len(mine))
@@ -140,22 +160,19 @@ class ShardRun(JobFolder):
 
     @property
     def _later(self) -> int:
-        """Shards of the pyramid."""
-        return sum(prod(level.grid) for level in self.target.levels[1:])
+        """Shards of the pyramid that are missing."""
+        there = self.there()
+        return sum(len(self.missing(level, there)) for level in self.upper_levels)
 
-    def _write_behind(self, indices: Sequence[Index]) -> Iterator[Mark]:
+    def _write_behind(self, level: int, indices: Sequence[Index]) -> Iterator[Mark]:
         """Compute shards; each is compressed and written while the next one is computed."""
         with ThreadPoolExecutor(1, thread_name_prefix="shards") as writer:
             waiting: Future[Mark] | None = None
             for index in indices:
-                begun = time.perf_counter()
-                part = self.compute(index)
-                seconds = time.perf_counter() - begun
+                shard = self.compute(level, index)
                 if waiting is not None:
                     yield waiting.result()
-                waiting = writer.submit(
-                    self.write, 0, index, part.values, part=part, seconds=seconds
-                )
+                waiting = writer.submit(self.write, shard)
             if waiting is not None:
                 yield waiting.result()
 
@@ -184,12 +201,10 @@ class ShardRun(JobFolder):
 
     def _finish(self, watch: Watch, there: int) -> Messages:
         """Make the pyramid, then what makes an image of it. The job's lock is held."""
-        marks = self._there()
-        for level in range(1, len(self.target.levels)):
-            for index in self.grid(level):
-                if (level, index) not in marks:
-                    values = self.target.downsampled(level, index)
-                    marks[level, index] = self.write(level, index, values)
+        marks = self.there()
+        for level in self.upper_levels:
+            for mark in self._write_behind(level, self.missing(level, marks)):
+                marks[mark.place] = mark
                 yield watch.step(level)
         clipped, nonfinite = (
             sum(getattr(mark, name) for mark in marks.values()) for name in ("clipped", "nonfinite")
