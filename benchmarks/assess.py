@@ -1,27 +1,34 @@
 """What an assessment finds, and what it takes.
 
-    python benchmarks/assess.py [--cases 200] [--planes 4] [--only painted time]
+    python benchmarks/assess.py [--cases 200] [--planes 4] [--only painted time libraries]
 
 - painted: structures that are not there are painted into results of noisy images: blobs, lines,
   rings, gratings and doubled structures, of chance size, place and strength. Of those that change
   the image, made small again, by more than three standard deviations of its noise in a pixel, how
   many does the map of differences show there? And how many pixels of clean results does it show?
 - time: an assessment of planes of 2048 x 2048 (of the result), beside their upscaling by 9-1-5.
+- libraries: the same figures by libraries that others keep, where they are installed: ring
+  correlations by torch-fourier-shell-correlation (teamtomo), resolution-scaled errors and
+  decorrelation by nanopyx.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 
 import machine
 import numpy as np
+import torch
 from memory import camera_planes
 from scipy.ndimage import gaussian_filter, shift
+from skimage.data import camera
 
 from napari_srcnn import upscale
 from napari_srcnn.assess.assessment import assess
 from napari_srcnn.assess.consistency import BEYOND, consistency
+from napari_srcnn.assess.resolution import decorrelation, ring_correlation
 from napari_srcnn.image.stack import Stack
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
@@ -35,19 +42,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--planes", type=int, default=4)
-    parser.add_argument(
-        "--only", nargs="+", choices=("painted", "time"), default=("painted", "time")
-    )
+    parser.add_argument("--only", nargs="+", choices=tuple(PARTS), default=tuple(PARTS))
     given = parser.parse_args()
     print(machine.describe("scikit-image"))
-    if "painted" in given.only:
-        painted(given.cases)
-    if "time" in given.only:
-        timed(given.planes)
+    for part in given.only:
+        print(f"\n{part}")
+        PARTS[part](given)
 
 
-def painted(cases: int) -> None:
+def painted(given: argparse.Namespace) -> None:
     """Print what is found of what was painted."""
+    cases = given.cases
     rng = np.random.default_rng(0)
     planes = list(camera_planes(8))
     found, due, alarms = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0), []
@@ -102,8 +107,9 @@ def paint(kind: str, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return near * moved / max(np.abs(near * moved).max(), 1e-9)
 
 
-def timed(planes: int) -> None:
+def timed(given: argparse.Namespace) -> None:
     """Print how long an assessment takes."""
+    planes = given.planes
     low = np.stack(list(camera_planes(planes)))
     source = Stack(data=low, axes="ZYX")
     begun = time.perf_counter()
@@ -119,6 +125,66 @@ def timed(planes: int) -> None:
             f"{title}: {seconds:.1f} s, {seconds / enlarged:.2f} of the {enlarged:.1f} s of 9-1-5"
         )
 
+
+def libraries(given: argparse.Namespace) -> None:
+    """Print how far figures are from those of other libraries."""
+    del given
+    rng = np.random.default_rng(0)
+    scene = gaussian_filter(camera().astype(float), 1.0)
+    one, other = (scene + rng.normal(0, 12, scene.shape) for _ in range(2))
+    try:
+        module = importlib.import_module("torch_fourier_shell_correlation.fsc")
+    except ImportError:
+        print("  torch-fourier-shell-correlation is not installed")
+    else:
+        for part in (np.s_[:512, :512], np.s_[:301, :411]):
+            a, b = one[part], other[part]
+            transforms = (torch.fft.fft2(torch.from_numpy(image)) for image in (a, b))
+            # Of the whole plane: half of one counts the frequencies along Y twice.
+            theirs = module.fourier_correlation(*transforms, a.shape, rfft=False).numpy()
+            ours = ring_correlation(a, b, window=False).value
+            off = np.abs(ours - theirs[: len(ours)])[1:].max()
+            print(f"  rings of {a.shape}: at most {off:.1e} apart")
+    try:
+        maps = importlib.import_module("nanopyx.core.transform.error_map")
+        decorr = importlib.import_module("nanopyx.core.analysis.decorr")
+    except ImportError:
+        print("  nanopyx is not installed")
+        return
+    sharp = camera()[:256, 100:356].astype(float)
+    for sigma, noise in ((1.5, 2.0), (2.5, 0.5)):
+        blurred = gaussian_filter(sharp, sigma) * 1.7 + 20 + rng.normal(0, noise, sharp.shape)
+        theirs = maps.ErrorMap()
+        theirs.optimise(blurred.astype(np.float32), sharp.astype(np.float32))
+        # The blur that it has found, so that the same is compared; pixels cut in four.
+        result = gaussian_filter(sharp, theirs._sigma).repeat(2, 0).repeat(2, 1)
+        ours = consistency(result, blurred, 2)
+        print(
+            f"  RSE {ours.rse:.6f}, theirs {theirs.getRSE():.6f}; RSP {ours.rsp:.6f}, theirs "
+            f"{theirs.getRSP():.6f}"
+        )
+    size = 512
+    y, x = np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size), indexing="ij")
+    points = np.fft.fft2(rng.random((size, size)) < 0.02)
+    for kind in ("linear", "sharp"):
+        off, apart = [], []
+        for cut in np.linspace(0.2, 0.9, 20):
+            edge = 1 - 2 * np.hypot(y, x) / cut
+            passed = edge.clip(0) if kind == "linear" else (edge > 0).astype(float)
+            image = np.fft.ifft2(points * passed).real
+            image = image / image.std() + rng.normal(0, 0.05, image.shape)
+            ours = 2 / decorrelation(image).pixels
+            theirs = decorr.DecorrAnalysis()
+            theirs.run_analysis(image.astype(np.float32))
+            off.append(ours / cut - 1)
+            apart.append(ours * theirs.resolution / 2 - 1)
+        print(
+            f"  decorrelation, 20 cut-offs with a {kind} fall: {min(off):+.1%} to {max(off):+.1%} "
+            f"of the cut-off, {min(apart):+.1%} to {max(apart):+.1%} of nanopyx's"
+        )
+
+
+PARTS = {"painted": painted, "time": timed, "libraries": libraries}
 
 if __name__ == "__main__":
     main()

@@ -39,6 +39,17 @@ def test_a_known_cut_off_is_found(cut: float) -> None:
     assert 2 / decorrelation(one).pixels == pytest.approx(cut, rel=0.09)
 
 
+def test_a_sharp_cut_off_is_found_by_decorrelation() -> None:
+    rng = np.random.default_rng(0)
+    points = np.fft.fft2(rng.random((SIZE, SIZE)) < 0.02)
+    radius = 2 * np.hypot(*np.meshgrid(np.fft.fftfreq(SIZE), np.fft.fftfreq(SIZE)))
+    for cut in np.linspace(0.2, 0.9, 20):
+        image = np.fft.ifft2(points * (radius < cut)).real
+        assert 2 / decorrelation(recorded(image / image.std(), 1)).pixels == pytest.approx(
+            cut, rel=0.03
+        )
+
+
 def test_an_image_with_itself_is_all_correlated_and_noise_is_not() -> None:
     image = structure(0.5)
     np.testing.assert_allclose(ring_correlation(image, image).value[1:], 1)
@@ -54,9 +65,10 @@ def test_the_formula_of_a_ring() -> None:
     found = ring_correlation(one, other, window=False)
     f, g = np.fft.fft2(one), np.fft.fft2(other)
     y, x = np.meshgrid(np.fft.fftfreq(32, 1 / 32), np.fft.fftfreq(32, 1 / 32), indexing="ij")
-    ring = np.rint(np.hypot(y, x)) == 5
-    expected = (f * g.conj())[ring].sum().real / math.sqrt(
-        (abs(f[ring]) ** 2).sum() * (abs(g[ring]) ** 2).sum()
+    # Each frequency counts to the two rings next to it, by how near they are.
+    share = (1 - abs(np.hypot(y, x) - 5)).clip(0)
+    expected = (share * f * g.conj()).sum().real / math.sqrt(
+        (share * abs(f) ** 2).sum() * (share * abs(g) ** 2).sum()
     )
     assert found.value[5] == pytest.approx(expected)
     assert found.frequency[5] == 5 / 16

@@ -80,18 +80,20 @@ def ring_correlation(one: NDArray[Any], other: NDArray[Any], *, window: bool = T
     Notes
     -----
     For ring r: the real part of the sum of :math:`F_1 \bar F_2` over the root of the product of
-    the two powers, rings one frequency step of the shorter side wide.
+    the two powers. Rings are one frequency step of the shorter side apart, and each frequency
+    counts to the two next to it by how near they are, as teamtomo's
+    torch-fourier-shell-correlation does.
     """
     one, other = _checked(one), _checked(other)
     if one.shape != other.shape:
         raise ValueError(f"The images have shapes {one.shape} and {other.shape}; they must agree.")
     a, b = (_spectrum(image, window=window) for image in (one, other))
-    rings, number = _rings(one.shape)
-    cross = _sums(rings, (a * b.conj()).real, number)
-    power = _sums(rings, np.abs(a) ** 2, number) * _sums(rings, np.abs(b) ** 2, number)
+    shared = _Shared.of(one.shape)
+    cross = shared.sums((a * b.conj()).real)
+    power = shared.sums(np.abs(a) ** 2) * shared.sums(np.abs(b) ** 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where(power > 0, cross / np.sqrt(power), 0.0)
-    return Curve(frequency=np.arange(number) / number, value=value)
+    return Curve(frequency=shared.frequency, value=value)
 
 
 def frc(one: NDArray[Any], other: NDArray[Any] | None = None) -> Resolution:
@@ -152,20 +154,21 @@ def decorrelation(image: NDArray[Any]) -> Resolution:
     discs = _Discs.of(np.fft.fftshift(np.fft.fft2(faded)))
     frequencies = np.linspace(0, 1, _RINGS)
     first = discs.curve(frequencies)
-    found = [_peak(first, frequencies)]
-    width = 2 / found[0] if found[0] else size / 2
+    cut = _peak(first, frequencies)
+    width = 2 / cut if cut else size / 2
     filters = [size / 4, *np.exp(np.linspace(math.log(width), math.log(0.15), _HIGH_PASSES))]
     low, high = 0.0, 1.0
-    for _ in range(2):
+    # Two rounds as published, and one whose steps are so fine that they no longer matter.
+    for number in range(3):
         scale = np.linspace(low, high, _RINGS)
-        peaks = [_peak(discs.curve(scale, sigma), scale) for sigma in filters]
-        found += peaks
-        best = int(np.argmax(peaks))
+        found = [_peak(discs.curve(scale, sigma), scale) for sigma in filters]
+        best = int(np.argmax(found))
+        cut = found[best] or cut
         step = scale[1] - scale[0]
-        low, high = max(peaks[best] - 2 * step, 0.0), min(peaks[best] + 0.4, 1.0)
+        above = 0.4 if number == 0 else 4 * step
+        low, high = max(found[best] - 2 * step, 0.0), min(found[best] + above, 1.0)
         wide, narrow = filters[max(best - 1, 0)], filters[min(best + 1, len(filters) - 1)]
         filters = list(np.exp(np.linspace(math.log(wide), math.log(narrow), _HIGH_PASSES)))
-    cut = max(found)
     return Resolution(
         pixels=2 / cut if cut else math.nan, curve=Curve(frequency=frequencies, value=first)
     )
@@ -215,6 +218,31 @@ def _rings(shape: tuple[int, ...]) -> tuple[NDArray[np.intp], int]:
     number = min(shape) // 2
     radius = np.hypot(y[:, None], x[None, :]) * min(shape)
     return np.rint(radius).astype(np.intp), number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shared:
+    """Rings that share the frequencies between them."""
+
+    inner: NDArray[np.intp]
+    outer_share: Array
+    frequency: Array
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> _Shared:
+        y, x = (np.fft.fftfreq(n) for n in shape)
+        size = min(shape)
+        radius = (np.hypot(y[:, None], x[None, :]) * size).ravel()
+        inner = np.floor(radius).astype(np.intp)
+        # In parts of Nyquist's, which an odd number of pixels does not reach.
+        frequency = np.arange(size // 2) * 2 / size
+        return cls(inner=inner, outer_share=radius - inner, frequency=frequency)
+
+    def sums(self, values: Array) -> Array:
+        outer = values.ravel() * self.outer_share
+        found = np.bincount(self.inner, values.ravel() - outer)
+        found[1:] += np.bincount(self.inner, outer)[:-1]
+        return np.asarray(found[: len(self.frequency)], dtype=np.float64)
 
 
 def _sums(rings: NDArray[np.intp], values: Array, number: int) -> Array:
