@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
 import shutil
 import sys
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -353,29 +356,40 @@ def test_zip_files_are_read(tmp_path: Path, name: str, folder: str, version: str
     assert image_files(path) == (path,)
 
 
-def test_addresses_are_read_and_what_they_need_is_said(tmp_path: Path) -> None:
-    fsspec = pytest.importorskip("fsspec")
+class Quiet(SimpleHTTPRequestHandler):
+    def log_request(self, *_: object) -> None:
+        """Say nothing of requests."""
+
+    log_error = log_request
+
+
+def test_addresses_are_read_and_what_is_not_there_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp", reason="needs the extra 'web'")
     image = noise(3, 9, 8)
-    made = write_zarr(tmp_path / "a.ome.zarr", Stack(data=image, axes="ZYX"))
-    memory = fsspec.filesystem("memory")
-    memory.put(str(made), "/cells.ome.zarr", recursive=True)
-    try:
-        with read_stack("memory://cells.ome.zarr") as stack:
-            assert stack.name == "cells"
+    write_zarr(tmp_path / "two cells.ome.zarr", Stack(data=image, axes="ZYX"))
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        with read_stack(f"{base}/two%20cells.ome.zarr") as stack:
+            assert stack.name == "two cells"
             np.testing.assert_array_equal(stack[...], image)
         # As a path, an address loses one of its strokes.
-        with read_stack(Path("memory://cells.ome.zarr")) as stack:
+        with read_stack(Path(f"{base}/two%20cells.ome.zarr")) as stack:
             assert stack.shape == (3, 9, 8)
-    finally:
-        memory.rm("/cells.ome.zarr", recursive=True)
+        with pytest.raises(StackError, match=r"other.ome.zarr holds no zarr group or array"):
+            read_stack(f"{base}/other.ome.zarr")
+        server.shutdown()
+    with pytest.raises(StackError, match=r"two%20cells.ome.zarr cannot be opened"):
+        read_stack(f"{base}/two%20cells.ome.zarr")
 
 
 def test_without_the_package_for_addresses_it_is_said_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "aiohttp", None)  # as if it were not installed
-    with pytest.raises(StackError, match="pip install fsspec aiohttp"):
-        read_stack("https://example.org/a.ome.zarr")
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # as if it were not installed
+    with pytest.raises(StackError, match=r"pip install 'napari-srcnn\[web\]'"):
+        read_stack("s3://bucket/a.ome.zarr")
 
 
 def test_a_folder_is_known_by_what_is_in_it(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import os
@@ -16,10 +18,18 @@ ZARR_SUFFIXES = (".ome.zarr", ".zarr", ".ome.zarr.zip", ".zarr.zip", ".ozx")
 VENDOR_SUFFIXES = (".nd2", ".czi", ".lif")
 #: The endings that `read_stack` reads and a folder is searched for.
 SUFFIXES = (*TIFF_SUFFIXES, *ZARR_SUFFIXES, *VENDOR_SUFFIXES)
+# A path that was made of an address has lost one of its strokes.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(?=[^/\\])")
+
+
+def address_of(path: str | os.PathLike[str]) -> str | None:
+    """Return `path` as an address (``https://…``), or None where it is a path."""
+    found = _ADDRESS.match(str(path))
+    return None if found is None else f"{found[1]}://{str(path)[found.end() :]}"
 
 
 def stack_name(path: str | os.PathLike[str]) -> str:
     """Return a file's name without its ending: ``cells`` for ``cells.ome.tif``."""
-    name = Path(path).name
+    name = Path(path).name if address_of(path) is None else unquote(Path(path).name)
     ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
-    return name[: len(name) - len(ending)] if ending else Path(path).stem
+    return name[: len(name) - len(ending)] if ending else Path(name).stem

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import napari_srcnn
-from napari_srcnn.io.zarr.store import address_of, description
+from napari_srcnn.io.names import address_of
+from napari_srcnn.io.zarr.store import description
 from napari_srcnn.microscope.noise import Noise
 
 #: Of what is written. Records of version 0.1 bear no number.

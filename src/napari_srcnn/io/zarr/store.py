@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from napari_srcnn.image.stack import StackError
-from napari_srcnn.io.names import ZARR_SUFFIXES
+from napari_srcnn.io.names import ZARR_SUFFIXES, address_of
 from napari_srcnn.io.tiff_check import in_one_sentence
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     import zarr
 
 # A path made of an address has lost one of its two strokes.
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(?=[^/\\])")
 _DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -119,12 +117,6 @@ def is_group(node: object) -> TypeGuard[zarr.Group]:
     return isinstance(node, zarr.Group)
 
 
-def address_of(path: str | os.PathLike[str]) -> str | None:
-    """Return `path` as an address (``https://…``), or None where it is a path."""
-    found = _ADDRESS.match(str(path))
-    return None if found is None else f"{found[1]}://{str(path)[found.end() :]}"
-
-
 def is_zarr(path: str | os.PathLike[str]) -> bool:
     """Tell whether `path` is an address, is named as OME-Zarr is, or is a folder of it."""
     if address_of(path) is not None or str(path).rstrip("/\\").lower().endswith(ZARR_SUFFIXES):
@@ -172,7 +164,7 @@ def _store(path: str | os.PathLike[str], address: str | None) -> Any:
         except ImportError as error:
             raise StackError(
                 f"{address} cannot be read without further packages ({error}); "
-                "for http and https: pip install fsspec aiohttp"
+                "for http and https: pip install 'napari-srcnn[web]'"
             ) from None
     place = Path(path)
     if place.is_dir():

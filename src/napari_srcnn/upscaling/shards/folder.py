@@ -15,7 +15,7 @@ import numpy as np
 
 import napari_srcnn
 from napari_srcnn.io import Stack
-from napari_srcnn.io.zarr.store import address_of
+from napari_srcnn.io.names import address_of
 from napari_srcnn.io.zarr.target import ZarrTarget
 from napari_srcnn.upscaling.files import Job, record
 from napari_srcnn.upscaling.options import Options
