@@ -1,4 +1,4 @@
-"""The preview: one layer over each image, which shows the network, bicubic or their difference.
+"""What is compared: one layer over each image or result, which shows a picture of it, or two.
 
 The layer lasts and its pixels are swapped. Removing layers costs napari a garbage collection each,
 and is known to crash it where they are hidden.
@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QWidget
 
+from napari_srcnn.widgets.compare.bar import (
+    BICUBIC,
+    DIFFERENCE,
+    DIVIDED,
+    IMAGE,
+    PIXELS,
+    SRCNN,
+    layer_kind,
+    said,
+)
+from napari_srcnn.widgets.compare.split import Split, SplitView
 from napari_srcnn.widgets.shared.display import covering, kept_selection
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance
 
@@ -23,7 +35,6 @@ if TYPE_CHECKING:
 
     from napari_srcnn.widgets.shared.messages import Previewed
 
-SRCNN, BICUBIC, DIFFERENCE, IMAGE = "SRCNN", "bicubic", "difference", ""
 # Black where nothing differs, so that several channels add up and a dark window stays dark.
 DIVERGING: dict[str, Any] = {
     "name": "SRCNN difference",
@@ -43,29 +54,43 @@ _FRAME = "#e0a030"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Part:
-    """What is shown of one image.
+    """What is shown of one image or result.
 
     Attributes
     ----------
-    source : Image
+    base : Image
+        The layer that it lies over: an image, whose enlargement it is, or a result.
     appearance : Appearance
-        The source's when the preview was begun.
+        The base's when the preview was begun.
+    factor : int
+        How many times as many pixels as the base it has; 1 over a result.
     result : Previewed
     """
 
-    source: Image
+    base: Image
     appearance: Appearance
+    factor: int
     result: Previewed
 
 
 class Previews(QObject):
-    """The preview layers, one for each image; there is at most one preview at a time."""
+    """The preview layers, one for each image; there is at most one preview at a time.
 
-    def __init__(self, parent: QObject, viewer: ViewerModel) -> None:
-        super().__init__(parent)
+    Attributes
+    ----------
+    kind : str
+        What is shown, or is to be as soon as it is there.
+    sides : tuple of str
+        What is to be seen left and right of the line, where two are.
+    """
+
+    def __init__(self, window: QWidget, viewer: ViewerModel) -> None:
+        super().__init__(window)
         self._viewer = viewer
         self._one: dict[Image, _Preview] = {}
+        self.split = SplitView(window, viewer)
         self.kind = IMAGE
+        self.sides = (BICUBIC, SRCNN)
 
     @property
     def is_shown(self) -> bool:
@@ -80,85 +105,123 @@ class Previews(QObject):
     def forget_removed(self) -> None:
         """Let go of what was taken out of the viewer, and take away what has no image any more."""
         there = self._viewer.layers
-        for source in list(self._one):
-            if source not in there or self._one[source].layer not in there:
-                self._one.pop(source).remove()
+        gone = [base for base in self._one if base not in there or self._one[base].is_gone]
+        if gone:
+            self.split.hide()
+        for base in gone:
+            self._one.pop(base).remove()
+        if gone and self._one:
+            self.show(self.kind)
 
     def remove(self) -> None:
         """Take the preview layers away."""
+        self.kind = IMAGE
+        self.split.hide()
         while self._one:
             _, one = self._one.popitem()
             one.remove()
 
     def update(self, parts: Sequence[Part], scale: int) -> None:
         """Show previews, each over its image."""
-        sources = [part.source for part in parts]
-        for source in [source for source in self._one if source not in sources]:
-            self._one.pop(source).remove()
+        self.split.hide()
+        bases = [part.base for part in parts]
+        for base in [base for base in self._one if base not in bases]:
+            self._one.pop(base).remove()
         for number, part in enumerate(parts):
-            one = self._one.get(part.source)
+            one = self._one.get(part.base)
             if one is not None and not one.fits(part):
                 one.remove()
                 one = None
-            suffix = f" ({part.source.name})" if len(parts) > 1 else ""
+            suffix = f" ({part.base.name})" if len(parts) > 1 else ""
             if one is None:
-                one = self._one[part.source] = _Preview(self._viewer, part.source)
+                one = self._one[part.base] = _Preview(self._viewer, part.base)
             one.update(part, scale, suffix, is_lowest=not number)
         self.show(self.kind or SRCNN)
 
     def show(self, kind: str) -> None:
         """Show one kind of preview, or the image alone for ``""``."""
         self.kind = kind
+        if kind == DIVIDED:
+            self._divide()
+            return
+        self.split.hide()
         for one in self._one.values():
             one.show(kind)
 
+    def _divide(self) -> None:
+        """Show two pictures, left and right of a line; what lacks one of them waits for it."""
+        has_all = all(one.has(kind) for one in self._one.values() for kind in self.sides)
+        if not has_all or not self.split.is_possible or not self._one:
+            self.suspend()
+            return
+        splits = [one.divide(*self.sides) for one in self._one.values()]
+        left, right = map(said, self.sides)
+        self.split.show(left, right, splits)
+
     def suspend(self) -> None:
         """Show the images alone until there is a preview that fits; the kind stays chosen."""
+        self.split.hide()
         for one in self._one.values():
             one.show(IMAGE)
 
+    def shut(self) -> None:
+        """Show the images alone, and let go of the canvas."""
+        self.suspend()
+        self.split.shut()
+
 
 class _Preview:
-    """The preview of one image."""
+    """The preview of one image, or what is compared of one result."""
 
-    def __init__(self, viewer: ViewerModel, source: Image) -> None:
-        self._viewer, self._source = viewer, source
+    def __init__(self, viewer: ViewerModel, base: Image) -> None:
+        self._viewer, self._base = viewer, base
         self.layer: Image = None  # made with its first pixels
         self._pixels: dict[str, NDArray[Any]] = {}
         self._limit = 1.0
         self._kind = IMAGE
         self._is_lowest = False
-        self._suffix, self._scale = "", 1
+        self._title, self._suffix, self._scale = "", "", 1
+        self._caption = ""
         # What it takes the place of, and was visible.
         self._hidden: list[Image] = []
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its layer was taken away."""
+        return self.layer not in self._viewer.layers
 
     def fits(self, part: Part) -> bool:
         """Tell whether its layer can show a part: it has the axes, the colours and the units."""
         return bool(
-            self.layer.rgb == part.source.rgb
-            and self.layer.ndim == part.source.ndim
-            and self.layer.units == part.source.units
+            self.layer.rgb == part.base.rgb
+            and self.layer.ndim == part.base.ndim
+            and self.layer.units == part.base.units
         )
+
+    def has(self, kind: str) -> bool:
+        """Tell whether there is a picture."""
+        return kind in self._pixels
 
     def update(self, part: Part, scale: int, suffix: str, *, is_lowest: bool) -> None:
         """Take other pixels, and lie where they belong."""
-        result, source = part.result, part.source
+        result, base = part.result, part.base
         self._is_lowest, self._suffix, self._scale = is_lowest, suffix, scale
-        self._pixels, self._limit = _pictures(result, source.ndim - 2, is_rgb=source.rgb)
-        arguments = part.appearance.enlarged(scale, (*result.index, *result.origin))
+        self._title = "Preview" if part.factor > 1 else "Compare"
+        self._pixels, self._limit = _pictures(result, scale, base.ndim - 2, is_rgb=base.rgb)
+        arguments = part.appearance.enlarged(part.factor, (*result.index, *result.origin))
         if self.layer is None:
             self._make(arguments)
         else:
             self._move(arguments)
         shape = result.srcnn.shape[:2]
-        whole = tuple(n * scale for n in _plane_of(source))
+        whole = tuple(n * part.factor for n in _plane_of(base))
         self.layer.bounding_box.visible = shape != whole
 
     def _make(self, arguments: dict[str, Any]) -> None:
         with kept_selection(self._viewer):
             self.layer = self._viewer.add_image(
                 self._pixels[SRCNN],
-                name=f"Preview: {SRCNN}{self._suffix}",
+                name=f"{self._title}: {SRCNN}{self._suffix}",
                 multiscale=False,
                 metadata=self._metadata(SRCNN),
                 **{**arguments, "visible": True},
@@ -169,7 +232,7 @@ class _Preview:
         self._link()
 
     def _move(self, arguments: dict[str, Any]) -> None:
-        kind = self._kind or SRCNN
+        kind = self._kind if self._kind in self._pixels else SRCNN
         if self.layer.data.shape != self._pixels[kind].shape or self._kind:
             self.layer.data = self._pixels[kind]
         for name in _PLACE:
@@ -192,8 +255,18 @@ class _Preview:
         if self.layer.visible != bool(kind):
             self.layer.visible = bool(kind)
 
+    def divide(self, left: str, right: str) -> Split:
+        """Show two kinds of pixels, and return what brings them together where a line stands."""
+        pictures = self._pixels[left], self._pixels[right]
+        out = np.empty(pictures[0].shape, np.result_type(*pictures))
+        np.copyto(out, pictures[1])
+        self._pixels[DIVIDED] = out
+        self._caption = f"{said(left)} | {said(right)}"
+        self.show(DIVIDED)
+        return Split(layer=self.layer, left=pictures[0], right=pictures[1], out=out)
+
     def _show_pixels(self, kind: str) -> None:
-        layer, is_gray = self.layer, not self._source.rgb
+        layer, is_gray = self.layer, not self._base.rgb
         if kind == DIFFERENCE and is_gray:
             self._unlink()
         if layer.data is not self._pixels[kind]:
@@ -203,24 +276,24 @@ class _Preview:
             layer.contrast_limits_range = (-self._limit, self._limit)
             layer.contrast_limits = (-self._limit, self._limit)
         elif self._kind == DIFFERENCE and is_gray:
-            layer.contrast_limits_range = self._source.contrast_limits_range
+            layer.contrast_limits_range = self._base.contrast_limits_range
             for name in _LINKED:
-                setattr(layer, name, getattr(self._source, name))
+                setattr(layer, name, getattr(self._base, name))
             self._link()
-        if kind != self._kind:
-            self._kind = kind
-            layer.name = f"Preview: {kind}{self._suffix}"
+        self._kind = kind
+        caption = self._caption if kind == DIVIDED else kind
+        name = f"{self._title}: {caption}{self._suffix}"
+        if layer.name != name:
+            layer.name = name
         layer.metadata = {**layer.metadata, **self._metadata(kind)}
 
     def _take_place(self, kind: str) -> None:
         """Hide what light would be added to, and only that; show it again for the image."""
-        is_added = str(self._source.blending) == "additive"
+        is_added = str(self._base.blending) == "additive"
         if kind and is_added and kind != DIFFERENCE:
             blending = "additive"
             if not self._hidden:
-                self._hidden = [
-                    one for one in (self._source, *covering(self._source)) if one.visible
-                ]
+                self._hidden = [one for one in (self._base, *covering(self._base)) if one.visible]
             for one in self._hidden:
                 one.visible = False
         else:
@@ -247,12 +320,12 @@ class _Preview:
         return {METADATA_KEY: {"preview": kind, "scale": self._scale}}
 
     def _link(self) -> None:
-        if not self._source.rgb:
-            self._viewer.layers.link_layers([self._source, self.layer], _LINKED)
+        if not self._base.rgb:
+            self._viewer.layers.link_layers([self._base, self.layer], _LINKED)
 
     def _unlink(self) -> None:
-        if not self._source.rgb:
-            self._viewer.layers.unlink_layers([self._source, self.layer], _LINKED)
+        if not self._base.rgb:
+            self._viewer.layers.unlink_layers([self._base, self.layer], _LINKED)
 
 
 def _is_preview(layer: Any) -> bool:
@@ -267,7 +340,7 @@ def _plane_of(source: Image) -> tuple[int, int]:
 
 
 def _pictures(
-    result: Previewed, leading: int, *, is_rgb: bool
+    result: Previewed, scale: int, leading: int, *, is_rgb: bool
 ) -> tuple[dict[str, NDArray[Any]], float]:
     """Return the pixels of each kind, and the difference that is shown as brightest."""
     difference = result.srcnn.astype(np.float32) - result.bicubic.astype(np.float32)
@@ -278,7 +351,13 @@ def _pictures(
     limit = float(np.percentile(finite, 99.8)) if finite.size else 0.0
     limit = limit or float(finite.max(initial=0.0)) or 1.0
     shown = _colored(difference / limit) if is_rgb else difference
-    pictures = {SRCNN: result.srcnn, BICUBIC: result.bicubic, DIFFERENCE: shown}
+    pictures = {
+        SRCNN: result.srcnn,
+        BICUBIC: result.bicubic,
+        DIFFERENCE: shown,
+        PIXELS: result.image.repeat(scale, axis=0).repeat(scale, axis=1),
+        **{layer_kind(name): pixels for name, pixels in result.others.items()},
+    }
     # The slice's own place along the leading axes: no other slice shows it.
     return {kind: one.reshape((1,) * leading + one.shape) for kind, one in pictures.items()}, limit
 

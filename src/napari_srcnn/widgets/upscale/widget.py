@@ -11,6 +11,7 @@ from napari_srcnn.widgets.shared import messages, settings
 from napari_srcnn.widgets.shared.display import add_filters
 from napari_srcnn.widgets.shared.events import window_events
 from napari_srcnn.widgets.upscale import saving, tasks
+from napari_srcnn.widgets.upscale.copying import line_of
 from napari_srcnn.widgets.upscale.parts import UpscaleParts
 from napari_srcnn.words import duration
 
@@ -42,6 +43,9 @@ class UpscaleWidget(UpscaleParts):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._last_words = ""
+        # When the run began.
+        self._selected: set[Any] = set()
+        self._is_upscaling = False
         self._layers.changed.connect(self._show_layers)
         self._layers.removed.connect(self._on_removed)
         self._chosen.edited.connect(self._on_edited)
@@ -51,6 +55,7 @@ class UpscaleWidget(UpscaleParts):
         self.cancel_button.clicked.connect(self.cancel)
         self.save_button.clicked.connect(self.ask_and_save)
         self.sample_button.clicked.connect(self.open_sample)
+        self.copy_as.wanted.connect(self.copy_line)
         self.form.filters.clicked.connect(self.show_filters)
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
@@ -112,6 +117,10 @@ class UpscaleWidget(UpscaleParts):
             self._show_state()
             if rest:
                 self._begin_run(rest)
+            else:
+                self._selected = set(self.viewer.layers.selection)
+                self._turn_to_results()
+                self._show_layers()
 
     def go_on(self) -> None:
         """Go on with the run that was stopped."""
@@ -120,6 +129,8 @@ class UpscaleWidget(UpscaleParts):
             self._begin_run(self.results.go_on())
 
     def _begin_run(self, chosen: Any) -> None:
+        self._is_upscaling = True
+        self._selected = set(self.viewer.layers.selection)
         self.runner.begin(UPSCALING, tasks.upscale_layers, tuple(chosen), self.memory_limit)
         names = ", ".join(task.name for task in chosen)
         self._under_way.say(
@@ -164,6 +175,19 @@ class UpscaleWidget(UpscaleParts):
         elif not self._is_refused(needs_image=False):
             self.runner.begin("The drawing", tasks.show_filters, self.form.model.value)
             self._on_begin()
+
+    def copy_line(self, kind: str) -> None:
+        """Copy what is chosen as a line that runs.
+
+        Parameters
+        ----------
+        kind : str
+            "command" or "Python".
+        """
+        try:
+            self.status(self.copy_as.put(line_of(self.form, kind)))
+        except ValueError as error:
+            self.fail(str(error))
 
     def cancel(self) -> None:
         """Stop what is under way; finished slices are kept."""
@@ -227,9 +251,20 @@ class UpscaleWidget(UpscaleParts):
         self._chosen.rest(False)
         self.preview_control.end()
         self.results.end()
+        if self._is_upscaling:
+            self._is_upscaling = False
+            self._turn_to_results()
         self._save_control.end()
         self._show_layers()
         self.ended.emit()
+
+    def _turn_to_results(self) -> None:
+        """Select what was made, unless the user has selected something else meanwhile."""
+        if not self.results.finished:
+            return
+        self.preview_control.turn_to_results()
+        if set(self.viewer.layers.selection) == self._selected:
+            self._chosen.select(self.results.finished)
 
     def open_sample(self) -> None:
         """Open the sample stack."""
