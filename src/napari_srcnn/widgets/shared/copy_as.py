@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QMenu, QToolButton
+from qtpy.QtWidgets import QMenu, QPushButton
 
 COMMAND, PYTHON = "command", "Python"
+# napari's arrow would lie on the text.
+_LOOKS = """
+QPushButton { padding: 3px 6px; }
+QPushButton::menu-indicator { image: none; width: 0px; }
+"""
 
 
-class CopyAs(QToolButton):
+class CopyAs(QPushButton):
     """A button with a menu: as a command, or as Python.
 
     Signals
@@ -22,12 +27,11 @@ class CopyAs(QToolButton):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setText("Copy as")
+        self.setText("Copy as …")
         self.setToolTip(
             "Put this job on the clipboard as a line that does the same without a window"
         )
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.setAutoRaise(True)
+        self.setStyleSheet(_LOOKS)
         menu = QMenu(self)
         self.actions_by_kind = {}
         for kind, tooltip in (

@@ -113,6 +113,7 @@ class PreviewControl(QObject):
         self._following_to: _Request | None = None
         # What was asked for last: a look ahead, or what was made.
         self._is_of_results = True
+        self._is_shut = False
         panel.shown.changed.connect(self._on_switched)
         panel.shown.sides_changed.connect(self._on_sides)
         viewer.canvas.grid.events.enabled.connect(self._on_grid)
@@ -181,7 +182,9 @@ class PreviewControl(QObject):
         """Stop, and leave the images as they were."""
         self._following.stop()
         self._aside.shut()
-        self._viewer.canvas.grid.events.enabled.disconnect(self._on_grid)
+        if not self._is_shut:
+            self._is_shut = True
+            self._viewer.canvas.grid.events.enabled.disconnect(self._on_grid)
         self.previews.shut()
 
     # ------------------------------------------------------------ following
