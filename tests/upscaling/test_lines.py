@@ -25,12 +25,11 @@ from napari_srcnn.upscaling.lines import (
     command_of,
     folder_command,
     folder_python,
-    keywords_of,
     origin_of,
     python_of,
-    words_of,
 )
 from napari_srcnn.upscaling.options import Options
+from napari_srcnn.upscaling.spelling import keywords_of, words_of
 from napari_srcnn.words import shell_line
 
 MODEL = "srcnn-9-1-5-x3"

@@ -8,7 +8,8 @@ from typing import Any
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.training.finetune import RECIPE, FinetuneOptions
 from napari_srcnn.training.state import TrainConfig
-from napari_srcnn.upscaling.lines import PROGRAM, Origin, keywords_of
+from napari_srcnn.upscaling.lines import PROGRAM, Origin
+from napari_srcnn.upscaling.spelling import keywords_of
 from napari_srcnn.words import shell_line
 
 #: What stands for images that are in no file.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.settings import get_settings
 from napari.utils.shortcuts import default_shortcuts
 from qtpy.QtCore import QPoint, Qt
@@ -105,7 +106,6 @@ def test_a_result_is_compared_by_a_line_that_is_dragged_and_by_a_key(
     assert 40 < middle < 72, "the line begins in the middle"
 
     handle = one.divider.handle
-    # Python's own events: QTest's have no buttons while the mouse moves.
     start = QPoint(handle.line, 100)
     QTest.mousePress(handle, Qt.MouseButton.LeftButton, pos=start)
     QTest.mouseMove(handle, start - QPoint(120, 0))
@@ -239,31 +239,28 @@ def test_a_lazy_result_is_compared_where_it_is_looked_at(
     viewer.layers.remove(result)
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_line_parts_an_image_that_is_turned_where_it_is_seen(
-    viewer: Any, order: tuple[int, int]
-) -> None:
+def test_the_line_parts_an_image_that_is_turned_where_it_is_seen(viewer: Any) -> None:
     layer = viewer.add_image(np.zeros((40, 60)), scale=(2, 3), rotate=30, translate=(5, -7))
-    viewer.dims.order = order
-    canvas = viewer.window._qt_viewer.canvas
-    canvas.on_draw(None)
-    width = viewer.canvas.size[1]
-    start, per_row, per_column = canvas_line(layer, viewer)
-    for x in (0.25 * width, 0.5 * width):
-        point = layer.world_to_data(canvas._map_canvas2world((x, 50), canvas.view))
-        assert start + per_row * point[0] + per_column * point[1] == pytest.approx(x, abs=0.5)
-    split = Split(
-        layer=layer, left=np.ones((40, 60)), right=np.zeros((40, 60)), out=np.empty((40, 60))
-    )
-    compose(split, width / 2, start, per_row, per_column)
-    rows, columns = np.indices((40, 60))
-    np.testing.assert_array_equal(
-        split.out, start + rows * per_row + columns * per_column < width / 2
-    )
-    assert 0.3 < split.out.mean() < 0.7
+    canvas, width = viewer.window._qt_viewer.canvas, viewer.canvas.size[1]
+    for order in ((0, 1), (1, 0)):
+        viewer.dims.order = order
+        canvas.on_draw(None)
+        start, per_row, per_column = canvas_line(layer, viewer)
+        for x in (0.25 * width, 0.5 * width):
+            point = layer.world_to_data(canvas._map_canvas2world((x, 50), canvas.view))
+            seen = start + per_row * point[0] + per_column * point[1]
+            assert seen == pytest.approx(x, abs=0.5)
+        out = np.empty((40, 60))
+        split = Split(layer=layer, left=np.ones((40, 60)), right=np.zeros((40, 60)), out=out)
+        compose(split, width / 2, start, per_row, per_column)
+        rows, columns = np.indices((40, 60))
+        is_left = start + rows * per_row + columns * per_column < width / 2
+        np.testing.assert_array_equal(out, is_left)
+        assert 0.3 < out.mean() < 0.7
 
 
-def test_the_key_is_one_that_neither_napari_nor_the_user_uses(viewer: Any) -> None:
+def test_the_key_is_one_that_neither_napari_nor_the_user_uses() -> None:
+    viewer = ViewerModel()
     taken = {str(key) for keys in default_shortcuts.values() for key in keys}
     assert not taken & set(KEYS)
     assert free_key(viewer) == "K"

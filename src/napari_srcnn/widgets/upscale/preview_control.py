@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
 from napari_srcnn.widgets.compare.bar import DIVIDED, IMAGE, PIXELS, REMOVE, SRCNN
 from napari_srcnn.widgets.shared import messages
-from napari_srcnn.widgets.shared.layers import Appearance
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import tasks
 from napari_srcnn.widgets.upscale.following import Following
-from napari_srcnn.widgets.upscale.previews import Part, Previews
+from napari_srcnn.widgets.upscale.look import Look
+from napari_srcnn.widgets.upscale.preview_layer import Part
+from napari_srcnn.widgets.upscale.previews import Previews
 from napari_srcnn.widgets.upscale.subjects import (
     Subject,
     of_result,
@@ -27,69 +27,10 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_srcnn.upscaling.options import Options
     from napari_srcnn.widgets.upscale.panel import Panel
 
 # Screen pixels for one of the image: with fewer, the screen shows no more than the image has.
 ENOUGH_ZOOM = 1.5
-
-
-class _Request:
-    """A look that was asked for: at what, and what has come of it."""
-
-    def __init__(self, subjects: Sequence[Subject]) -> None:
-        self.subjects = tuple(subjects)
-        self.looks = [Appearance.of(one.base) for one in subjects]
-        self.results: list[messages.Previewed] = []
-
-    @property
-    def tasks(self) -> tuple[messages.Task, ...]:
-        """What is to be computed."""
-        return tuple(one.task for one in self.subjects)
-
-    @property
-    def scale(self) -> int:
-        """How many times as many pixels."""
-        return self.tasks[0].scale
-
-    @property
-    def is_of_results(self) -> bool:
-        """Whether it looks at results that are there."""
-        return self.subjects[0].is_result
-
-    def shows(self, other: _Request) -> bool:
-        """Tell whether another one asks for the same."""
-        return self._key == other._key
-
-    def is_elsewhere(self, other: _Request) -> bool:
-        """Tell whether another one asks for other slices, or for what another network makes."""
-        return self._of != other._of
-
-    @property
-    def _of(self) -> tuple[Any, ...]:
-        # Smoothed more or less it is the same picture: it stays until the next one is there.
-        return self._content([replace(one.options, smoothing=1) for one in self.tasks])
-
-    @property
-    def _key(self) -> tuple[Any, ...]:
-        options, boxes = [one.options for one in self.tasks], [one.box for one in self.tasks]
-        images = [
-            (id(one.base), id(one.task.result), [(name, id(x)) for name, x in one.task.others])
-            for one in self.subjects
-        ]
-        return (*self._content(options), boxes, images)
-
-    def _content(self, options: Sequence[Options]) -> tuple[Any, ...]:
-        slices = [
-            (id(task.source), task.first, one)
-            for task, one in zip(self.tasks, options, strict=True)
-        ]
-        # Their place in the world: a layer that was moved takes its preview along.
-        places = [
-            look.geometry.enlarged(one.factor).matrix.round(9).tolist()
-            for look, one in zip(self.looks, self.subjects, strict=True)
-        ]
-        return slices, places
 
 
 class PreviewControl(QObject):
@@ -108,9 +49,9 @@ class PreviewControl(QObject):
         self._following.moved.connect(self._on_moved)
         self._following.rested.connect(self._on_rested)
         # What is under way, and what is shown.
-        self._asked: _Request | None = None
-        self._shown: _Request | None = None
-        self._following_to: _Request | None = None
+        self._asked: Look | None = None
+        self._shown: Look | None = None
+        self._following_to: Look | None = None
         # What was asked for last: a look ahead, or what was made.
         self._is_of_results = True
         self._is_shut = False
@@ -133,7 +74,7 @@ class PreviewControl(QObject):
         """Make a preview as a job of the user's."""
         self._aside.drop()
         self._is_of_results = False
-        self._asked = _Request(self._ahead(sources, chosen))
+        self._asked = Look(self._ahead(sources, chosen))
         self._runner.begin("The preview", tasks.preview_layers, chosen)
 
     def receive(self, message: messages.Previewed) -> None:
@@ -213,7 +154,7 @@ class PreviewControl(QObject):
             self._following_to = now
             self._aside.supersede(tasks.preview_layers, now.tasks)
 
-    def _what_is_wanted(self) -> _Request | None:
+    def _what_is_wanted(self) -> Look | None:
         """Return what a preview would show now; None where there can be none."""
         if self._is_of_results:
             names = self._panel.shown.layers
@@ -222,9 +163,9 @@ class PreviewControl(QObject):
             except ValueError:
                 return None
             there = [one for one in made if one is not None]
-            return _Request(there) if there else None
+            return Look(there) if there else None
         chosen = self._panel.preview_tasks()
-        return _Request(self._ahead(self._panel.form.layers, chosen)) if chosen else None
+        return Look(self._ahead(self._panel.form.layers, chosen)) if chosen else None
 
     def _results(self) -> list[Image]:
         """Return the results that can be compared: of what is chosen, or what is chosen itself."""
@@ -263,7 +204,7 @@ class PreviewControl(QObject):
 
     # ------------------------------------------------------------ showing
 
-    def _show(self, asked: _Request) -> bool:
+    def _show(self, asked: Look) -> bool:
         """Show a preview that is whole; tell whether there was one."""
         if len(asked.results) != len(asked.tasks):
             return False
@@ -283,7 +224,7 @@ class PreviewControl(QObject):
         self._say(asked)
         return True
 
-    def _say(self, asked: _Request) -> None:
+    def _say(self, asked: Look) -> None:
         model = asked.tasks[0].options.model
         place = (
             "the middle of what is on screen; all of it would take long"

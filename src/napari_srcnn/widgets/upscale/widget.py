@@ -11,7 +11,6 @@ from napari_srcnn.widgets.shared import messages, settings
 from napari_srcnn.widgets.shared.display import add_filters
 from napari_srcnn.widgets.shared.events import window_events
 from napari_srcnn.widgets.upscale import saving, tasks
-from napari_srcnn.widgets.upscale.copying import line_of
 from napari_srcnn.widgets.upscale.parts import UpscaleParts
 from napari_srcnn.words import duration
 
@@ -175,19 +174,6 @@ class UpscaleWidget(UpscaleParts):
         elif not self._is_refused(needs_image=False):
             self.runner.begin("The drawing", tasks.show_filters, self.form.model.value)
             self._on_begin()
-
-    def copy_line(self, kind: str) -> None:
-        """Copy what is chosen as a line that runs.
-
-        Parameters
-        ----------
-        kind : str
-            "command" or "Python".
-        """
-        try:
-            self.status(self.copy_as.put(line_of(self.form, kind)))
-        except ValueError as error:
-            self.fail(str(error))
 
     def cancel(self) -> None:
         """Stop what is under way; finished slices are kept."""
