@@ -69,6 +69,22 @@ def test_an_upscaling_that_is_copied_gives_the_pixels_of_the_layer(
     exec(copied(widget, "Python"), names)
     assert names["result"].shape == (2, 80, 112)
 
+    # Channels that are layers of one file.
+    path = tmp_path / "two.ome.tif"
+    tifffile.imwrite(path, np.stack([brain, brain // 2]), metadata={"axes": "CZYX"})
+    channels = viewer.open(str(path), plugin="napari-srcnn")
+    viewer.layers.selection = set(channels)
+    widget._show_layers()
+    *comments, line = copied(widget, "command").splitlines()
+    assert [text.split(" is one channel")[0] for text in comments] == [
+        f"# {layer.name}" for layer in channels
+    ]
+    assert shlex.split(line)[2] == str(path)
+    form.intensity.value = "layer"
+    channels[0].contrast_limits, channels[1].contrast_limits = (0, 500), (0, 300)
+    assert copied(widget, "command") == ""
+    assert "have ranges of their own" in widget.message.text()
+
 
 def test_a_folder_that_is_copied_is_the_widgets_own_request(
     viewer: Any, qtbot: Any, brain: np.ndarray, tmp_path: Path
