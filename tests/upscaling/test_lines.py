@@ -52,8 +52,18 @@ UNUSUAL: dict[str, list[Any]] = {
 }
 
 
+# Of how a folder's results are written, the same; `again` is said to the user only.
+WRITTEN: dict[str, Any] = {
+    "format": "ome-zarr",
+    "version": "0.4",
+    "compression": "zstd",
+    "force": True,
+}
+
+
 def test_every_option_has_a_spelling() -> None:
     assert [field.name for field in fields(Options)] == list(UNUSUAL)
+    assert {field.name for field in fields(Writing)} == {*WRITTEN, "again"}
     assert words_of(Options()) == []
     assert keywords_of(Options()) == []
 
@@ -88,6 +98,33 @@ def test_a_line_is_taken_apart_into_the_same_options(
     names = {"napari_srcnn": napari_srcnn}
     said = eval(f"dict({', '.join(keywords_of(options))})", names)
     assert Options.of(3, **said) == expected
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_how_a_folder_is_written_is_taken_apart_as_well(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", np.zeros((8, 8), np.uint16))
+    writing = Writing(**{name: WRITTEN[name]}, again="“Write again”")
+    heard: list[Writing] = []
+
+    def hear(_jobs: Any, _options: Any, writing: Writing, **_: Any) -> int:
+        heard.append(writing)
+        return 0
+
+    monkeypatch.setattr(upscale_command, "upscale_files", hear)
+    asked = (tmp_path / "in", tmp_path / "out", Options(scale=3), writing)
+    assert command_here(*shlex.split(folder_command(*asked, recursive=False))[1:]).code == 0
+    assert heard == [replace(writing, again="--force")]
+    line = next(
+        line
+        for line in folder_python(*asked, recursive=False).splitlines()
+        if line.startswith("writing = ")
+    )
+    names: dict[str, Any] = {"Writing": Writing}
+    exec(line, names)
+    assert names["writing"] == replace(writing, again="--force")
 
 
 def test_a_network_without_a_name_is_in_no_line() -> None:

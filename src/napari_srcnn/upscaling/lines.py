@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +216,7 @@ def folder_command(
 ) -> str:
     """Return the command that upscales a folder's images into another folder."""
     words = [PROGRAM, "upscale", str(source.absolute()), str(output.absolute())]
-    words += ["--recursive"] * recursive + words_of(options) + _writing_words(writing)
+    words += ["--recursive"] * recursive + words_of(options) + words_of(writing)
     return shell_line(words)
 
 
@@ -226,12 +226,6 @@ def folder_python(
     """Return the Python that does the same as :func:`folder_command`."""
     source, output = source.absolute(), output.absolute()
     asked = ", ".join((f"scale={options.scale!r}", *keywords_of(options)))
-    usual = Writing()
-    written = [
-        f"{field.name}={getattr(writing, field.name)!r}"
-        for field in fields(writing)
-        if field.name != "again" and getattr(writing, field.name) != getattr(usual, field.name)
-    ]
     return "\n".join(
         (
             "from pathlib import Path",
@@ -245,7 +239,7 @@ def folder_python(
             "",
             f"source, output = Path({str(source)!r}), Path({str(output)!r})",
             f"options = Options({asked})",
-            f"writing = Writing({', '.join(written)})",
+            f"writing = Writing({', '.join(keywords_of(writing))})",
             f"jobs = find_jobs([source], output, scale={_scale(options)}, "
             f"recursive={recursive}, suffix=writing.suffix)",
             "for message in reported(upscale_files(jobs, options, writing), report_of(output)):",
@@ -253,15 +247,3 @@ def folder_python(
             "        print(message.task.label, message.outcome.outcome, message.outcome.sentence)",
         )
     )
-
-
-def _writing_words(writing: Writing) -> list[str]:
-    usual = Writing()
-    words = []
-    if writing.format != usual.format:
-        words += ["--format", writing.format]
-    if writing.version != usual.version:
-        words += ["--ome-zarr", writing.version]
-    if writing.compression != usual.compression:
-        words += ["--compression", str(writing.compression)]
-    return words + ["--force"] * writing.force

@@ -25,7 +25,8 @@ def words_of(options: Any, usual: Any = None) -> list[str]:
     Parameters
     ----------
     options : dataclass
-        As :class:`~napari_srcnn.upscaling.options.Options`.
+        As :class:`~napari_srcnn.upscaling.options.Options`, or
+        :class:`~napari_srcnn.upscaling.batch.messages.Writing`.
     usual : dataclass, optional
         What needs no word.
 
@@ -36,7 +37,7 @@ def words_of(options: Any, usual: Any = None) -> list[str]:
     """
     words: list[str] = []
     for name, value in _unusual(options, usual):
-        flag = f"--{name.replace('_', '-')}"
+        flag = f"--{_FLAGS.get(name, name).replace('_', '-')}"
         if value is True:
             words.append(flag)
         elif value is False:
@@ -58,7 +59,11 @@ def keywords_of(options: Any, usual: Any = None) -> list[str]:
 def _unusual(options: Any, usual: Any) -> list[tuple[str, Any]]:
     usual = type(options)() if usual is None else usual
     values = [(field.name, getattr(options, field.name)) for field in fields(options)]
-    return [(name, value) for name, value in values if value != getattr(usual, name)]
+    return [
+        (name, value)
+        for name, value in values
+        if value != getattr(usual, name) and name not in _UNSAID
+    ]
 
 
 def _word(value: Any) -> str:
@@ -136,6 +141,9 @@ def _dtype_code(value: DTypeLike) -> str:
     return repr(_dtype_word(value))
 
 
+# What the command line calls otherwise, and what is said to the user only.
+_FLAGS = {"version": "ome-zarr"}
+_UNSAID = ("again",)
 # What is not said by its type alone.
 _WORDS: dict[str, Callable[[Any], str]] = {
     "model": _model_word,
