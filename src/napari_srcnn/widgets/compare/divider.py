@@ -57,7 +57,9 @@ class Divider(QObject):
             word.setText(text)
             word.adjustSize()
         self.handle.show()
-        self.handle.raise_()
+        # Over the image, and under what napari says over the canvas.
+        for part in (*self.words, self.handle):
+            part.lower()
         self._place()
 
     def hide(self) -> None:
@@ -110,8 +112,6 @@ class Divider(QObject):
         # A word that would not fit has its side all but gone.
         before.setVisible(is_shown and before.x() >= 0)
         after.setVisible(is_shown and after.x() + after.width() <= width)
-        for word in self.words:
-            word.raise_()
 
 
 class _Handle(QWidget):
