@@ -66,6 +66,10 @@ def main() -> None:
     take("running")
     wait(lambda: len(ended) == 2)
     take("upscale-widget")
+    viewer.scene.camera.zoom *= 3
+    widget.shown.buttons["divided"].click()
+    wait(lambda: widget.previews.split.is_shown)
+    take("before-after")
     viewer.close()
 
     made = run_demo(IMAGES)

@@ -1,6 +1,11 @@
-"""How numbers, sizes and durations are said."""
+"""How numbers, sizes and durations are said, and what a shell is told."""
 
 from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
 
 
 def format_bytes(number: float) -> str:
@@ -43,3 +48,31 @@ def sentence(error: BaseException) -> str:
     else:
         text = str(error)
     return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def shell_line(arguments: Sequence[str], *, windows: bool | None = None) -> str:
+    """Return a line that a shell takes apart into these arguments again.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+    windows : bool, optional
+        Quote for Windows' shells, cmd and PowerShell, and not for those of Unix; what runs here by
+        default.
+    """
+    if windows is None:
+        windows = os.name == "nt"
+    return " ".join(map(_windows_word, arguments)) if windows else shlex.join(arguments)
+
+
+def _windows_word(text: str) -> str:
+    """Return an argument as Windows' programs take their line apart.
+
+    In quotes a backslash is one, but before a quote; and so it is at the end.
+    """
+    if re.fullmatch(r"[\w\\/:.+=@-]+", text):
+        return text
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    at_end = len(escaped) - len(escaped.rstrip("\\"))
+    doubled = "\\" * at_end
+    return f'"{escaped}{doubled}"'

@@ -149,7 +149,13 @@ def test_several_selected_layers_are_one_run(
         np.testing.assert_array_equal(result.data, wanted)
         assert result.colormap.name == viewer.layers[name].colormap.name
         assert str(result.blending) == str(viewer.layers[name].blending)
-    assert set(viewer.layers.selection) == set(layers), "the user's selection stays"
+    assert set(viewer.layers.selection) == {viewer.layers["a ×2"], viewer.layers["b ×2"]}
+    assert widget.form.layers == tuple(layers), "they are made again, and not the results"
+    viewer.layers.selection = {layers[0]}
+    widget.upscale()
+    viewer.layers.selection = {layers[1]}
+    finish(widget)
+    assert set(viewer.layers.selection) == {layers[1]}, "the user's own selection stays"
 
 
 def test_the_chooser_follows_the_active_image_and_stays_where_another_layer_is_active(

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 from napari_srcnn.widgets.finetune.curves import Curves, PatchView
 from napari_srcnn.widgets.finetune.form import FinetuneForm
 from napari_srcnn.widgets.models.manager import ModelManager
+from napari_srcnn.widgets.shared.copy_as import CopyAs
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note, Section
 
@@ -35,6 +36,7 @@ class FinetunePanel(DockPanel):
         self.train_button.setToolTip(
             "Learn from these images; a part of them is held out to measure on."
         )
+        self.copy_as = CopyAs()
         self.stopped_note = Note()
         self.resume_button = QPushButton("Resume")
         self.resume_button.setToolTip("Go on with the training that was stopped.")
@@ -74,7 +76,7 @@ class FinetunePanel(DockPanel):
         self._work = _column(
             self.form,
             self.summary,
-            self.train_button,
+            _row(self.train_button, self.copy_as),
             self.stopped_note,
             self._stopped_buttons,
         )
@@ -138,6 +140,7 @@ class FinetunePanel(DockPanel):
         self._empty.setVisible(is_empty)
         self.form.setVisible(not is_empty)
         self.train_button.setVisible(not is_empty)
+        self.copy_as.setVisible(not is_empty)
 
     def show_only_results(self, names: Sequence[str]) -> None:
         """Say why layers that are open cannot be learned from: they are results or previews."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer, Signal
 
 from napari_srcnn.widgets.finetune import tasks as training
+from napari_srcnn.widgets.finetune.copying import line_of
 from napari_srcnn.widgets.finetune.looks import Looks
 from napari_srcnn.widgets.finetune.parts import FinetuneParts
 from napari_srcnn.widgets.finetune.start import Start
@@ -71,6 +72,7 @@ class FinetuneWidget(FinetuneParts):
         self.train_button.clicked.connect(self.train)
         self.resume_button.clicked.connect(self.resume)
         self.use_button.clicked.connect(self.use)
+        self.copy_as.wanted.connect(self.copy_line)
         self.sample_button.clicked.connect(self.open_sample)
         self.folder_button.clicked.connect(self.form.high.ask)
         self.stopped.changed.connect(self._show_stopped)
@@ -143,6 +145,13 @@ class FinetuneWidget(FinetuneParts):
     def train(self) -> None:
         """Begin to train."""
         self.start.train()
+
+    def copy_line(self, kind: str) -> None:
+        """Copy what is chosen as a line that runs, "command" or "Python"."""
+        try:
+            self.status(self.copy_as.put(line_of(self, kind)))
+        except (ValueError, OSError) as error:
+            self.fail(str(error))
 
     def resume(self) -> None:
         """Go on with the training that was stopped."""

@@ -169,6 +169,11 @@ class FolderForm(QWidget):
             ),
         )
 
+    @property
+    def lasting_device(self) -> str:
+        """The device by its name, or "auto" where it is the fastest of this machine."""
+        return "auto" if self.device.currentIndex() == 0 else str(self.device.value)
+
     def apply(self, settings: Settings) -> None:
         """Choose what was chosen in an earlier session, unless the user was quicker."""
         self._device = settings.device

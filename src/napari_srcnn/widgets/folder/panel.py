@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, 
 
 from napari_srcnn.widgets.folder.form import FolderForm
 from napari_srcnn.widgets.folder.table import Detail, FileTable
+from napari_srcnn.widgets.shared.copy_as import CopyAs
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
 
@@ -24,6 +25,7 @@ class FolderPanel(DockPanel):
         )
         self.stop_button = QPushButton("Stop")
         self.stop_button.setToolTip("Stop within seconds. The files that are done are kept.")
+        self.copy_as = CopyAs()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, _STEPS)
@@ -39,8 +41,9 @@ class FolderPanel(DockPanel):
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
-        buttons.addWidget(self.start_button)
-        buttons.addWidget(self.stop_button)
+        buttons.addWidget(self.start_button, 1)
+        buttons.addWidget(self.stop_button, 1)
+        buttons.addWidget(self.copy_as)
         content = QWidget()
         inner = QVBoxLayout(content)
         inner.setContentsMargins(6, 6, 6, 6)
@@ -71,5 +74,6 @@ class FolderPanel(DockPanel):
         self.form.setEnabled(not is_busy)
         self.start_button.setEnabled(not is_busy and self.form.source.path is not None)
         self.stop_button.setEnabled(is_busy)
+        self.copy_as.setEnabled(self.form.source.path is not None)
         for part in (self.bar, self.left):
             part.setVisible(is_busy)

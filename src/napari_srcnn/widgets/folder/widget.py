@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from qtpy.QtGui import QDesktopServices
 
 from napari_srcnn.upscaling.batch.messages import Begun, Device, Ended
 from napari_srcnn.upscaling.batch.outcomes import totals
+from napari_srcnn.upscaling.lines import folder_command, folder_python
 from napari_srcnn.widgets.folder import tasks
 from napari_srcnn.widgets.folder.panel import FolderPanel
 from napari_srcnn.widgets.folder.rows import FileRows
 from napari_srcnn.widgets.shared import messages, settings
 from napari_srcnn.widgets.shared.closing import UnderWay
+from napari_srcnn.widgets.shared.copy_as import PYTHON
 from napari_srcnn.widgets.shared.events import window_events
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale.tasks import load_torch
@@ -54,6 +57,7 @@ class FolderWidget(FolderPanel):
         self.start_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
         self.report_button.clicked.connect(self.open_report)
+        self.copy_as.wanted.connect(self.copy_line)
         self.form.edited.connect(self._on_edited)
         self.table.chosen.connect(self.detail.say)
         self.runner.received.connect(self._on_message)
@@ -105,6 +109,23 @@ class FolderWidget(FolderPanel):
             self.stop_button.setEnabled(False)
             self.left.say("Stopping …")
             self.runner.cancel()
+
+    def copy_line(self, kind: str) -> None:
+        """Copy what is chosen as a line that runs, "command" or "Python"."""
+        say = folder_python if kind == PYTHON else folder_command
+        try:
+            request = self.form.request()
+            line = say(
+                request.source,
+                request.output,
+                replace(request.options, device=self.form.lasting_device),
+                request.writing,
+                recursive=request.recursive,
+            )
+        except ValueError as error:
+            self.fail(str(error))
+        else:
+            self.status(self.copy_as.put(line))
 
     def open_report(self) -> None:
         """Open the report in the system's own program for it."""

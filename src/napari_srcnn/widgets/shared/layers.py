@@ -154,15 +154,14 @@ def has_slice_here(layer: Image, dims: Dims) -> bool:
 def _position(layer: Image, dims: Dims) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return where the slider stands along a layer's leading axes, and their last indices."""
     leading = layer.ndim - 2
-    point = [
-        value * factor
-        for value, factor in zip(list(dims.point)[-layer.ndim :], _in_own(layer, dims), strict=True)
-    ]
+    factors = in_own_units(layer, dims)
+    shown = list(dims.point)[-layer.ndim :]
+    point = [value * factor for value, factor in zip(shown, factors, strict=True)]
     position = np.nan_to_num(np.asarray(layer.world_to_data(point)))[:leading]
     return position, np.asarray(pixels(layer).shape[:leading], np.int64) - 1
 
 
-def _in_own(layer: Image, dims: Dims) -> list[float]:
+def in_own_units(layer: Image, dims: Dims) -> list[float]:
     """Return by what the viewer's coordinates become the layer's: they may differ in units."""
     units = list(dims.units or ())[-layer.ndim :]
     if len(units) != layer.ndim:
@@ -188,7 +187,7 @@ def visible_box(layer: Image) -> Box | None:
     """
     height, width = pixels(layer).shape[layer.ndim - 2 : layer.ndim]
     viewer = current_viewer()
-    factors = [1.0] if viewer is None else _in_own(layer, viewer.dims)
+    factors = [1.0] if viewer is None else in_own_units(layer, viewer.dims)
     if viewer is not None and layer in viewer.layers and factors[-2:] != [1.0, 1.0]:
         corners = _corners_on_screen(layer, viewer, factors)
     else:

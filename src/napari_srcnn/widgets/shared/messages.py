@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,10 @@ class Task:
         The noise of its channels, where that was measured before.
     resumed : Resumed, optional
         What there is already of the result.
+    result : array-like, optional
+        For a look at a result that is there: its pixels, which are computed no second time.
+    others : tuple of (str, array-like)
+        For a look: other images of the result's shape, by what they are called.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Task:
     box: tuple[int, int, int, int] | None = None
     measured: tuple[MeasuredNoise, ...] = ()
     resumed: Resumed | None = None
+    result: Any = None
+    others: tuple[tuple[str, Any], ...] = ()
 
     @property
     def scale(self) -> int:
@@ -142,8 +148,9 @@ class Failed:
 class Previewed:
     """A part of the slice `index` by the network and by bicubic alone.
 
-    `origin` is its first row and column in pixels of the result; `doubt` says what the user should
-    know of it, if anything.
+    `origin` is its first row and column in pixels of the result; `image` what the image has there,
+    each pixel once; `others` what other images of the result's shape have there; `doubt` says what
+    the user should know of it, if anything.
     """
 
     task: int
@@ -152,6 +159,8 @@ class Previewed:
     bicubic: NDArray[Any]
     origin: Index
     cut: bool
+    image: NDArray[Any]
+    others: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     doubt: str = ""
 
 

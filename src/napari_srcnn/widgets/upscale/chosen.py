@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ class ChosenLayers(QObject):
         self._aside.received.connect(self._on_proposed)
         self._looked_at: Any = None
         self._is_prepared = self._is_resting = False
+        # Results that were selected when they were made, and not to be enlarged again.
+        self._made: frozenset[Image] = frozenset()
         self._noise = NoiseWatch(self)
         self._noise.changed.connect(panel.describe_chosen)
         self.edits = Edits(self._form)
@@ -76,7 +79,9 @@ class ChosenLayers(QObject):
     def refresh(self) -> bool:
         """Fill in the images there are, and tell whether there is one."""
         images, selected = image_layers(self._viewer), selected_images(self._viewer)
-        if not selected:
+        if self._made != set(self._viewer.layers.selection):
+            self._made = frozenset()
+        if not selected or self._made:
             # Other layers may be active; the image stays the one that it was.
             selected = [layer for layer in self._form.layers if layer in images] or images[:1]
         self._form.show_layers(images, selected)
@@ -85,6 +90,11 @@ class ChosenLayers(QObject):
         if self._is_prepared:
             self.propose()
         return bool(images)
+
+    def select(self, results: Sequence[Image]) -> None:
+        """Select what was just made; the image that is chosen stays the one that it was made of."""
+        self._made = frozenset(results)
+        self._viewer.layers.selection = set(results)
 
     def propose(self) -> None:
         """Look for the model that fits the image, once for each."""

@@ -13,6 +13,7 @@ from napari_srcnn.widgets.shared import settings
 from napari_srcnn.widgets.shared.closing import main_window
 from napari_srcnn.widgets.upscale import request
 from napari_srcnn.widgets.upscale.lazy_layer import LazyLayer
+from napari_srcnn.widgets.upscale.subjects import remember
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -63,6 +64,7 @@ class LazyControl(QObject):
             if (window := main_window(self._panel)) is not None:
                 # napari's own closing takes the layers away before; a window's does not.
                 window.destroyed.connect(partial(_close, weakref.ref(made.lazy)))
+            remember(made.layer, layer, task)
             shown.append(made.layer)
         if shown:
             self._panel.status(WHAT_IT_IS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -15,6 +14,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_srcnn.widgets.compare.bar import CompareBar
+from napari_srcnn.widgets.shared.copy_as import CopyAs
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
 from napari_srcnn.widgets.upscale.form import Form
@@ -23,51 +24,6 @@ if TYPE_CHECKING:
     from napari_srcnn.widgets.shared.messages import Task
 
 _STEPS = 1000
-
-
-class Switch(QWidget):
-    """Buttons that show one of the previews, or the image without them.
-
-    Signals
-    -------
-    changed : str
-        "SRCNN", "bicubic", "difference", "" for the image alone, "remove".
-    """
-
-    changed = Signal(str)
-    _ENTRIES = (
-        ("SRCNN", "SRCNN", "The network's result"),
-        ("Bicubic", "bicubic", "Plain interpolation, to compare with"),
-        ("Difference", "difference", "SRCNN minus bicubic: orange is brighter, blue is darker"),
-        ("Image", "", "The image as it is"),
-        ("✕", "remove", "Remove the preview"),
-    )
-
-    def __init__(self) -> None:
-        super().__init__()
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        self.buttons: dict[str, QPushButton] = {}
-        for text, kind, tooltip in self._ENTRIES:
-            button = QPushButton(text)
-            button.setObjectName(kind)
-            button.setToolTip(tooltip)
-            button.setCheckable(kind != "remove")
-            button.setAutoExclusive(kind != "remove")
-            button.setStyleSheet("QPushButton { padding: 3px 5px; }")
-            button.setMinimumWidth(0)
-            button.clicked.connect(self._on_clicked)
-            self.buttons[kind] = button
-            layout.addWidget(button, 0 if kind == "remove" else len(text))
-        self.setVisible(False)
-
-    def choose(self, kind: str) -> None:
-        """Press one of the buttons; emits nothing."""
-        self.buttons[kind].setChecked(True)
-
-    def _on_clicked(self) -> None:
-        self.changed.emit(self.sender().objectName())
 
 
 class Panel(DockPanel):
@@ -86,7 +42,8 @@ class Panel(DockPanel):
         self.upscale_button.setToolTip(
             "Enlarge every slice into a new layer, the current slice first."
         )
-        self.shown = Switch()
+        self.copy_as = CopyAs()
+        self.shown = CompareBar()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, _STEPS)
@@ -113,8 +70,9 @@ class Panel(DockPanel):
         row.addWidget(self.cancel_button)
         self._running.setVisible(False)
         buttons = QHBoxLayout()
-        buttons.addWidget(self.preview_button)
-        buttons.addWidget(self.upscale_button)
+        buttons.addWidget(self.preview_button, 1)
+        buttons.addWidget(self.upscale_button, 1)
+        buttons.addWidget(self.copy_as)
         self._work = QWidget()
         work = QVBoxLayout(self._work)
         work.setContentsMargins(0, 0, 0, 0)

@@ -9,6 +9,7 @@ from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale.chosen import ChosenLayers
+from napari_srcnn.widgets.upscale.copying import line_of
 from napari_srcnn.widgets.upscale.lazy_control import LazyControl
 from napari_srcnn.widgets.upscale.panel import Panel
 from napari_srcnn.widgets.upscale.preview_control import PreviewControl
@@ -76,3 +77,16 @@ class UpscaleParts(Panel):
             return self._chosen.tasks(is_preview=True)
         except ValueError:
             return []
+
+    def copy_line(self, kind: str) -> None:
+        """Copy what is chosen as a line that runs.
+
+        Parameters
+        ----------
+        kind : str
+            "command" or "Python".
+        """
+        try:
+            self.status(self.copy_as.put(line_of(self.form, kind)))
+        except ValueError as error:
+            self.fail(str(error))

@@ -1,71 +1,40 @@
-"""The preview: one layer over each image, which shows the network, bicubic or their difference.
-
-The layer lasts and its pixels are swapped. Removing layers costs napari a garbage collection each,
-and is known to crash it where they are hidden.
-"""
+"""What is compared: the layers over images or results, which show the same pictures of each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QWidget
 
-from napari_srcnn.widgets.shared.display import covering, kept_selection
-from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance
+from napari_srcnn.widgets.compare.bar import BICUBIC, DIVIDED, IMAGE, SRCNN, said
+from napari_srcnn.widgets.compare.split import SplitView
+from napari_srcnn.widgets.upscale.preview_layer import Part, PreviewLayer
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
-    from numpy.typing import NDArray
-
-    from napari_srcnn.widgets.shared.messages import Previewed
-
-SRCNN, BICUBIC, DIFFERENCE, IMAGE = "SRCNN", "bicubic", "difference", ""
-# Black where nothing differs, so that several channels add up and a dark window stays dark.
-DIVERGING: dict[str, Any] = {
-    "name": "SRCNN difference",
-    "colors": [
-        [0.35, 0.75, 1.0, 1],
-        [0, 0.3, 0.6, 1],
-        [0, 0, 0, 1],
-        [0.7, 0.3, 0, 1],
-        [1, 0.75, 0.35, 1],
-    ],
-}
-# What the preview and its image have in common while both show intensities.
-_LINKED = ("contrast_limits", "gamma", "colormap")
-_PLACE = ("scale", "translate", "rotate", "shear", "affine")
-_FRAME = "#e0a030"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
-    """What is shown of one image.
-
-    Attributes
-    ----------
-    source : Image
-    appearance : Appearance
-        The source's when the preview was begun.
-    result : Previewed
-    """
-
-    source: Image
-    appearance: Appearance
-    result: Previewed
 
 
 class Previews(QObject):
-    """The preview layers, one for each image; there is at most one preview at a time."""
+    """The preview layers, one for each image; there is at most one preview at a time.
 
-    def __init__(self, parent: QObject, viewer: ViewerModel) -> None:
-        super().__init__(parent)
+    Attributes
+    ----------
+    kind : str
+        What is shown, or is to be as soon as it is there.
+    sides : tuple of str
+        What is to be seen left and right of the line, where two are.
+    """
+
+    def __init__(self, window: QWidget, viewer: ViewerModel) -> None:
+        super().__init__(window)
         self._viewer = viewer
-        self._one: dict[Image, _Preview] = {}
+        self._one: dict[Image, PreviewLayer] = {}
+        self.split = SplitView(window, viewer)
         self.kind = IMAGE
+        self.sides = (BICUBIC, SRCNN)
 
     @property
     def is_shown(self) -> bool:
@@ -80,212 +49,66 @@ class Previews(QObject):
     def forget_removed(self) -> None:
         """Let go of what was taken out of the viewer, and take away what has no image any more."""
         there = self._viewer.layers
-        for source in list(self._one):
-            if source not in there or self._one[source].layer not in there:
-                self._one.pop(source).remove()
+        gone = [base for base in self._one if base not in there or self._one[base].is_gone]
+        if gone:
+            self.split.hide()
+        for base in gone:
+            self._one.pop(base).remove()
+        if gone and self._one:
+            self.show(self.kind)
 
     def remove(self) -> None:
         """Take the preview layers away."""
+        self.kind = IMAGE
+        self.split.hide()
         while self._one:
             _, one = self._one.popitem()
             one.remove()
 
     def update(self, parts: Sequence[Part], scale: int) -> None:
         """Show previews, each over its image."""
-        sources = [part.source for part in parts]
-        for source in [source for source in self._one if source not in sources]:
-            self._one.pop(source).remove()
+        self.split.hide()
+        bases = [part.base for part in parts]
+        for base in [base for base in self._one if base not in bases]:
+            self._one.pop(base).remove()
         for number, part in enumerate(parts):
-            one = self._one.get(part.source)
+            one = self._one.get(part.base)
             if one is not None and not one.fits(part):
                 one.remove()
                 one = None
-            suffix = f" ({part.source.name})" if len(parts) > 1 else ""
+            suffix = f" ({part.base.name})" if len(parts) > 1 else ""
             if one is None:
-                one = self._one[part.source] = _Preview(self._viewer, part.source)
+                one = self._one[part.base] = PreviewLayer(self._viewer, part.base)
             one.update(part, scale, suffix, is_lowest=not number)
         self.show(self.kind or SRCNN)
 
     def show(self, kind: str) -> None:
         """Show one kind of preview, or the image alone for ``""``."""
         self.kind = kind
+        if kind == DIVIDED:
+            self._divide()
+            return
+        self.split.hide()
         for one in self._one.values():
             one.show(kind)
 
+    def _divide(self) -> None:
+        """Show two pictures, left and right of a line; what lacks one of them waits for it."""
+        has_all = all(one.has(kind) for one in self._one.values() for kind in self.sides)
+        if not has_all or not self.split.is_possible or not self._one:
+            self.suspend()
+            return
+        splits = [one.divide(*self.sides) for one in self._one.values()]
+        left, right = map(said, self.sides)
+        self.split.show(left, right, splits)
+
     def suspend(self) -> None:
         """Show the images alone until there is a preview that fits; the kind stays chosen."""
+        self.split.hide()
         for one in self._one.values():
             one.show(IMAGE)
 
-
-class _Preview:
-    """The preview of one image."""
-
-    def __init__(self, viewer: ViewerModel, source: Image) -> None:
-        self._viewer, self._source = viewer, source
-        self.layer: Image = None  # made with its first pixels
-        self._pixels: dict[str, NDArray[Any]] = {}
-        self._limit = 1.0
-        self._kind = IMAGE
-        self._is_lowest = False
-        self._suffix, self._scale = "", 1
-        # What it takes the place of, and was visible.
-        self._hidden: list[Image] = []
-
-    def fits(self, part: Part) -> bool:
-        """Tell whether its layer can show a part: it has the axes, the colours and the units."""
-        return bool(
-            self.layer.rgb == part.source.rgb
-            and self.layer.ndim == part.source.ndim
-            and self.layer.units == part.source.units
-        )
-
-    def update(self, part: Part, scale: int, suffix: str, *, is_lowest: bool) -> None:
-        """Take other pixels, and lie where they belong."""
-        result, source = part.result, part.source
-        self._is_lowest, self._suffix, self._scale = is_lowest, suffix, scale
-        self._pixels, self._limit = _pictures(result, source.ndim - 2, is_rgb=source.rgb)
-        arguments = part.appearance.enlarged(scale, (*result.index, *result.origin))
-        if self.layer is None:
-            self._make(arguments)
-        else:
-            self._move(arguments)
-        shape = result.srcnn.shape[:2]
-        whole = tuple(n * scale for n in _plane_of(source))
-        self.layer.bounding_box.visible = shape != whole
-
-    def _make(self, arguments: dict[str, Any]) -> None:
-        with kept_selection(self._viewer):
-            self.layer = self._viewer.add_image(
-                self._pixels[SRCNN],
-                name=f"Preview: {SRCNN}{self._suffix}",
-                multiscale=False,
-                metadata=self._metadata(SRCNN),
-                **{**arguments, "visible": True},
-            )
-        box = self.layer.bounding_box
-        box.points, box.line_color, box.line_thickness = False, _FRAME, 2
-        self._kind = SRCNN
-        self._link()
-
-    def _move(self, arguments: dict[str, Any]) -> None:
-        kind = self._kind or SRCNN
-        if self.layer.data.shape != self._pixels[kind].shape or self._kind:
-            self.layer.data = self._pixels[kind]
-        for name in _PLACE:
-            if not np.array_equal(getattr(self.layer, name), arguments[name]):
-                setattr(self.layer, name, arguments[name])
-
-    def _rise(self) -> None:
-        """Lie over all but other previews: a result may have come between."""
-        layers = self._viewer.layers
-        place = layers.index(self.layer)
-        if any(not _is_preview(other) for other in layers[place + 1 :]):
-            layers.move(place, len(layers))
-
-    def show(self, kind: str) -> None:
-        """Show one kind of pixels, or the image."""
-        if kind:
-            self._show_pixels(kind)
-            self._rise()
-        self._take_place(kind)
-        if self.layer.visible != bool(kind):
-            self.layer.visible = bool(kind)
-
-    def _show_pixels(self, kind: str) -> None:
-        layer, is_gray = self.layer, not self._source.rgb
-        if kind == DIFFERENCE and is_gray:
-            self._unlink()
-        if layer.data is not self._pixels[kind]:
-            layer.data = self._pixels[kind]
-        if kind == DIFFERENCE and is_gray:
-            layer.colormap, layer.gamma = DIVERGING, 1.0
-            layer.contrast_limits_range = (-self._limit, self._limit)
-            layer.contrast_limits = (-self._limit, self._limit)
-        elif self._kind == DIFFERENCE and is_gray:
-            layer.contrast_limits_range = self._source.contrast_limits_range
-            for name in _LINKED:
-                setattr(layer, name, getattr(self._source, name))
-            self._link()
-        if kind != self._kind:
-            self._kind = kind
-            layer.name = f"Preview: {kind}{self._suffix}"
-        layer.metadata = {**layer.metadata, **self._metadata(kind)}
-
-    def _take_place(self, kind: str) -> None:
-        """Hide what light would be added to, and only that; show it again for the image."""
-        is_added = str(self._source.blending) == "additive"
-        if kind and is_added and kind != DIFFERENCE:
-            blending = "additive"
-            if not self._hidden:
-                self._hidden = [
-                    one for one in (self._source, *covering(self._source)) if one.visible
-                ]
-            for one in self._hidden:
-                one.visible = False
-        else:
-            # Differences mean nothing among the images: the lowest covers them.
-            blending = "translucent_no_depth" if self._is_lowest or not is_added else "additive"
-            self._show_hidden()
-        if kind and self.layer.blending != blending:
-            self.layer.blending = blending
-
-    def _show_hidden(self) -> None:
-        for one in self._hidden:
-            one.visible = True
-        self._hidden = []
-
-    def remove(self) -> None:
-        """Take the layer away."""
-        self._show_hidden()
-        self._unlink()
-        if self.layer in self._viewer.layers:
-            self.layer.visible = True  # see above: never a hidden one
-            self._viewer.layers.remove(self.layer)
-
-    def _metadata(self, kind: str) -> dict[str, Any]:
-        return {METADATA_KEY: {"preview": kind, "scale": self._scale}}
-
-    def _link(self) -> None:
-        if not self._source.rgb:
-            self._viewer.layers.link_layers([self._source, self.layer], _LINKED)
-
-    def _unlink(self) -> None:
-        if not self._source.rgb:
-            self._viewer.layers.unlink_layers([self._source, self.layer], _LINKED)
-
-
-def _is_preview(layer: Any) -> bool:
-    made = layer.metadata.get(METADATA_KEY)
-    return isinstance(made, dict) and "preview" in made
-
-
-def _plane_of(source: Image) -> tuple[int, int]:
-    data = source.data[0] if source.multiscale else source.data
-    height, width = data.shape[source.ndim - 2 : source.ndim]
-    return int(height), int(width)
-
-
-def _pictures(
-    result: Previewed, leading: int, *, is_rgb: bool
-) -> tuple[dict[str, NDArray[Any]], float]:
-    """Return the pixels of each kind, and the difference that is shown as brightest."""
-    difference = result.srcnn.astype(np.float32) - result.bicubic.astype(np.float32)
-    if is_rgb:
-        difference = difference[..., :3].mean(axis=-1)
-    # A few sharp points would leave all the rest black.
-    finite = np.abs(difference[np.isfinite(difference)])
-    limit = float(np.percentile(finite, 99.8)) if finite.size else 0.0
-    limit = limit or float(finite.max(initial=0.0)) or 1.0
-    shown = _colored(difference / limit) if is_rgb else difference
-    pictures = {SRCNN: result.srcnn, BICUBIC: result.bicubic, DIFFERENCE: shown}
-    # The slice's own place along the leading axes: no other slice shows it.
-    return {kind: one.reshape((1,) * leading + one.shape) for kind, one in pictures.items()}, limit
-
-
-def _colored(difference: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return a difference (H, W) of -1..1 in the colours of `DIVERGING`, (H, W, 3)."""
-    colors = np.asarray(DIVERGING["colors"])
-    at = np.linspace(-1, 1, len(colors))
-    samples = [np.interp(difference, at, colors[:, sample]) for sample in range(3)]
-    return np.round(255 * np.stack(samples, axis=-1)).astype(np.uint8)
+    def shut(self) -> None:
+        """Show the images alone, and let go of the canvas."""
+        self.suspend()
+        self.split.shut()

@@ -12,6 +12,7 @@ from qtpy.QtCore import QCoreApplication, QObject
 from napari_srcnn.widgets.shared.display import ResultLayer
 from napari_srcnn.widgets.shared.layers import Appearance
 from napari_srcnn.widgets.shared.messages import Finished, Opened, Resumed, Step, Stopped, Task
+from napari_srcnn.widgets.upscale.subjects import remember
 from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Results(QObject):
     ----------
     layers : list of Image
         What can be saved: whole results, and partial ones.
+    finished : list of Image
+        The whole results of the last run.
     """
 
     def __init__(self, parent: QObject, viewer: ViewerModel) -> None:
@@ -43,13 +46,14 @@ class Results(QObject):
         # What was stopped and can be gone on with.
         self._rest: tuple[Task, ...] = ()
         self._scale = 1
+        self.finished: list[Image] = []
         self.layers: list[Image] = [layer for layer in viewer.layers if layer in _latest]
 
     def begin(self, sources: Sequence[Image], tasks: Sequence[Task]) -> None:
         """Get ready for a run over some layers."""
         self._let_go()
         _latest.clear()
-        self.layers, self._rest = [], ()
+        self.layers, self.finished, self._rest = [], [], ()
         self._sources, self._tasks = tuple(sources), tuple(tasks)
         self._looks = tuple(Appearance.of(source) for source in sources)
         self._scale = tasks[0].scale if tasks else 1
@@ -60,6 +64,7 @@ class Results(QObject):
     def add(self, layers: Sequence[Image]) -> None:
         """Keep results that no run makes, as lazy ones, among what can be saved."""
         self.layers += layers
+        self.finished += layers
         _latest.update(layers)
 
     @property
@@ -122,7 +127,9 @@ class Results(QObject):
 
     def forget_removed(self) -> None:
         """Let go of layers that are not in the viewer any more."""
-        self.layers = [layer for layer in self.layers if layer in self._viewer.layers]
+        there = self._viewer.layers
+        self.layers = [layer for layer in self.layers if layer in there]
+        self.finished = [layer for layer in self.finished if layer in there]
 
     def receive(self, message: Opened | Step | Finished | Stopped) -> str:
         """Show a message in the viewer, and return what to tell the user, if anything."""
@@ -138,6 +145,8 @@ class Results(QObject):
         if isinstance(message, Finished):
             view.finish(message.metadata)
             self.layers.append(view.layer)
+            self.finished.append(view.layer)
+            remember(view.layer, self._sources[message.task], self._tasks[message.task])
             if (spread := view.add_spread()) is not None:
                 self.layers.append(spread)
             took = duration(message.metadata["seconds"]).removeprefix("about ")

@@ -282,7 +282,12 @@ def _run(
 def preview_layers(
     tasks: Sequence[Task], cancel: threading.Event
 ) -> Iterator[Step | Previewed | Failed]:
-    """Compute the visible part of layers' current slices, by the network and by bicubic."""
+    """Compute the visible part of layers' current slices, by the network and by bicubic.
+
+    Of a result that is there its own pixels are taken.
+    """
+    from napari_srcnn.upscaling.misfit import NO_MISFIT
+
     began = time.perf_counter()
     try:
         plans = [_plan(task, cancel) for task in tasks]
@@ -300,15 +305,20 @@ def preview_layers(
                     return
                 band = slice(start, min(start + plan.tile, rows.stop))
                 place = (*task.first, band, columns)
-                values, found = plan.preview(place)
+                if task.result is None:
+                    values, found = plan.preview(place)
+                    misfits.append(found)
+                else:
+                    values = Guarded(task.result, cancel)[place]
                 parts[0].append(values)
                 parts[1].append(plan.region(place, enhance=False))
-                misfits.append(found)
                 fraction = (number + (done + 1) / len(bands)) / len(tasks)
                 left = (time.perf_counter() - began) * (1 - fraction) / fraction
                 yield Step(task=number, fraction=fraction, seconds_left=left, text="Preview")
             srcnn, bicubic = (np.concatenate(part) for part in parts)
-            misfit = functools.reduce(operator.add, misfits)
+            misfit = functools.reduce(operator.add, misfits, NO_MISFIT)
+            whole = (*task.first, rows, columns)
+            low = (*task.first, slice(box[0], box[1]), slice(box[2], box[3]))
             yield Previewed(
                 task=number,
                 index=task.first,
@@ -316,6 +326,8 @@ def preview_layers(
                 bicubic=bicubic,
                 origin=(rows.start, columns.start),
                 cut=cut,
+                image=Guarded(task.source, cancel)[low],
+                others={name: Guarded(one, cancel)[whole] for name, one in task.others},
                 doubt=misfit.sentence if misfit.is_beyond_noise else "",
             )
     except Cancelled:

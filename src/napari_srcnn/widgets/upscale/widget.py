@@ -42,6 +42,9 @@ class UpscaleWidget(UpscaleParts):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._last_words = ""
+        # When the run began.
+        self._selected: set[Any] = set()
+        self._is_upscaling = False
         self._layers.changed.connect(self._show_layers)
         self._layers.removed.connect(self._on_removed)
         self._chosen.edited.connect(self._on_edited)
@@ -51,6 +54,7 @@ class UpscaleWidget(UpscaleParts):
         self.cancel_button.clicked.connect(self.cancel)
         self.save_button.clicked.connect(self.ask_and_save)
         self.sample_button.clicked.connect(self.open_sample)
+        self.copy_as.wanted.connect(self.copy_line)
         self.form.filters.clicked.connect(self.show_filters)
         self.runner.received.connect(self._on_message)
         self.runner.ended.connect(self._on_end)
@@ -112,6 +116,10 @@ class UpscaleWidget(UpscaleParts):
             self._show_state()
             if rest:
                 self._begin_run(rest)
+            else:
+                self._selected = set(self.viewer.layers.selection)
+                self._turn_to_results()
+                self._show_layers()
 
     def go_on(self) -> None:
         """Go on with the run that was stopped."""
@@ -120,6 +128,8 @@ class UpscaleWidget(UpscaleParts):
             self._begin_run(self.results.go_on())
 
     def _begin_run(self, chosen: Any) -> None:
+        self._is_upscaling = True
+        self._selected = set(self.viewer.layers.selection)
         self.runner.begin(UPSCALING, tasks.upscale_layers, tuple(chosen), self.memory_limit)
         names = ", ".join(task.name for task in chosen)
         self._under_way.say(
@@ -227,9 +237,20 @@ class UpscaleWidget(UpscaleParts):
         self._chosen.rest(False)
         self.preview_control.end()
         self.results.end()
+        if self._is_upscaling:
+            self._is_upscaling = False
+            self._turn_to_results()
         self._save_control.end()
         self._show_layers()
         self.ended.emit()
+
+    def _turn_to_results(self) -> None:
+        """Select what was made, unless the user has selected something else meanwhile."""
+        if not self.results.finished:
+            return
+        self.preview_control.turn_to_results()
+        if set(self.viewer.layers.selection) == self._selected:
+            self._chosen.select(self.results.finished)
 
     def open_sample(self) -> None:
         """Open the sample stack."""

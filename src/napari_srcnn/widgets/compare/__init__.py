@@ -1,0 +1,1 @@
+"""Comparing pictures of one place: a line over the canvas with one on each side, and a key."""
