@@ -159,6 +159,21 @@ def upscale(
             "measured, up to 2."
         ),
     ] = 1.0,
+    consistent: Annotated[
+        bool,
+        typer.Option(
+            "--consistent",
+            help="Hold the result to its source: made small again, it is the source to within the "
+            "noise; with --noise none exactly.",
+        ),
+    ] = False,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(
+            help="The same bytes on the same device, whatever the tiles and threads. Default: on "
+            "a CPU, unless --tile is given.",
+        ),
+    ] = None,
     ome_zarr: Annotated[
         OmeZarr, typer.Option("--ome-zarr", help="The version that an OUT of .ome.zarr gets.")
     ] = OmeZarr.newest,
@@ -236,6 +251,8 @@ def upscale(
             ensemble=ensemble,
             noise=parse_noise(noise),  # type: ignore[arg-type]  # numbers become noises
             smoothing=smoothing,
+            consistent=consistent,
+            deterministic=deterministic,
         )
         if image is not None and scene is not None:
             raise ValueError("--image and --scene name the same thing; give one of them.")

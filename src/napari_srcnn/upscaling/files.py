@@ -249,6 +249,8 @@ def record(options: Options) -> dict[str, Any]:
         # Left out where they are as usual: records from before there were any stay true.
         **({} if options.noise == "auto" else {"noise": _noise_record(options.noise)}),
         **({} if options.smoothing == 1 else {"smoothing": options.smoothing}),
+        **({"consistent": True} if options.consistent else {}),
+        **({} if options.deterministic is None else {"deterministic": options.deterministic}),
     }
 
 

@@ -85,6 +85,9 @@ class TileLoop:
     ----------
     tile, batch : int
         Pixels a side, and slices together; smaller after memory ran out.
+    block : int or None
+        Pixels a side of the blocks that are computed as one, from the whole plane's corner on, so
+        that pixels depend on nothing else; None where a tile is one.
     engine : Engine
         The CPU's after a GPU had no memory even for the smallest tile.
     begun : int
@@ -103,7 +106,7 @@ class TileLoop:
         self.plan, self.order, self.area, self.enhance = plan, order, area, enhance
         self.source = plan.source
         self.tile, self.engine = plan.choose_tile(), plan.engine
-        self.batch = plan.batch
+        self.batch, self.block = plan.batch, plan.block
         self.begun = 0
         self._number = itertools.count()
         self.said: list[str] = []
@@ -121,6 +124,9 @@ class TileLoop:
         threads, or where a tile is so large (its user said so) that memory holds only a few.
         """
         threads = torch.get_num_threads()
+        if self.block is not None and self.engine.device.type == "cpu":
+            # Sums depend on the number of threads that share one.
+            return max(1, min(threads, self._grid_size() * len(self.order)))
         side_y, side_x = min(self.tile, self.area.height), min(self.tile, self.area.width)
         needed = bytes_per_pixel(self.plan.model.config, half=False) * side_y * side_x
         enough = threads * needed <= free_ram() // 4
@@ -238,7 +244,11 @@ class TileLoop:
             self.batch = max(self.batch // 2, 1)
             self._say(f"{label} ran out of memory; the tile is now {self.tile} pixels.")
             self.plan.limit_tile(self.tile, self.batch)
+            if self.block is not None:
+                self.block = None
+                self._say("From here on the result may differ from another run's in its last bits.")
         elif self.engine.device.type != "cpu":
+            self.block = None
             self._say(f"{label} has no memory for the smallest tile; the CPU goes on.")
             self.engine, self.batch = self.plan.engine_on(torch.device("cpu")), 1
             self.tile = _LAST_TILE
@@ -253,21 +263,55 @@ class TileLoop:
         self.said.append(message)
 
     def _grid(self) -> list[Tile]:
-        y, x = self.area.y0, self.area.x0
+        area = self.area
+        y, x = area.y0, area.x0
+        if self.block is None:
+            return [
+                Tile(y0=tile.y0 + y, y1=tile.y1 + y, x0=tile.x0 + x, x1=tile.x1 + x)
+                for tile in tile_grid(area.height, area.width, self.tile)
+            ]
         return [
-            Tile(y0=tile.y0 + y, y1=tile.y1 + y, x0=tile.x0 + x, x1=tile.x1 + x)
-            for tile in tile_grid(self.area.height, self.area.width, self.tile)
+            Tile(y0=max(y0, y), y1=min(y1, area.y1), x0=max(x0, x), x1=min(x1, area.x1))
+            for y0, y1 in _steps(y, area.y1, self.block)
+            for x0, x1 in _steps(x, area.x1, self.block)
         ]
 
     def _grid_size(self) -> int:
         """Return how many tiles a slice has."""
-        return math.ceil(self.area.height / self.tile) * math.ceil(self.area.width / self.tile)
+        area = self.area
+        if self.block is not None:
+            rows, columns = (
+                len(_steps(start, stop, self.block))
+                for start, stop in ((area.y0, area.y1), (area.x0, area.x1))
+            )
+            return rows * columns
+        return math.ceil(area.height / self.tile) * math.ceil(area.width / self.tile)
 
     def _geometry(self, tile: Tile) -> Geometry:
         plan, config = self.plan.request, self.plan.model.config
         return tile_geometry(
-            tile, plan.plane, plan.scale, config.halo, config.a, noise=config.noise
+            tile,
+            plan.plane,
+            plan.scale,
+            config.halo,
+            config.a,
+            noise=config.noise,
+            block=self._block_of(tile),
+            reach=self.plan.reach if self.enhance else 0,
         )
+
+    def _block_of(self, tile: Tile) -> Tile | None:
+        """Return the block of the whole plane that a tile lies in."""
+        if self.block is None:
+            return None
+        height, width = (n * self.plan.scale for n in self.plan.request.plane)
+        y0, x0 = (start // self.block * self.block for start in (tile.y0, tile.x0))
+        return Tile(y0=y0, y1=min(y0 + self.block, height), x0=x0, x1=min(x0 + self.block, width))
+
+
+def _steps(start: int, stop: int, size: int) -> list[tuple[int, int]]:
+    """Return the blocks of an axis that a part of it touches."""
+    return [(at, at + size) for at in range(start // size * size, stop, size)]
 
 
 def to_plane(values: NDArray[Any], samples: int) -> NDArray[Any]:

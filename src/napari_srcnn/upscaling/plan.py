@@ -151,7 +151,7 @@ class UpscalePlan(Work):
             loop.source = read_block(self.source, leading, loop.rows, loop.columns)
         misfit, clipped, nonfinite = NO_MISFIT, 0, 0
         # Regions are asked for by several threads at a time, each of which computes its own.
-        with Workers(loop.threads() if alone else 0) as workers:
+        with Workers(loop.threads() if alone else int(loop.block is not None)) as workers:
             for computed in loop.tiles(workers):
                 misfit += computed.result.misfit
                 clipped += computed.result.clipped

@@ -146,7 +146,7 @@ class Run:
         for message in outcome(plan.dtype, self.clipped, self.nonfinite, misfit):
             self.say(message)
         # A shorter time says too little; a self-ensemble's is eight times as long.
-        is_plain = not plan.request.ensemble and not self.skip
+        is_plain = not (plan.request.ensemble or self.skip or plan.reach)
         if engine.device == plan.device and self.busy.seconds > 0.2 and is_plain:
             mpx_per_s = plan.network_pixels / 1e6 / self.busy.seconds
             speed.remember(

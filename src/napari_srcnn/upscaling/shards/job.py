@@ -144,6 +144,8 @@ def fixed(plan: UpscalePlan) -> dict[str, Any]:
         "ensemble": request.ensemble,
         "noise": noise,
         "smoothing": request.smoothing,
+        "consistent": request.source_of is not None,
+        "deterministic": plan.is_deterministic,
     }
 
 

@@ -16,7 +16,7 @@ from napari_srcnn.models.library import model_info, usable_models
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.network.config import SCALES
 from napari_srcnn.upscaling.options import Options
-from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up, show_row
+from napari_srcnn.widgets.shared.fields import Choice, Note, Section, Tick, set_up, show_row
 from napari_srcnn.widgets.shared.layers import dtype_of, pixels
 from napari_srcnn.widgets.shared.model_menu import about
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
@@ -63,6 +63,11 @@ class Form(QWidget):
         self.ensemble, self.tile, self.filters = more.ensemble, more.tile, more.filters
         self.noise, self.sigma = more.noise, more.sigma
         self.noise_note, self.smoothing = Note(), Smoothing()
+        self.consistent = Tick(
+            "Keep to the source",
+            "Correct the result so that, made small again as a camera would record it, it is the "
+            "image it was made of, to within the noise: intensities are kept. A little slower.",
+        )
         self.advanced = Section(
             "Advanced", more, "Intensities, channels, colour, number type, views and tile size"
         )
@@ -78,6 +83,7 @@ class Form(QWidget):
         rows.addRow("", self.model_note)
         rows.addRow("Noise", self.noise_note)
         rows.addRow("Smoothing", self.smoothing)
+        rows.addRow("", self.consistent)
         rows.addRow("Device", self.device)
         rows.addRow("", self.device_note)
         layout = QVBoxLayout(self)
@@ -97,6 +103,7 @@ class Form(QWidget):
             "ensemble",
             "noise",
             "smoothing",
+            "consistent",
         ):
             getattr(self, name).setObjectName(name)
             getattr(self, name).changed.connect(self._on_edited)
@@ -130,6 +137,7 @@ class Form(QWidget):
             ensemble=self.ensemble.value,
             noise=self._more.told if self.is_told else "auto",
             smoothing=self.smoothing.value if self.is_told else 1.0,
+            consistent=self.consistent.value,
         )
 
     @property
@@ -152,7 +160,7 @@ class Form(QWidget):
             return name, "auto" if self.device.currentIndex() == 0 else self.device.value
         if name == "tile":
             return name, self.tile.value()
-        lasting = ("scale", "dtype", "ensemble", "smoothing")
+        lasting = ("scale", "dtype", "ensemble", "smoothing", "consistent")
         return (name, getattr(self, name).value) if name in lasting else None
 
     # ------------------------------------------------------------ what there is to choose
@@ -171,6 +179,7 @@ class Form(QWidget):
         self.dtype.value = settings.dtype
         self.ensemble.value = settings.ensemble
         self.smoothing.value = settings.smoothing
+        self.consistent.value = settings.consistent
         self.tile.setValue(settings.tile)
         self.show_models(settings.model)
         self._more.show_range()
