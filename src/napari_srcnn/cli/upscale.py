@@ -211,6 +211,14 @@ def upscale(
             "Default for a folder: OUT-report.jsonl, beside it.",
         ),
     ] = None,
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar",
+            help="Write how each result was made beside it too, as NAME.json; `replay` takes the "
+            "result itself as well.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Enlarge images: TIFF, OME-Zarr, … in, OME-TIFF or OME-Zarr out, with pixel size and units.
@@ -270,6 +278,7 @@ def upscale(
                     "compression": None if compression is None else compression.value,
                 },
                 force=force,
+                sidecar=sidecar,
                 quiet=quiet,
             )
             raise typer.Exit
@@ -285,6 +294,7 @@ def upscale(
             version=ome_zarr.value,
             compression=None if compression is None else compression.value,
             force=force,
+            sidecar=sidecar,
         )
         found = find_jobs(
             inputs,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import napari_srcnn
 from napari_srcnn.image.rect import Tile
-from napari_srcnn.network.device import device_label
+from napari_srcnn.network.device import device_label, processor_name
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import Computed, TileLoop, to_plane
@@ -160,7 +160,10 @@ class Run:
             window=plan.request.window,
             clipped=self.clipped,
             nonfinite=self.nonfinite,
+            consistent=plan.request.source_of is not None,
+            deterministic=self.loop.block is not None,
             device=device_label(engine.device),
+            processor=processor_name() if engine.device.type == "cpu" else "",
             tile=self.loop.tile,
             seconds=self.watch.seconds,
             slices_done=self.slices_done,

@@ -11,7 +11,7 @@ import torch
 
 from napari_srcnn.image.intensity import IntensityRange
 from napari_srcnn.microscope.noise_report import MeasuredNoise
-from napari_srcnn.network.device import device_label
+from napari_srcnn.network.device import device_label, processor_name
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.hold import reach_of
@@ -82,6 +82,11 @@ class Work:
     def device_label(self) -> str:
         """The device by its name."""
         return device_label(self.device)
+
+    @property
+    def processor(self) -> str:
+        """The processor by its name, where that computes."""
+        return processor_name() if self.device.type == "cpu" else ""
 
     @property
     def model_name(self) -> str:
@@ -225,6 +230,9 @@ class Work:
             noise=None if told is None else told.noises,
             noise_text="" if told is None else told.text,
             smoothing=None if told is None else self.request.smoothing,
+            consistent=self.request.source_of is not None,
+            deterministic=self.is_deterministic,
             device=self.device_label,
+            processor=self.processor,
             tile=self.tile,
         )
