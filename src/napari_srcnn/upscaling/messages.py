@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +70,8 @@ class Report:
         By its name.
     processor : str
         Where the device is one.
+    options : mapping or None
+        What was asked for and changes pixels, as JSON values.
     tile : int
         Pixels a side.
     seconds : float
@@ -100,6 +103,7 @@ class Report:
     consistent: bool = False
     deterministic: bool = False
     processor: str = ""
+    options: Mapping[str, Any] | None = None
     result: Any = field(repr=False)
 
     @property
@@ -121,6 +125,7 @@ class Report:
             deterministic=self.deterministic,
             device=self.device,
             processor=self.processor,
+            options=self.options,
             tile=self.tile,
             clipped=self.clipped,
             nonfinite=self.nonfinite,

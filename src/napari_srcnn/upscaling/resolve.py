@@ -5,7 +5,7 @@ Knows no torch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -134,6 +134,27 @@ class Plan:
         """How many noises the image has: one a channel, one a colour sample, or one."""
         axis = self.channel_axis
         return self.colors if axis is None else self.leading[axis]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what changes the pixels, but the model, as JSON values."""
+        intensity, noise = self.intensity, self.noise
+        return {
+            "scale": self.scale,
+            "axes": self.axes,
+            "intensity": intensity
+            if isinstance(intensity, str)
+            else [list(pair) for pair in intensity],
+            "window": None if intensity == "none" else list(self.window),
+            "color": self.color if self.color in ("luma", "channels") else None,
+            "dtype": self.dtype.name,
+            "tf32": self.tf32,
+            "half": self.half,
+            "ensemble": self.ensemble,
+            "noise": [asdict(one) for one in noise] if isinstance(noise, tuple) else noise,
+            "smoothing": self.smoothing,
+            "consistent": self.source_of is not None,
+            "deterministic": self.deterministic,
+        }
 
     def measure(self, stack: Any) -> tuple[IntensityRange, ...]:
         """Return the intensity ranges: one for each index of C, or one for all.

@@ -162,6 +162,7 @@ class Run:
             nonfinite=self.nonfinite,
             consistent=plan.request.source_of is not None,
             deterministic=self.loop.block is not None,
+            options=plan.request.to_dict(),
             device=device_label(engine.device),
             processor=processor_name() if engine.device.type == "cpu" else "",
             tile=self.loop.tile,

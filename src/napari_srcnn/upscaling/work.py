@@ -234,5 +234,6 @@ class Work:
             deterministic=self.is_deterministic,
             device=self.device_label,
             processor=self.processor,
+            options=self.request.to_dict(),
             tile=self.tile,
         )
