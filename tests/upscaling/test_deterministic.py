@@ -14,6 +14,7 @@ from napari_srcnn.image.rect import Tile
 from napari_srcnn.upscaling import work
 from napari_srcnn.upscaling.api import plan_upscale
 from napari_srcnn.upscaling.lazy import LazyResult
+from napari_srcnn.upscaling.levels import fixed_blocks
 from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.resolve import resolve
@@ -59,6 +60,20 @@ def test_parts_are_computed_by_the_blocks_of_the_whole(stack: NDArray[Any]) -> N
     assert lazy.read(0, (1,), area).tobytes() == whole[part].tobytes()
 
 
+def test_shards_begin_where_blocks_do() -> None:
+    plane = (2500, 1030)
+    blocks = fixed_blocks(Tile(y0=0, y1=2500, x0=0, x1=1030), plane, 208)
+    covered = np.zeros(plane, np.uint8)
+    for one in blocks:
+        covered[one.slices] += 1
+        assert max(one.height, one.width) <= 208
+    assert (covered == 1).all()
+    assert {0, 1024, 2048} <= {one.y0 for one in blocks}
+    shard = fixed_blocks(Tile(y0=1024, y1=2048, x0=0, x1=1024), plane, 208)
+    assert len(shard) == 25
+    assert set(shard) <= set(blocks)
+
+
 def test_who_asks_for_a_tile_gets_it_and_no_promise(stack: NDArray[Any]) -> None:
     report = ran(stack, tile=32)
     assert (report.tile, report.deterministic) == (32, False)
@@ -78,7 +93,7 @@ def test_without_memory_for_a_block_the_promise_is_taken_back(
     stack: NDArray[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {**OPTIONS, "consistent": False}
-    monkeypatch.setattr(work, "CPU_BLOCK", 90)
+    monkeypatch.setattr(work, "CPU_BLOCK", 88)
     plan = plan_upscale(stack, **options)
     plan.__dict__["engine"] = FullEngine(
         plan.model, plan.device, color="gray", alpha=False, dtype=plan.dtype

@@ -24,6 +24,7 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.device import device_label, free_ram, is_out_of_memory
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.geometry import Geometry, tile_geometry
+from napari_srcnn.upscaling.levels import fixed_blocks
 from napari_srcnn.upscaling.messages import Index
 from napari_srcnn.upscaling.noise import noises_of
 from napari_srcnn.upscaling.reader import PlaneReader
@@ -80,14 +81,16 @@ class TileLoop:
         What of each of them.
     enhance : bool
         False leaves the network out: bicubic alone.
+    on_grid : bool
+        False computes no more than the area, where the last bit is nobody's concern.
 
     Attributes
     ----------
     tile, batch : int
         Pixels a side, and slices together; smaller after memory ran out.
     block : int or None
-        Pixels a side of the blocks that are computed as one, from the whole plane's corner on, so
-        that pixels depend on nothing else; None where a tile is one.
+        Pixels a side of the blocks of a fixed grid that are computed as one, so that pixels depend
+        on nothing else; None where a tile is one.
     engine : Engine
         The CPU's after a GPU had no memory even for the smallest tile.
     begun : int
@@ -101,12 +104,18 @@ class TileLoop:
     """
 
     def __init__(
-        self, plan: Work, order: Sequence[Index], area: Tile, *, enhance: bool = True
+        self,
+        plan: Work,
+        order: Sequence[Index],
+        area: Tile,
+        *,
+        enhance: bool = True,
+        on_grid: bool = True,
     ) -> None:
         self.plan, self.order, self.area, self.enhance = plan, order, area, enhance
         self.source = plan.source
         self.tile, self.engine = plan.choose_tile(), plan.engine
-        self.batch, self.block = plan.batch, plan.block
+        self.batch, self.block = plan.batch, plan.block if enhance and on_grid else None
         self.begun = 0
         self._number = itertools.count()
         self.said: list[str] = []
@@ -271,20 +280,20 @@ class TileLoop:
                 for tile in tile_grid(area.height, area.width, self.tile)
             ]
         return [
-            Tile(y0=max(y0, y), y1=min(y1, area.y1), x0=max(x0, x), x1=min(x1, area.x1))
-            for y0, y1 in _steps(y, area.y1, self.block)
-            for x0, x1 in _steps(x, area.x1, self.block)
+            Tile(
+                y0=max(one.y0, y),
+                y1=min(one.y1, area.y1),
+                x0=max(one.x0, x),
+                x1=min(one.x1, area.x1),
+            )
+            for one in fixed_blocks(area, self._plane, self.block)
         ]
 
     def _grid_size(self) -> int:
         """Return how many tiles a slice has."""
         area = self.area
         if self.block is not None:
-            rows, columns = (
-                len(_steps(start, stop, self.block))
-                for start, stop in ((area.y0, area.y1), (area.x0, area.x1))
-            )
-            return rows * columns
+            return len(fixed_blocks(area, self._plane, self.block))
         return math.ceil(area.height / self.tile) * math.ceil(area.width / self.tile)
 
     def _geometry(self, tile: Tile) -> Geometry:
@@ -304,14 +313,13 @@ class TileLoop:
         """Return the block of the whole plane that a tile lies in."""
         if self.block is None:
             return None
-        height, width = (n * self.plan.scale for n in self.plan.request.plane)
-        y0, x0 = (start // self.block * self.block for start in (tile.y0, tile.x0))
-        return Tile(y0=y0, y1=min(y0 + self.block, height), x0=x0, x1=min(x0 + self.block, width))
+        return fixed_blocks(tile, self._plane, self.block)[0]
 
-
-def _steps(start: int, stop: int, size: int) -> list[tuple[int, int]]:
-    """Return the blocks of an axis that a part of it touches."""
-    return [(at, at + size) for at in range(start // size * size, stop, size)]
+    @property
+    def _plane(self) -> tuple[int, int]:
+        """Rows and columns of the whole output."""
+        height, width = self.plan.request.plane
+        return height * self.plan.scale, width * self.plan.scale
 
 
 def to_plane(values: NDArray[Any], samples: int) -> NDArray[Any]:

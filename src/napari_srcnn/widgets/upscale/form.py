@@ -135,7 +135,7 @@ class Form(QWidget):
             dtype=None if self.dtype.value == "same" else np.dtype(self.dtype.value),
             tile=self.tile.value() or None,
             ensemble=self.ensemble.value,
-            noise=self._more.told if self.is_told else "auto",
+            noise=self._more.told if self.is_noise_asked else "auto",
             smoothing=self.smoothing.value if self.is_told else 1.0,
             consistent=self.consistent.value,
         )
@@ -255,6 +255,11 @@ class Form(QWidget):
         return bool(name) and model_info(name).config.noise
 
     @property
+    def is_noise_asked(self) -> bool:
+        """Whether the noise matters, to the model or to how near the result keeps to its source."""
+        return self.is_told or self.consistent.value
+
+    @property
     def is_noise_measured(self) -> bool:
         """Whether the model is told the noise as it is measured."""
         return self.is_told and self.noise.value == "auto"
@@ -272,7 +277,7 @@ class Form(QWidget):
         """Show what only those models have that are told the noise."""
         for field in (self.noise_note, self.smoothing):
             show_row(self._rows, field, self.is_told)
-        self._more.show_noise(self.is_told)
+        self._more.show_noise(self.is_noise_asked)
 
     def _on_edited(self) -> None:
         name = self.sender().objectName()
@@ -285,7 +290,7 @@ class Form(QWidget):
             self._show_model()
         elif name == "intensity":
             self._more.show_range()
-        elif name == "noise":
+        elif name in ("noise", "consistent"):
             self._show_noise()
         elif name == "channels":
             self._more.note_channels(self.layers)
