@@ -163,7 +163,7 @@ def main() -> None:
         if scale == 2:
             frames = list(noises.real_frames(data / "micro/real_noise"))
             say("real_noise, ×2", stacks(iter(frames[:: 4 if arguments.quick else 1]), 2, models))
-        for level in LEVELS:
+        for level in LEVELS if scale == 2 else LEVELS[:2]:
             cases = noises.held_out(data / "micro", scale, level, arguments.quick)
             say(f"held out, {level:.0%} of noise, ×{scale}", stacks(cases, scale, models))
     if arguments.page:

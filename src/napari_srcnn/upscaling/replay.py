@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import napari_srcnn
-from napari_srcnn.io import SUFFIX, SUFFIXES, Stack, is_zarr, read_stack
+from napari_srcnn.io import SUFFIX, SUFFIXES, is_zarr, read_stack
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.library import find_model, is_path, model_info, usable_models
@@ -149,19 +149,18 @@ class Replay:
                     f"{self.path} has no hash of the pixels, and {image.name} is not beside it."
                 )
         with read_stack(image) as stack:
-            found = pixels_of(stack, _leading(stack), None if told is None else told.dtype)
+            # Which TIFF has no type for, so that it was stored as float32.
+            is_half = told is not None and told.dtype == "float16"
+            found = pixels_of(stack, stack.axes.index("Y"), "float16" if is_half else None)
         if told is None or found == told:
             return found, ()
         return told, (f"The pixels of {image.name} were changed after it was made.",)
 
 
-def _leading(stack: Stack) -> int:
-    return stack.axes.index("Y")
-
-
 def _source_of(made: SourceFile, record: Path, given: Path | None) -> Path:
     # A name alone, whatever a record holds: it may be anybody's.
     name = Path(made.name).name
+    name = "" if name == ".." else name
     if given is not None:
         found = given / name if is_folder_of_images(given) else given
         if not found.exists():
@@ -231,7 +230,7 @@ def _options_of(made: Provenance, model: ModelInfo, device: str, path: Path) -> 
             tile=None if made.deterministic else made.tile,
             **{name: asked[name] for name in names if name in asked},
         )
-    except (TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"The options that {path} holds make no sense: {error}") from error
 
 

@@ -81,8 +81,9 @@ class AdvancedFields(QWidget):
         )
         self.sigma.setMinimum(0)
         self.tile = Whole(
-            "The image is worked on in square tiles of so many pixels. Automatic measures the "
-            "fastest size once; choose a smaller one only if memory runs out.",
+            "The image is worked on in square tiles of so many pixels. Automatic gives the same "
+            "bytes each time on a processor, and takes what fits on a graphics card; choose a "
+            "smaller one only if memory runs out.",
             maximum=8192,
             step=32,
         )
