@@ -8,7 +8,17 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
-from napari_srcnn.cli import assess, benchmark, demo, finetune, models, train, upscale, verify
+from napari_srcnn.cli import (
+    assess,
+    benchmark,
+    demo,
+    finetune,
+    models,
+    replay,
+    train,
+    upscale,
+    verify,
+)
 from napari_srcnn.cli.app import app
 
 __all__ = [
@@ -18,6 +28,7 @@ __all__ = [
     "finetune",
     "main",
     "models",
+    "replay",
     "train",
     "upscale",
     "verify",

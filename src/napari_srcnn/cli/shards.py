@@ -98,6 +98,7 @@ def upscale_to_zarr(
     image: int | str | None,
     layout: dict[str, Any],
     force: bool,
+    sidecar: bool,
     quiet: bool,
 ) -> None:
     """Upscale one image into an OME-Zarr, or this process's part of it.
@@ -110,6 +111,7 @@ def upscale_to_zarr(
     from napari_srcnn.io.zarr.store import is_there
     from napari_srcnn.upscaling.files import Job, split_job
     from napari_srcnn.upscaling.shards.run import ShardRun
+    from napari_srcnn.upscaling.sidecar import embedded, write_sidecar
 
     if len(inputs) != 1:
         raise ValueError(
@@ -124,6 +126,8 @@ def upscale_to_zarr(
         )
     with ShardRun(jobs[0], options, force=force, **layout) as run:
         if run.is_whole and not share.finish:
+            if sidecar:
+                write_sidecar(output, embedded(output))
             if not quiet:
                 typer.echo(f"{inputs[0].name}: done already, skipped ({output}).")
             return
@@ -132,6 +136,8 @@ def upscale_to_zarr(
             for note in run.notes:
                 say(f"Note: {note}")
         report = follow(messages_of(run, share), inputs[0].name, quiet=quiet)
+        if sidecar and report.is_whole:
+            write_sidecar(output, embedded(output))
         if not quiet:
             typer.echo(summary(run, report))
 

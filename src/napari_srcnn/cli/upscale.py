@@ -159,6 +159,21 @@ def upscale(
             "measured, up to 2."
         ),
     ] = 1.0,
+    consistent: Annotated[
+        bool,
+        typer.Option(
+            "--consistent",
+            help="Hold the result to its source: made small again, it is the source to within the "
+            "noise; with --noise none exactly.",
+        ),
+    ] = False,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(
+            help="The same bytes on the same device, whatever the tiles and threads. Default: on "
+            "a CPU, unless --tile is given.",
+        ),
+    ] = None,
     ome_zarr: Annotated[
         OmeZarr, typer.Option("--ome-zarr", help="The version that an OUT of .ome.zarr gets.")
     ] = OmeZarr.newest,
@@ -196,6 +211,14 @@ def upscale(
             "Default for a folder: OUT-report.jsonl, beside it.",
         ),
     ] = None,
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar",
+            help="Write how each result was made beside it too, as NAME.json; `replay` takes the "
+            "result itself as well.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Enlarge images: TIFF, OME-Zarr, … in, OME-TIFF or OME-Zarr out, with pixel size and units.
@@ -236,6 +259,8 @@ def upscale(
             ensemble=ensemble,
             noise=parse_noise(noise),  # type: ignore[arg-type]  # numbers become noises
             smoothing=smoothing,
+            consistent=consistent,
+            deterministic=deterministic,
         )
         if image is not None and scene is not None:
             raise ValueError("--image and --scene name the same thing; give one of them.")
@@ -253,6 +278,7 @@ def upscale(
                     "compression": None if compression is None else compression.value,
                 },
                 force=force,
+                sidecar=sidecar,
                 quiet=quiet,
             )
             raise typer.Exit
@@ -268,6 +294,7 @@ def upscale(
             version=ome_zarr.value,
             compression=None if compression is None else compression.value,
             force=force,
+            sidecar=sidecar,
         )
         found = find_jobs(
             inputs,

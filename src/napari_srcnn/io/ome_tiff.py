@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -126,9 +127,9 @@ class OmeTiffWriter:
         self._pixel_size = tuple(map(float, pixel_size)) or (1.0,) * len(self.shape)
         self._units = tuple(units) or (PIXEL,) * len(self.shape)
         self._tags = KeptTags.of(metadata or {})
-        self._description = self._xml(
-            channel_names, channel_colors, metadata or {}, provenance, name
-        )
+        self._make_xml = partial(self._xml, channel_names, channel_colors, metadata or {}, name)
+        self._description = self._make_xml(provenance)
+        self._late_description = self._description
 
     @property
     def ndim(self) -> int:
@@ -169,6 +170,8 @@ class OmeTiffWriter:
         try:
             self._tif.close()
             self._tif = None
+            if self._late_description != self._description:
+                self._describe_anew()
             self._pending.commit()
         except OSError as failed:
             failure = self._failure(failed)
@@ -206,6 +209,16 @@ class OmeTiffWriter:
             raise failure from error
         self._written += 1
 
+    def describe(self, provenance: Mapping[str, Any]) -> None:
+        """Say how the image was made when that is known in whole, before the ``with`` block ends.
+
+        Parameters
+        ----------
+        provenance : mapping
+            In place of what was given first.
+        """
+        self._late_description = self._make_xml(provenance)
+
     def abort(self) -> None:
         """Stop writing and remove what has been written."""
         tif, self._tif = self._tif, None
@@ -237,6 +250,12 @@ class OmeTiffWriter:
             contiguous=False,
         )
 
+    def _describe_anew(self) -> None:
+        """Replace the description that was written with the first page."""
+        with tifffile.TiffFile(self._pending.path, mode="r+") as tif:
+            # The bytes as they are: text would be encoded as ASCII.
+            tif.pages.first.tags["ImageDescription"].overwrite(self._late_description)
+
     def _file_bytes(self) -> int:
         """Return what the file takes on the disk without compression."""
         return self.nbytes + prod(self._leading) * _PLANE_OVERHEAD + len(self._description)
@@ -246,8 +265,8 @@ class OmeTiffWriter:
         channel_names: Sequence[str],
         channel_colors: Sequence[str | None],
         metadata: Mapping[str, Any],
-        provenance: Mapping[str, Any] | None,
         name: str | None,
+        provenance: Mapping[str, Any] | None,
     ) -> bytes:
         """Return the file's OME-XML."""
         try:

@@ -23,7 +23,8 @@ Sampling = Literal["bicubic", "area", "point"]
 
 SCALES = (2, 3, 4)
 
-_SAMPLING_TEXT = {
+#: How each sampling is called, on models' cards too.
+SAMPLING_TEXT: dict[Sampling, str] = {
     "bicubic": "bicubic",
     "area": "camera pixels (area)",
     "point": "point scanner (point)",
@@ -65,7 +66,7 @@ class Degradation:
     def text(self) -> str:
         """One line for people."""
         parts = [f"blur of {self.sigma:.3g} px" if self.sigma else "no blur"]
-        parts.append(_SAMPLING_TEXT[self.sampling])
+        parts.append(SAMPLING_TEXT[self.sampling])
         noise = self.noise
         if noise.gain:
             parts.append(f"gain {noise.gain:.3g}")

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """As many threads as torch has, each of which computes with one; none where it has only one.
+    """Threads that each compute with one of torch's; none where it has only one anyway.
 
     The threads inherit the niceness of the one that makes them (on Linux), so whoever has work to
     do makes them for it and closes them after it.
@@ -27,14 +27,14 @@ class Workers:
     Parameters
     ----------
     count : int, optional
-        Threads; torch's number by default.
+        Threads; torch's number by default. With 0 work is done where it comes up.
     """
 
     def __init__(self, count: int | None = None) -> None:
         threads = torch.get_num_threads()
         #: Threads at work; 0 where the work is better done where it comes up.
         self.count = threads if count is None else count
-        if self.count < 2:
+        if threads < 2 or not self.count:
             self.count = 0
             return
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="napari-srcnn tile")

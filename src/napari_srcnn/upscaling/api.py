@@ -35,6 +35,8 @@ def plan_upscale(
     ensemble: bool = False,
     noise: Told = "auto",
     smoothing: float = 1.0,
+    consistent: bool = False,
+    deterministic: bool | None = None,
 ) -> UpscalePlan:
     """Resolve an upscaling against a stack without doing it.
 
@@ -78,6 +80,14 @@ def plan_upscale(
     smoothing : float
         How much of the noise such a network is told: 0 keeps the grain, 1 is as measured, 2 the
         most.
+    consistent : bool
+        Hold the result to its source: made small again as the model's low-res images were (camera
+        pixels, or MATLAB's bicubic for photographs), it is the source to within three standard
+        deviations of the noise; without noise, exactly. The noise is what `noise` says, for
+        networks that are told nothing of it too; that of photographs is never measured.
+    deterministic : bool, optional
+        Compute on a grid of blocks that depends on neither tiles nor threads: the same input, model
+        and device give the same bytes. On by default on a CPU, unless `tile` is given.
 
     Returns
     -------
@@ -105,6 +115,8 @@ def plan_upscale(
         ensemble=ensemble,
         noise=noise,
         smoothing=smoothing,
+        consistent=consistent,
+        deterministic=deterministic,
     )
     return load_plan(resolve(options, stack), stack)
 

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from napari_srcnn.image.rect import Rect, Tile
 from napari_srcnn.microscope.noise_report import MeasuredNoise
-from napari_srcnn.upscaling.levels import Levels, areas_of, blocks_in, lies_in, part_of, paste
+from napari_srcnn.upscaling.levels import (
+    Levels,
+    areas_of,
+    blocks_in,
+    fixed_blocks,
+    lies_in,
+    part_of,
+    paste,
+)
 from napari_srcnn.upscaling.messages import Index
 from napari_srcnn.upscaling.pyramid import RecentSource, coarse_levels
 from napari_srcnn.upscaling.resolve import Plan
@@ -56,6 +64,8 @@ class BlockMaker:
         self.dtype = request.dtype
         self._plan: UpscalePlan | None = None
         self._tile: int | None = None
+        # Of the grid that the result is computed by, where there is one.
+        self._block: int | None = None
         self._planning = threading.Lock()
 
     @property
@@ -79,13 +89,15 @@ class BlockMaker:
                 plan = load_plan(self.request, self._source, self._measured)
                 tile = plan.choose_tile()
                 _ = plan.engine, plan.ranges, plan.told
-                self._plan, self._tile = plan, tile
+                self._plan, self._block, self._tile = plan, plan.block, tile
             return self._plan
 
     def blocks(self, level: int, area: Rect) -> list[Tile]:
         """Return the blocks that an area touches; of the result none before it is planned."""
-        size = COARSE_BLOCK if level else self._tile
-        return [] if size is None else blocks_in(area, self.levels.plane(level), size)
+        size, plane = COARSE_BLOCK if level else self._tile, self.levels.plane(level)
+        if not level and self._block is not None:
+            return fixed_blocks(area, plane, self._block)
+        return [] if size is None else blocks_in(area, plane, size)
 
     def make(self, level: int, index: Index, blocks: Sequence[Tile]) -> Iterator[Made]:
         """Yield blocks of a slice and their pixels, as they are done.

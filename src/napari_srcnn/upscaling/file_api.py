@@ -9,6 +9,7 @@ from napari_srcnn.upscaling.files import FileRun, Job
 from napari_srcnn.upscaling.options import Asked, Options
 from napari_srcnn.upscaling.shards.cluster import shared
 from napari_srcnn.upscaling.shards.run import ShardRun
+from napari_srcnn.upscaling.sidecar import embedded, write_sidecar
 
 if TYPE_CHECKING:
     import os
@@ -25,6 +26,7 @@ def upscale_file(
     task: tuple[int, int] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    sidecar: bool = False,
     **options: Unpack[Asked],
 ) -> Path:
     """Upscale an image file into an OME-TIFF, or into an OME-Zarr shard by shard.
@@ -50,6 +52,8 @@ def upscale_file(
         Write by so many processes on this machine.
     scheduler : str, optional
         Write by the workers of the dask scheduler at this address.
+    sidecar : bool
+        Write how it was made into a file beside it, ``TARGET.json``, too.
     **options
         As in :func:`plan_upscale`.
 
@@ -77,8 +81,12 @@ def upscale_file(
         with FileRun(job, asked, compression=compression) as run:
             for _ in run.messages():
                 pass
+        if sidecar:
+            write_sidecar(job.target, run.made)
         return job.target
     with ShardRun(job, asked, version=version, compression=compression) as shards:
         for _ in shared(shards, task=task, workers=workers, scheduler=scheduler):
             pass
+    if sidecar and shards.is_whole:
+        write_sidecar(job.target, embedded(job.target))
     return job.target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,14 +23,16 @@ from napari_srcnn.io import (
 from napari_srcnn.io.zarr.store import is_there, is_zarr
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import bundled_name, microscopes_model, model_info
+from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.upscaling.options import Options
+from napari_srcnn.upscaling.pixels import KnownPixels
 from napari_srcnn.upscaling.provenance import Provenance, SourceFile
 from napari_srcnn.upscaling.resolve import Plan, choose_scale, resolve
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from napari_srcnn.upscaling.messages import Progress, Report
+    from napari_srcnn.upscaling.messages import Progress
     from napari_srcnn.upscaling.plan import UpscalePlan
 
 # An output is OME-TIFF, whichever of these endings it has.
@@ -249,6 +251,8 @@ def record(options: Options) -> dict[str, Any]:
         # Left out where they are as usual: records from before there were any stay true.
         **({} if options.noise == "auto" else {"noise": _noise_record(options.noise)}),
         **({} if options.smoothing == 1 else {"smoothing": options.smoothing}),
+        **({"consistent": True} if options.consistent else {}),
+        **({} if options.deterministic is None else {"deterministic": options.deterministic}),
     }
 
 
@@ -348,6 +352,8 @@ class FileRun:
         What will be done, known without torch.
     notes : tuple of str
         What its user should know of how it was read and is stored, once the work has begun.
+    made : Provenance
+        How the target was made, once the work is done.
 
     Raises
     ------
@@ -358,6 +364,7 @@ class FileRun:
 
     stack: Stack
     request: Plan
+    made: Provenance
 
     def __init__(self, job: Job, options: Options, *, compression: str | None = None) -> None:
         self.job, self.options, self.compression = job, options, compression
@@ -387,7 +394,10 @@ class FileRun:
         return load_plan(self.request, self.stack)
 
     def messages(self) -> Iterator[Progress | Report]:
-        """Upscale into the target, with a message after each tile and a report at the end."""
+        """Upscale into the target, with a message after each tile and a report at the end.
+
+        Nothing can be wrong with the target any more when this returns.
+        """
         self.plan.choose_tile()
         made = replace(self.plan.provenance(), options=record(self.options), source=self._source())
         self.job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -401,7 +411,22 @@ class FileRun:
             overwrite=True,
         )
         self.notes = self.stack.notes + writer.notes
-        return self.plan.run(self._files.enter_context(writer))
+        return self._run(self._files.enter_context(writer), made)
+
+    def _run(self, writer: OmeTiffWriter, begun: Provenance) -> Iterator[Progress | Report]:
+        """Write the planes, know them by their hash, and say in the file what is known then."""
+        target = KnownPixels(self.plan.shape, self.plan.dtype, writer)
+        with closing(self.plan.run(target)) as messages:  # type: ignore[type-var]  # a generator
+            for message in messages:
+                if isinstance(message, Report):
+                    self.made = replace(
+                        message.provenance,
+                        options=begun.options,
+                        source=begun.source,
+                        pixels=target.pixels(),
+                    )
+                    writer.describe(self.made.to_dict())
+                yield message
 
     def _source(self) -> SourceFile:
         return SourceFile.of(self.job.source, self.job.image, self.job.files)

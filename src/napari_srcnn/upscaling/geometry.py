@@ -28,6 +28,11 @@ class Geometry:
         they lie in the tile.
     padding : Padding
         The part of the halo that lies beyond the true border.
+    crop : tuple of two slices
+        Where the tile lies in what is computed, which may be more than the tile.
+    held : tuple of two slices
+        The source pixels that lie in what is computed, in those rows and columns; none where the
+        result is not held to its source.
     """
 
     rows: slice
@@ -40,18 +45,43 @@ class Geometry:
     mean_x: tuple[int, int, int, int] | None = None
     whole: tuple[slice, slice] = (slice(0), slice(0))
     whole_out: tuple[slice, slice] = (slice(0), slice(0))
+    crop: tuple[slice, slice] = (slice(None), slice(None))
+    held: tuple[slice, slice] | None = None
 
 
 def tile_geometry(
-    tile: Tile, plane: tuple[int, int], scale: int, halo: int, a: float, *, noise: bool = False
+    tile: Tile,
+    plane: tuple[int, int],
+    scale: int,
+    halo: int,
+    a: float,
+    *,
+    noise: bool = False,
+    block: Tile | None = None,
+    reach: int = 0,
 ) -> Geometry:
-    """Return what `tile` needs of a source plane of shape `plane` (Y, X).
+    """Return what `tile` needs of a source plane.
 
-    With `noise` that is more than bicubic reads: the local mean, which the noise is told by,
-    reaches further.
+    Parameters
+    ----------
+    tile : Tile
+    plane : tuple of two ints
+        Source pixels (Y, X).
+    scale, halo : int
+    a : float
+    noise : bool
+        That is more than bicubic reads: the local mean, which the noise is told by, reaches
+        further.
+    block : Tile, optional
+        What is computed as one, the tile in it; the tile itself by default.
+    reach : int
+        Source pixels around that which hold the result to its source; 0 where it is not held.
     """
     height, width = (n * scale for n in plane)
-    computed, padding = tile.with_halo(halo, height, width)
+    inside = tile if block is None else block
+    if reach:
+        inside = _whole_pixels(inside, plane, scale, reach)
+    computed, padding = inside.with_halo(halo, height, width)
     ends = (computed.y0, computed.y1), (computed.x0, computed.x1)
     reads, inner, enlarge, means = [], [], [], []
     for length, (start, stop) in zip(plane, ends, strict=True):
@@ -71,6 +101,13 @@ def tile_geometry(
     places = list(zip(within, reads, (tile.y0, tile.x0), strict=True))
     whole = [slice(a - read.start, max(a, b) - read.start) for (a, b), read, _ in places]
     whole_out = [slice(a * scale - begin, max(a, b) * scale - begin) for (a, b), _, begin in places]
+    held = None
+    if reach:
+        pixels = [(inside.y0, inside.y1), (inside.x0, inside.x1)]
+        held = tuple(
+            slice(start // scale - read.start, stop // scale - read.start)
+            for (start, stop), read in zip(pixels, reads, strict=True)
+        )
     return Geometry(
         whole=(whole[0], whole[1]),
         whole_out=(whole_out[0], whole_out[1]),
@@ -82,4 +119,19 @@ def tile_geometry(
         mean_y=means[0] if noise else None,
         mean_x=means[1] if noise else None,
         padding=padding,
+        crop=(
+            slice(tile.y0 - inside.y0, tile.y1 - inside.y0),
+            slice(tile.x0 - inside.x0, tile.x1 - inside.x0),
+        ),
+        held=None if held is None else (held[0], held[1]),
     )
+
+
+def _whole_pixels(tile: Tile, plane: tuple[int, int], scale: int, reach: int) -> Tile:
+    """Return a tile with so many source pixels around it, none of them cut."""
+    ends = (tile.y0, tile.y1), (tile.x0, tile.x1)
+    (y0, y1), (x0, x1) = (
+        (max(a // scale - reach, 0) * scale, min(-(-b // scale) + reach, n) * scale)
+        for (a, b), n in zip(ends, plane, strict=True)
+    )
+    return Tile(y0=y0, y1=y1, x0=x0, x1=x1)

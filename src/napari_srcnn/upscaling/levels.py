@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -106,6 +108,41 @@ def blocks_in(area: Rect, plane: tuple[int, int], size: int) -> list[Tile]:
         Tile(y0=y, y1=min(y + size, height), x0=x, x1=min(x + size, width))
         for y in range(area.y0 // size * size, min(area.y1, height), size)
         for x in range(area.x0 // size * size, min(area.x1, width), size)
+    ]
+
+
+# The network's last layer works on squares of four pixels.
+_PERIOD, _STEP = 1024, 4
+
+
+def fixed_blocks(area: Rect, plane: tuple[int, int], size: int) -> list[Tile]:
+    """Return the blocks that an area touches of a grid that depends on the plane alone.
+
+    Shards begin where blocks do: each 1024 pixels are parted evenly.
+
+    Parameters
+    ----------
+    area : Rect
+    plane : tuple of two ints
+    size : int
+        Pixels a side at most; a multiple of 4, and 1024 at most.
+    """
+    height, width = plane
+    return [
+        Tile(y0=y0, y1=min(y1, height), x0=x0, x1=min(x1, width))
+        for y0, y1 in _parts(area.y0, min(area.y1, height), size)
+        for x0, x1 in _parts(area.x0, min(area.x1, width), size)
+    ]
+
+
+def _parts(start: int, stop: int, size: int) -> list[tuple[int, int]]:
+    parts = math.ceil(_PERIOD / size)
+    ends = [_STEP * round(_PERIOD / _STEP * n / parts) for n in range(parts + 1)]
+    return [
+        (period + low, period + high)
+        for period in range(start // _PERIOD * _PERIOD, stop, _PERIOD)
+        for low, high in itertools.pairwise(ends)
+        if period + low < stop and period + high > start
     ]
 
 

@@ -24,6 +24,7 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.device import device_label, free_ram, is_out_of_memory
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.geometry import Geometry, tile_geometry
+from napari_srcnn.upscaling.levels import fixed_blocks
 from napari_srcnn.upscaling.messages import Index
 from napari_srcnn.upscaling.noise import noises_of
 from napari_srcnn.upscaling.reader import PlaneReader
@@ -80,11 +81,16 @@ class TileLoop:
         What of each of them.
     enhance : bool
         False leaves the network out: bicubic alone.
+    on_grid : bool
+        False computes no more than the area, where the last bit is nobody's concern.
 
     Attributes
     ----------
     tile, batch : int
         Pixels a side, and slices together; smaller after memory ran out.
+    block : int or None
+        Pixels a side of the blocks of a fixed grid that are computed as one, so that pixels depend
+        on nothing else; None where a tile is one.
     engine : Engine
         The CPU's after a GPU had no memory even for the smallest tile.
     begun : int
@@ -98,12 +104,18 @@ class TileLoop:
     """
 
     def __init__(
-        self, plan: Work, order: Sequence[Index], area: Tile, *, enhance: bool = True
+        self,
+        plan: Work,
+        order: Sequence[Index],
+        area: Tile,
+        *,
+        enhance: bool = True,
+        on_grid: bool = True,
     ) -> None:
         self.plan, self.order, self.area, self.enhance = plan, order, area, enhance
         self.source = plan.source
         self.tile, self.engine = plan.choose_tile(), plan.engine
-        self.batch = plan.batch
+        self.batch, self.block = plan.batch, plan.block if enhance and on_grid else None
         self.begun = 0
         self._number = itertools.count()
         self.said: list[str] = []
@@ -121,6 +133,9 @@ class TileLoop:
         threads, or where a tile is so large (its user said so) that memory holds only a few.
         """
         threads = torch.get_num_threads()
+        if self.block is not None and self.engine.device.type == "cpu":
+            # Sums depend on the number of threads that share one.
+            return max(1, min(threads, self._grid_size() * len(self.order)))
         side_y, side_x = min(self.tile, self.area.height), min(self.tile, self.area.width)
         needed = bytes_per_pixel(self.plan.model.config, half=False) * side_y * side_x
         enough = threads * needed <= free_ram() // 4
@@ -238,7 +253,11 @@ class TileLoop:
             self.batch = max(self.batch // 2, 1)
             self._say(f"{label} ran out of memory; the tile is now {self.tile} pixels.")
             self.plan.limit_tile(self.tile, self.batch)
+            if self.block is not None:
+                self.block = None
+                self._say("From here on the result may differ from another run's in its last bits.")
         elif self.engine.device.type != "cpu":
+            self.block = None
             self._say(f"{label} has no memory for the smallest tile; the CPU goes on.")
             self.engine, self.batch = self.plan.engine_on(torch.device("cpu")), 1
             self.tile = _LAST_TILE
@@ -253,21 +272,54 @@ class TileLoop:
         self.said.append(message)
 
     def _grid(self) -> list[Tile]:
-        y, x = self.area.y0, self.area.x0
+        area = self.area
+        y, x = area.y0, area.x0
+        if self.block is None:
+            return [
+                Tile(y0=tile.y0 + y, y1=tile.y1 + y, x0=tile.x0 + x, x1=tile.x1 + x)
+                for tile in tile_grid(area.height, area.width, self.tile)
+            ]
         return [
-            Tile(y0=tile.y0 + y, y1=tile.y1 + y, x0=tile.x0 + x, x1=tile.x1 + x)
-            for tile in tile_grid(self.area.height, self.area.width, self.tile)
+            Tile(
+                y0=max(one.y0, y),
+                y1=min(one.y1, area.y1),
+                x0=max(one.x0, x),
+                x1=min(one.x1, area.x1),
+            )
+            for one in fixed_blocks(area, self._plane, self.block)
         ]
 
     def _grid_size(self) -> int:
         """Return how many tiles a slice has."""
-        return math.ceil(self.area.height / self.tile) * math.ceil(self.area.width / self.tile)
+        area = self.area
+        if self.block is not None:
+            return len(fixed_blocks(area, self._plane, self.block))
+        return math.ceil(area.height / self.tile) * math.ceil(area.width / self.tile)
 
     def _geometry(self, tile: Tile) -> Geometry:
         plan, config = self.plan.request, self.plan.model.config
         return tile_geometry(
-            tile, plan.plane, plan.scale, config.halo, config.a, noise=config.noise
+            tile,
+            plan.plane,
+            plan.scale,
+            config.halo,
+            config.a,
+            noise=config.noise,
+            block=self._block_of(tile),
+            reach=self.plan.reach if self.enhance else 0,
         )
+
+    def _block_of(self, tile: Tile) -> Tile | None:
+        """Return the block of the whole plane that a tile lies in."""
+        if self.block is None:
+            return None
+        return fixed_blocks(tile, self._plane, self.block)[0]
+
+    @property
+    def _plane(self) -> tuple[int, int]:
+        """Rows and columns of the whole output."""
+        height, width = self.plan.request.plane
+        return height * self.plan.scale, width * self.plan.scale
 
 
 def to_plane(values: NDArray[Any], samples: int) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,8 +63,15 @@ class Report:
         Values outside of the output's dtype, set to its limit.
     nonfinite : int
         Output pixels that are NaN because of a NaN or an infinity in their reach.
+    consistent, deterministic : bool
+        Whether the result was held to its source; whether its bytes depend on neither tiles nor
+        threads.
     device : str
         By its name.
+    processor : str
+        Where the device is one.
+    options : mapping or None
+        What was asked for and changes pixels, as JSON values.
     tile : int
         Pixels a side.
     seconds : float
@@ -92,6 +100,10 @@ class Report:
     noise: tuple[Noise, ...] | None = None
     noise_text: str = ""
     smoothing: float | None = None
+    consistent: bool = False
+    deterministic: bool = False
+    processor: str = ""
+    options: Mapping[str, Any] | None = None
     result: Any = field(repr=False)
 
     @property
@@ -109,7 +121,11 @@ class Report:
             noise=self.noise,
             noise_text=self.noise_text,
             smoothing=self.smoothing,
+            consistent=self.consistent,
+            deterministic=self.deterministic,
             device=self.device,
+            processor=self.processor,
+            options=self.options,
             tile=self.tile,
             clipped=self.clipped,
             nonfinite=self.nonfinite,

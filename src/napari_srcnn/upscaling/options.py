@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_SCALE = 2
+_SWITCHES = ("tf32", "half", "ensemble", "consistent")
 Color: TypeAlias = Literal["gray", "channels", "luma", "rgb"]
 Model: TypeAlias = "str | Path | SRCNN"
 
@@ -55,6 +56,8 @@ class Asked(TypedDict, total=False):
     ensemble: bool
     noise: Told
     smoothing: float
+    consistent: bool
+    deterministic: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,12 @@ class Options:
         networks that are told the noise take one that is given.
     smoothing : float
         How much of the noise the network is told: 0 keeps the grain, 1 is as measured, up to 2.
+    consistent : bool
+        Hold the result to its source: made small again as the model's low-res images were, it is
+        the source to within the noise; where none is known or given, exactly.
+    deterministic : bool or None
+        Compute on a grid that depends on neither tiles nor threads, so that the same device gives
+        the same bytes. None does on a CPU, unless a tile is given.
 
     Raises
     ------
@@ -110,6 +119,8 @@ class Options:
     ensemble: bool = False
     noise: Literal["auto"] | tuple[Noise, ...] | None = "auto"
     smoothing: float = 1.0
+    consistent: bool = False
+    deterministic: bool | None = None
 
     def __post_init__(self) -> None:
         checked = {
@@ -121,7 +132,11 @@ class Options:
             "window": None if self.window is None else check_pair(self.window, "window"),
             "dtype": None if self.dtype is None else check_dtype(as_dtype(self.dtype), "result"),
             "tile": check_tile(self.tile),
-            **{name: bool(getattr(self, name)) for name in ("tf32", "half", "ensemble")},
+            **{
+                name: bool(getattr(self, name))
+                for name in ("tf32", "half", "ensemble", "consistent")
+            },
+            "deterministic": None if self.deterministic is None else bool(self.deterministic),
         }
         if self.color not in (None, "luma", "channels"):
             raise ValueError(f"color is {self.color!r}; it can be 'luma' or 'channels'.")

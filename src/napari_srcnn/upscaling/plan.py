@@ -117,7 +117,8 @@ class UpscalePlan(Work):
         ValueError
             As :meth:`region`.
         """
-        part = self._compute(region, enhance=True)
+        # What is seen for a moment is computed where it is seen, and not on the grid around it.
+        part = self._compute(region, enhance=True, on_grid=False)
         return part.values, part.misfit
 
     def part(self, region: Sequence[Any]) -> Part:
@@ -137,7 +138,9 @@ class UpscalePlan(Work):
         """
         return self._compute(region, enhance=True, alone=True)
 
-    def _compute(self, region: Sequence[Any], *, enhance: bool, alone: bool = False) -> Part:
+    def _compute(
+        self, region: Sequence[Any], *, enhance: bool, alone: bool = False, on_grid: bool = True
+    ) -> Part:
         samples = self.request.samples
         ranges = _check_region(region, self.shape[: len(self.request.leading) + 2])
         leading, (rows, columns) = ranges[:-2], ranges[-2:]
@@ -146,12 +149,13 @@ class UpscalePlan(Work):
         out = np.empty(shape, self.dtype)
         corner = [axis.start for axis in leading]
         order = list(itertools.product(*leading))
-        loop = TileLoop(self, order, area, enhance=enhance)
+        loop = TileLoop(self, order, area, enhance=enhance, on_grid=on_grid)
         if alone:
             loop.source = read_block(self.source, leading, loop.rows, loop.columns)
         misfit, clipped, nonfinite = NO_MISFIT, 0, 0
-        # Regions are asked for by several threads at a time, each of which computes its own.
-        with Workers(loop.threads() if alone else 0) as workers:
+        # Regions are asked for by several threads at a time, each of which computes its own; but
+        # what is on the grid is computed by one thread each.
+        with Workers(loop.threads() if alone or loop.block is not None else 0) as workers:
             for computed in loop.tiles(workers):
                 misfit += computed.result.misfit
                 clipped += computed.result.clipped

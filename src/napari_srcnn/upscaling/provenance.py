@@ -15,7 +15,7 @@ from napari_srcnn.io.zarr.store import description
 from napari_srcnn.microscope.noise import Noise
 
 #: Of what is written. Records of version 0.1 bear no number.
-SCHEMA = 2
+SCHEMA = 3
 # Files up to this size are known by every byte of theirs.
 _WHOLE = 256 << 20
 # Of larger ones so many blocks of so many bytes are looked at.
@@ -88,6 +88,36 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """What an image's pixels are known by, whatever the file they lie in.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the pixels in C order, little-endian: of ``array.astype("<u2").tobytes()``.
+    dtype : str
+    shape : tuple of int
+    """
+
+    sha256: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return what a record says of the pixels."""
+        return cls(
+            sha256=str(values["sha256"]),
+            dtype=str(values["dtype"]),
+            shape=tuple(int(n) for n in values["shape"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {"sha256": self.sha256, "dtype": self.dtype, "shape": list(self.shape)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """How an image was made. What is not known (yet) is None, and is left out of the record.
 
@@ -104,12 +134,18 @@ class Provenance:
     window : pair
         What they were mapped to.
     noise : tuple of Noise or None
-        What the network was told, smoothing included; None if it is told nothing.
+        What the network was told, smoothing included, or what the result was held to within; None
+        where it was neither.
     noise_text : str
         What was measured, in words.
     smoothing : float or None
         How much of the noise the network was told; None if it is told nothing.
+    consistent, deterministic : bool
+        Whether the result was held to its source; whether its bytes depend on neither tiles nor
+        threads.
     device : str
+    processor : str
+        Where the device is one.
     tile : int or None
     clipped, nonfinite : int or None
         Values set to the dtype's limit; pixels that are not finite.
@@ -121,6 +157,8 @@ class Provenance:
     options : mapping or None
         What was asked for and changes pixels, as JSON values.
     source : SourceFile or None
+    pixels : Pixels or None
+        Of the result; of an OME-Zarr, whose shards come in any order, it is not known.
     schema : int
     """
 
@@ -134,7 +172,10 @@ class Provenance:
     noise: tuple[Noise, ...] | None = None
     noise_text: str = ""
     smoothing: float | None = None
+    consistent: bool = False
+    deterministic: bool = False
     device: str
+    processor: str = ""
     tile: int | None = None
     clipped: int | None = None
     nonfinite: int | None = None
@@ -144,6 +185,7 @@ class Provenance:
     slices_total: int | None = None
     options: Mapping[str, Any] | None = None
     source: SourceFile | None = None
+    pixels: Pixels | None = None
     schema: int = SCHEMA
 
     @property
@@ -165,7 +207,10 @@ class Provenance:
             "noise": None if self.noise is None else [asdict(one) for one in self.noise],
             "noise_text": self.noise_text or None,
             "smoothing": self.smoothing,
+            "consistent": self.consistent or None,
+            "deterministic": self.deterministic or None,
             "device": self.device,
+            "processor": self.processor or None,
             "tile": self.tile,
             "clipped_values": self.clipped,
             "nonfinite_pixels": self.nonfinite,
@@ -176,6 +221,7 @@ class Provenance:
             "slices_total": self.slices_total,
             "job": None if self.options is None else dict(self.options),
             "source": None if self.source is None else self.source.to_dict(),
+            "pixels": None if self.pixels is None else self.pixels.to_dict(),
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -191,6 +237,7 @@ class Provenance:
         try:
             ranges = values.get("intensity_ranges")
             source, options = values.get("source"), values.get("job")
+            pixels = values.get("pixels")
             low, high = values["window"]
             noise = values.get("noise")
             return cls(
@@ -204,7 +251,10 @@ class Provenance:
                 noise=None if noise is None else tuple(Noise(**one) for one in noise),
                 noise_text=str(values.get("noise_text", "")),
                 smoothing=values.get("smoothing"),
+                consistent=bool(values.get("consistent", False)),
+                deterministic=bool(values.get("deterministic", False)),
                 device=str(values["device"]),
+                processor=str(values.get("processor", "")),
                 tile=values.get("tile"),
                 clipped=values.get("clipped_values"),
                 nonfinite=values.get("nonfinite_pixels"),
@@ -214,9 +264,10 @@ class Provenance:
                 slices_total=values.get("slices_total"),
                 options=None if options is None else dict(options),
                 source=None if source is None else SourceFile.from_dict(source),
+                pixels=None if pixels is None else Pixels.from_dict(pixels),
                 schema=_whole(values.get("schema", 1)),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"This is no record of how an image was made: {error!r}.") from error
 
 

@@ -5,16 +5,18 @@ Knows no torch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from napari_srcnn.image.intensity import IntensityRange, dtype_range, measure_range
+from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import propose_model
+from napari_srcnn.models.degradation import degradation_of
 from napari_srcnn.models.library import default_model, model_info
 from napari_srcnn.network.config import WINDOWS, SRCNNConfig
 from napari_srcnn.upscaling.checks import Kind, Pair, check_axes, check_source
@@ -45,8 +47,12 @@ class Plan:
     tile : int or None
     tf32, half, ensemble : bool
     noise : "auto", None, or a tuple of Noise
-        What the network is told of; None for one that is told nothing.
+        What the network is told of, and what its result is held to within; None for one that is
+        told nothing and of which nothing else was given.
     smoothing : float
+    source_of : Degradation or None
+        What the result is held to its source by.
+    deterministic : bool or None
     model : str, Path or SRCNN
         To be loaded, or loaded.
     info : ModelInfo or None
@@ -72,6 +78,8 @@ class Plan:
     ensemble: bool = False
     noise: Literal["auto"] | tuple[Noise, ...] | None = None
     smoothing: float = 1.0
+    source_of: Degradation | None = None
+    deterministic: bool | None = None
     model: Model
     info: ModelInfo | None = None
     device: str | torch.device = "auto"
@@ -126,6 +134,27 @@ class Plan:
         """How many noises the image has: one a channel, one a colour sample, or one."""
         axis = self.channel_axis
         return self.colors if axis is None else self.leading[axis]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what changes the pixels, but the model, as JSON values."""
+        intensity, noise = self.intensity, self.noise
+        return {
+            "scale": self.scale,
+            "axes": self.axes,
+            "intensity": intensity
+            if isinstance(intensity, str)
+            else [list(pair) for pair in intensity],
+            "window": None if intensity == "none" else list(self.window),
+            "color": self.color if self.color in ("luma", "channels") else None,
+            "dtype": self.dtype.name,
+            "tf32": self.tf32,
+            "half": self.half,
+            "ensemble": self.ensemble,
+            "noise": [asdict(one) for one in noise] if isinstance(noise, tuple) else noise,
+            "smoothing": self.smoothing,
+            "consistent": self.source_of is not None,
+            "deterministic": self.deterministic,
+        }
 
     def measure(self, stack: Any) -> tuple[IntensityRange, ...]:
         """Return the intensity ranges: one for each index of C, or one for all.
@@ -214,6 +243,7 @@ def resolve(options: Options, stack: Any) -> Plan:
         photograph = intensity == "dtype" or (samples >= 3 and source_dtype == np.uint8)
         kind = "photograph" if photograph else "microscope"
         window = WINDOWS[kind] if info is None else info.window(kind)
+    source_of = degradation_of(None if info is None else info.card) if options.consistent else None
     plan = Plan(
         source_shape=shape,
         source_dtype=source_dtype,
@@ -228,8 +258,10 @@ def resolve(options: Options, stack: Any) -> Plan:
         tf32=options.tf32,
         half=options.half,
         ensemble=options.ensemble,
-        noise=_choose_noise(options, config, info),
+        noise=_choose_noise(options, config, info, source_of),
         smoothing=options.smoothing,
+        source_of=source_of,
+        deterministic=options.deterministic,
         model=model,
         info=info,
         device=options.device,
@@ -260,12 +292,15 @@ def _check_count(plan: Plan) -> None:
 
 
 def _choose_noise(
-    options: Options, config: SRCNNConfig, info: ModelInfo | None
+    options: Options,
+    config: SRCNNConfig,
+    info: ModelInfo | None,
+    source_of: Degradation | None,
 ) -> Literal["auto"] | tuple[Noise, ...] | None:
     if config.noise:
         return options.noise
     name = info.name if info is not None else "The given model"
-    if isinstance(options.noise, tuple):
+    if isinstance(options.noise, tuple) and source_of is None:
         raise ValueError(
             f"{name} is told nothing of the noise; choose a model that is, or leave the noise out."
         )
@@ -274,7 +309,11 @@ def _choose_noise(
             f"{name} is told nothing of the noise, so it smooths as it does; choose a model that "
             "is told, or leave the smoothing out."
         )
-    return None
+    if source_of is None:
+        return None
+    # The texture of photographs, which bicubic makes small, would be taken for noise.
+    is_measured = options.noise != "auto" or source_of.sampling != "bicubic"
+    return options.noise if is_measured else None
 
 
 def choose_scale(scale: int | None, model: str | Path | None) -> int:

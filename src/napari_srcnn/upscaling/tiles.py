@@ -26,12 +26,14 @@ from napari_srcnn.image.intensity import IntensityRange, integer_limits
 from napari_srcnn.image.metrics import LUMA, LUMA_OFFSET, LUMA_TO_RGB
 from napari_srcnn.image.rect import Padding
 from napari_srcnn.image.resize import mean_matrix, window_matrix
+from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.checks import DTYPES
 from napari_srcnn.upscaling.geometry import Geometry
+from napari_srcnn.upscaling.hold import hold, is_exact, within
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
 
@@ -140,6 +142,12 @@ class Engine:
         Faster and less exact arithmetic in the convolutions.
     ensemble : bool
         Average the network over the eight turned and mirrored views of each tile.
+    source_of : Degradation, optional
+        Hold the result to its source, which is the result degraded so.
+    smoothing : float
+        How much of the noise the network is told; a result is held to within the noise as it is.
+    deterministic : bool
+        Let a GPU take only kernels that give the same bits each time.
     """
 
     def __init__(
@@ -153,8 +161,12 @@ class Engine:
         tf32: bool = False,
         half: bool = False,
         ensemble: bool = False,
+        source_of: Degradation | None = None,
+        smoothing: float = 1.0,
+        deterministic: bool = False,
     ) -> None:
-        self.ensemble = ensemble
+        self.ensemble, self.deterministic = ensemble, deterministic
+        self.source_of, self.smoothing = source_of, smoothing
         self.config = model.config
         self.device, self.color, self.alpha = device, color, alpha
         self.dtype = dtype.newbyteorder("=")
@@ -236,7 +248,7 @@ class Engine:
         stream = self._streams[self._turn]
         self._turn = (self._turn + 1) % len(self._streams)
         begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-        with torch.inference_mode(), _tf32(self.tf32), torch.cuda.stream(stream):
+        with torch.inference_mode(), self._switches(), torch.cuda.stream(stream):
             begun.record(stream)
             # The image's own dtype crosses the bus, from pinned memory, while others compute.
             source = _to_tensor(raw).pin_memory().to(self.device, non_blocking=True)
@@ -252,6 +264,11 @@ class Engine:
 
             return Pending(wait)
 
+    @contextlib.contextmanager
+    def _switches(self) -> Iterator[None]:
+        with _tf32(self.tf32), _same_bits(self.deterministic):
+            yield
+
     def _compute(
         self,
         raw: Tensor,
@@ -262,7 +279,8 @@ class Engine:
         check: bool,
     ) -> Done:
         exact = self._exact
-        whole = raw.to(exact, torch.float64)
+        # A copy, which begins where all of torch's memory does: sums may depend on that.
+        whole = raw.to(exact, torch.float64, copy=True)
         x = whole[(..., *geometry.inner)]
         bad = None
         if raw.dtype.is_floating_point:
@@ -284,13 +302,25 @@ class Engine:
             bicubic = out
             sigma = self._sigma(whole, geometry, ranges, noises) if self.config.noise else None
             out, spread = self._enhance(out, enlarged, sigma, padding, ranges)
-            if check and self.config.noise:
-                misfit = self._misfit(whole, out, bicubic, geometry, noises)
-        nonfinite = torch.zeros((), dtype=torch.int64)
+        reach = None
         if bad is not None:
             reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
             if not enhance:
                 reach = reach[..., top : top + height, left : left + width]
+        if enhance and self.source_of is not None and geometry.held is not None:
+            free = reach
+            # Markers as -3e38 for "no data" stay by themselves, as what was made around them.
+            if raw.dtype.is_floating_point and bool((marks := x.abs() > LIMIT).any()):
+                around = self._reach(marks, enlarge_y, enlarge_x, padding)
+                free = around if free is None else free | around
+            out = self._hold(out, whole, free, geometry, noises)
+        inside = (..., *geometry.crop)
+        out, spread = out[inside], None if spread is None else spread[inside]
+        if enhance and check and self.config.noise:
+            misfit = self._misfit(whole, out, bicubic[inside], geometry, noises)
+        nonfinite = torch.zeros((), dtype=torch.int64)
+        if reach is not None:
+            reach = reach[inside]
             out = torch.where(reach, torch.nan, out)
             spread = None if spread is None else torch.where(reach, torch.nan, spread)
             nonfinite = reach.count_nonzero()
@@ -298,6 +328,46 @@ class Engine:
         return Done(
             values=values, clipped=clipped, nonfinite=nonfinite, spread=spread, misfit=misfit
         )
+
+    def _hold(
+        self,
+        out: Tensor,
+        source: Tensor,
+        free: Tensor | None,
+        geometry: Geometry,
+        noises: Sequence[Sequence[Noise]],
+    ) -> Tensor:
+        """Hold what was computed, where it is not free, to the source pixels that lie in it.
+
+        Alpha is left as it is.
+        """
+        scale, colors = self.config.scale, out.shape[1] - self.alpha
+        degradation = self.source_of or Degradation()
+        x = source[(..., *(geometry.held or ()))][:, :colors]
+        skip = None
+        if free is not None:
+            skip = F.max_pool2d(free[:, :colors].double(), scale) > 0
+            x = torch.where(x.isfinite(), x, 0.0)
+        limits = None
+        if self.dtype.kind in "iu" and is_exact(degradation) and degradation.sampling == "area":
+            limits = integer_limits(self.dtype)
+        tolerance = None
+        if self.smoothing > 0 and any(one.is_any for row in noises for one in row):
+            # What was told is the noise times the smoothing.
+            known = [[one.times(1 / self.smoothing) for one in row] for row in noises]
+            numbers = (lambda one: one.gain), (lambda one: one.read), (lambda one: one.offset)
+            gain, read, offset = (_of_each(known, number, x.device) for number in numbers)
+            tolerance = within(x, gain, read, offset)
+        held = hold(
+            out[:, :colors],
+            x,
+            scale,
+            degradation,
+            tolerance=tolerance,
+            skip=skip,
+            limits=limits,
+        )
+        return torch.cat([held, out[:, colors:]], 1) if self.alpha else held
 
     def _misfit(
         self,
@@ -441,8 +511,8 @@ class Engine:
         return F.max_pool2d(touched.float(), 2 * self.config.halo + 1, stride=1) > 0
 
 
-# Held while a tile's work is handed to a GPU, which is when torch looks at its switch.
-_SWITCH = threading.Lock()
+# Held while a tile's work is handed to a GPU, which is when torch looks at its switches.
+_SWITCH = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -465,6 +535,22 @@ def _tf32(allowed: bool) -> Iterator[None]:
             yield
         finally:
             cudnn.allow_tf32 = before
+
+
+@contextlib.contextmanager
+def _same_bits(wanted: bool) -> Iterator[None]:
+    """Allow only kernels that give the same bits each time, while work is handed to a GPU."""
+    cudnn = torch.backends.cudnn
+    if not wanted:
+        yield
+        return
+    with _SWITCH:
+        before = cudnn.deterministic, cudnn.benchmark
+        cudnn.deterministic, cudnn.benchmark = True, False
+        try:
+            yield
+        finally:
+            cudnn.deterministic, cudnn.benchmark = before
 
 
 def _variance(mean: Tensor, noises: Sequence[Sequence[Noise]]) -> Tensor:

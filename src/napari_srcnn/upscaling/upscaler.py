@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import napari_srcnn
 from napari_srcnn.image.rect import Tile
-from napari_srcnn.network.device import device_label
+from napari_srcnn.network.device import device_label, processor_name
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import Computed, TileLoop, to_plane
@@ -146,7 +146,7 @@ class Run:
         for message in outcome(plan.dtype, self.clipped, self.nonfinite, misfit):
             self.say(message)
         # A shorter time says too little; a self-ensemble's is eight times as long.
-        is_plain = not plan.request.ensemble and not self.skip
+        is_plain = not (plan.request.ensemble or self.skip or plan.reach)
         if engine.device == plan.device and self.busy.seconds > 0.2 and is_plain:
             mpx_per_s = plan.network_pixels / 1e6 / self.busy.seconds
             speed.remember(
@@ -160,7 +160,11 @@ class Run:
             window=plan.request.window,
             clipped=self.clipped,
             nonfinite=self.nonfinite,
+            consistent=plan.request.source_of is not None,
+            deterministic=self.loop.block is not None,
+            options=plan.request.to_dict(),
             device=device_label(engine.device),
+            processor=processor_name() if engine.device.type == "cpu" else "",
             tile=self.loop.tile,
             seconds=self.watch.seconds,
             slices_done=self.slices_done,

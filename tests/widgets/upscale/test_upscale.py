@@ -407,6 +407,28 @@ def test_eight_views_give_the_result_and_their_spread(
     assert widget.results.layers == [result, spread]
 
 
+def test_a_result_that_keeps_to_its_source_is_asked_for_by_a_tick_which_lasts(
+    viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None]
+) -> None:
+    stack = np.zeros((2, 30, 26), np.uint16)
+    stack[..., ::2] = 4000
+    viewer.add_image(stack)
+    widget = dock()
+    widget.form.model.value = "srcnn-9-5-5-x2-microscopes"
+    assert widget.form.consistent.isVisibleTo(widget)
+    widget.form.consistent.click()
+    widget.form.noise.value = "none"
+    assert get_plugin_settings("napari-srcnn").upscale.consistent is True
+    widget.upscale()
+    finish(widget)
+    result = result_of(viewer)
+    means = np.asarray(result.data, float).reshape(2, 30, 2, 26, 2).mean((2, 4))
+    told = result.metadata[METADATA_KEY]
+    assert told["consistent"] is True
+    assert told["job"]["consistent"] is True
+    assert np.abs(means - stack).max() <= 0.5
+
+
 def test_the_filters_of_the_chosen_network_are_a_layer(
     viewer: Any, dock: Callable[[], Any], finish: Callable[[Any], None], brain: np.ndarray
 ) -> None:

@@ -25,6 +25,8 @@ class Writing:
     compression : str or None
     force : bool
         Write again what is there.
+    sidecar : bool
+        Write beside each result how it was made.
     again : str
         What its user can do to have it written again.
     """
@@ -33,6 +35,7 @@ class Writing:
     version: str = "0.5"
     compression: str | None = None
     force: bool = False
+    sidecar: bool = False
     again: str = "--force"
 
     @property

@@ -19,6 +19,7 @@ from napari_srcnn.upscaling.batch.outcomes import Outcome
 from napari_srcnn.upscaling.files import FileRun, why_not_done
 from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.upscaling.options import Options
+from napari_srcnn.upscaling.sidecar import embedded, sidecar_of, write_sidecar
 from napari_srcnn.words import count_of, format_bytes, sentence
 
 _logger = logging.getLogger(__name__)
@@ -86,6 +87,8 @@ def _tiff(
             raise ValueError(
                 f"{job.target} is there already and {reason}; {writing.again} writes it again"
             )
+        if writing.sidecar and not sidecar_of(job.target).exists():
+            write_sidecar(job.target, embedded(job.target))
         yield skipped(task, f"done already, skipped ({job.target}); {writing.again} does it again.")
         return
     begun = time.perf_counter()
@@ -112,6 +115,8 @@ def _tiff(
                 yield Remark(task=task, text=message.message)
     if report is None:
         raise RuntimeError("The run ended without a report.")
+    if writing.sidecar:
+        write_sidecar(job.target, run.made)
     yield _ended(
         task,
         outcome="done",
@@ -161,6 +166,8 @@ def _zarr(
         force=writing.force,
     ) as run:
         if run.is_whole:
+            if writing.sidecar and not sidecar_of(job.target).exists():
+                write_sidecar(job.target, embedded(job.target))
             yield skipped(task, f"done already, skipped ({job.target}).")
             return
         yield from _prepared(prepare)
@@ -179,6 +186,8 @@ def _zarr(
             )
     if report is None:
         raise RuntimeError("The run ended without a report.")
+    if writing.sidecar and report.is_whole:
+        write_sidecar(job.target, embedded(job.target))
     for text in report.messages:
         yield Remark(task=task, text=text)
     plan = run.plan

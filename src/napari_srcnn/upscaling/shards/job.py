@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 import napari_srcnn
 from napari_srcnn.io.atomic import write_bytes
 from napari_srcnn.microscope.noise import Noise
@@ -123,27 +121,17 @@ def fixed(plan: UpscalePlan) -> dict[str, Any]:
     """Return a plan's options as JSON values, with what was measured on its image in them."""
     request = plan.request
     model = str(request.model)
-    noise: Any = request.noise
-    if noise is not None:
-        told = plan.told
-        if told is not None and told.measured:
-            noise = [one.noise for one in told.measured]
-        noise = "auto" if noise == "auto" else [asdict(one) for one in noise]
-    ranges = [[float(one.low), float(one.high)] for one in plan.ranges]
+    measured: dict[str, Any] = {}
+    if request.intensity == "auto":
+        measured["intensity"] = [[float(one.low), float(one.high)] for one in plan.ranges]
+    if request.noise == "auto" and plan.told is not None and plan.told.measured:
+        measured["noise"] = [asdict(one.noise) for one in plan.told.measured]
     return {
-        "scale": request.scale,
+        **request.to_dict(),
+        **measured,
         "model": str(Path(model).resolve()) if Path(model).is_file() else model,
-        "axes": request.axes,
-        "intensity": ranges if request.intensity == "auto" else _plain(request.intensity),
-        "window": None if request.intensity == "none" else list(request.window),
-        "color": request.color if request.color in ("luma", "channels") else None,
-        "dtype": np.dtype(request.dtype).name,
         "tile": plan.choose_tile(),
-        "tf32": request.tf32,
-        "half": request.half,
-        "ensemble": request.ensemble,
-        "noise": noise,
-        "smoothing": request.smoothing,
+        "deterministic": plan.is_deterministic,
     }
 
 
@@ -159,10 +147,6 @@ def options_of(fixed: Mapping[str, Any], device: Any) -> Options:
         intensity=intensity,
         noise=tuple(Noise(**one) for one in noise) if isinstance(noise, list) else noise,
     )
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str) else [list(pair) for pair in value]
 
 
 def _said(name: str, value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QResizeEvent, QWheelEvent
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -124,6 +125,35 @@ class Whole(QSpinBox):
     def wheelEvent(self, event: QWheelEvent) -> None:  # Qt's name
         """Scroll the form."""
         event.ignore()
+
+
+class Tick(QCheckBox):
+    """Something that is wanted or not.
+
+    Signals
+    -------
+    changed
+        By the user or by setting `value`.
+    """
+
+    changed = Signal()
+
+    def __init__(self, text: str, tooltip: str) -> None:
+        super().__init__(text)
+        self.setToolTip(tooltip)
+        self.toggled.connect(self._on_toggled)
+
+    @property
+    def value(self) -> bool:
+        """Whether it is wanted."""
+        return bool(self.isChecked())
+
+    @value.setter
+    def value(self, value: bool) -> None:
+        self.setChecked(value)
+
+    def _on_toggled(self) -> None:
+        self.changed.emit()
 
 
 class Note(QLabel):

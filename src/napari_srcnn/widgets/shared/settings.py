@@ -29,6 +29,7 @@ class Settings:
     tile: int = 0
     ensemble: bool = False
     smoothing: float = 1.0
+    consistent: bool = False
     lazy_above: float = 4.0
 
 

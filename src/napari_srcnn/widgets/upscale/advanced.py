@@ -64,11 +64,14 @@ class AdvancedFields(QWidget):
             ],
             False,
         )
-        self.noise = Choice("What the network is told of the image's noise.")
+        self.noise = Choice(
+            "What the network is told of the image's noise, and what a result that keeps to its "
+            "source may lie from it."
+        )
         self.noise.fill(
             [
                 ("As measured", "auto", "Measured on the image, for each channel."),
-                ("None", "none", "The network is told that there is none: all grain is kept."),
+                ("None", "none", "There is none: all grain is kept."),
                 ("A number", "given", "A standard deviation that you type, the same everywhere."),
             ],
             "auto",
@@ -78,8 +81,9 @@ class AdvancedFields(QWidget):
         )
         self.sigma.setMinimum(0)
         self.tile = Whole(
-            "The image is worked on in square tiles of so many pixels. Automatic measures the "
-            "fastest size once; choose a smaller one only if memory runs out.",
+            "The image is worked on in square tiles of so many pixels. Automatic gives the same "
+            "bytes each time on a processor, and takes what fits on a graphics card; choose a "
+            "smaller one only if memory runs out.",
             maximum=8192,
             step=32,
         )
@@ -190,7 +194,7 @@ class AdvancedFields(QWidget):
         """Ask for two intensities where they are to be typed."""
         show_row(self._rows, self._range, self.intensity.value == "custom")
 
-    def show_noise(self, is_told: bool) -> None:
-        """Ask for the noise where the network is told it."""
-        show_row(self._rows, self.noise, is_told)
-        show_row(self._rows, self.sigma, is_told and self.noise.value == "given")
+    def show_noise(self, is_asked: bool) -> None:
+        """Ask for the noise where it matters."""
+        show_row(self._rows, self.noise, is_asked)
+        show_row(self._rows, self.sigma, is_asked and self.noise.value == "given")

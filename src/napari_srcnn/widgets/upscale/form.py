@@ -16,7 +16,7 @@ from napari_srcnn.models.library import model_info, usable_models
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.network.config import SCALES
 from napari_srcnn.upscaling.options import Options
-from napari_srcnn.widgets.shared.fields import Choice, Note, Section, set_up, show_row
+from napari_srcnn.widgets.shared.fields import Choice, Note, Section, Tick, set_up, show_row
 from napari_srcnn.widgets.shared.layers import dtype_of, pixels
 from napari_srcnn.widgets.shared.model_menu import about
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
@@ -63,6 +63,11 @@ class Form(QWidget):
         self.ensemble, self.tile, self.filters = more.ensemble, more.tile, more.filters
         self.noise, self.sigma = more.noise, more.sigma
         self.noise_note, self.smoothing = Note(), Smoothing()
+        self.consistent = Tick(
+            "Keep to the source",
+            "Correct the result so that, made small again as a camera would record it, it is the "
+            "image it was made of, to within the noise: intensities are kept. A little slower.",
+        )
         self.advanced = Section(
             "Advanced", more, "Intensities, channels, colour, number type, views and tile size"
         )
@@ -78,6 +83,7 @@ class Form(QWidget):
         rows.addRow("", self.model_note)
         rows.addRow("Noise", self.noise_note)
         rows.addRow("Smoothing", self.smoothing)
+        rows.addRow("", self.consistent)
         rows.addRow("Device", self.device)
         rows.addRow("", self.device_note)
         layout = QVBoxLayout(self)
@@ -97,6 +103,7 @@ class Form(QWidget):
             "ensemble",
             "noise",
             "smoothing",
+            "consistent",
         ):
             getattr(self, name).setObjectName(name)
             getattr(self, name).changed.connect(self._on_edited)
@@ -128,8 +135,9 @@ class Form(QWidget):
             dtype=None if self.dtype.value == "same" else np.dtype(self.dtype.value),
             tile=self.tile.value() or None,
             ensemble=self.ensemble.value,
-            noise=self._more.told if self.is_told else "auto",
+            noise=self._more.told if self.is_noise_asked else "auto",
             smoothing=self.smoothing.value if self.is_told else 1.0,
+            consistent=self.consistent.value,
         )
 
     @property
@@ -152,7 +160,7 @@ class Form(QWidget):
             return name, "auto" if self.device.currentIndex() == 0 else self.device.value
         if name == "tile":
             return name, self.tile.value()
-        lasting = ("scale", "dtype", "ensemble", "smoothing")
+        lasting = ("scale", "dtype", "ensemble", "smoothing", "consistent")
         return (name, getattr(self, name).value) if name in lasting else None
 
     # ------------------------------------------------------------ what there is to choose
@@ -171,6 +179,7 @@ class Form(QWidget):
         self.dtype.value = settings.dtype
         self.ensemble.value = settings.ensemble
         self.smoothing.value = settings.smoothing
+        self.consistent.value = settings.consistent
         self.tile.setValue(settings.tile)
         self.show_models(settings.model)
         self._more.show_range()
@@ -246,6 +255,11 @@ class Form(QWidget):
         return bool(name) and model_info(name).config.noise
 
     @property
+    def is_noise_asked(self) -> bool:
+        """Whether the noise matters, to the model or to how near the result keeps to its source."""
+        return self.is_told or self.consistent.value
+
+    @property
     def is_noise_measured(self) -> bool:
         """Whether the model is told the noise as it is measured."""
         return self.is_told and self.noise.value == "auto"
@@ -263,7 +277,7 @@ class Form(QWidget):
         """Show what only those models have that are told the noise."""
         for field in (self.noise_note, self.smoothing):
             show_row(self._rows, field, self.is_told)
-        self._more.show_noise(self.is_told)
+        self._more.show_noise(self.is_noise_asked)
 
     def _on_edited(self) -> None:
         name = self.sender().objectName()
@@ -276,7 +290,7 @@ class Form(QWidget):
             self._show_model()
         elif name == "intensity":
             self._more.show_range()
-        elif name == "noise":
+        elif name in ("noise", "consistent"):
             self._show_noise()
         elif name == "channels":
             self._more.note_channels(self.layers)
