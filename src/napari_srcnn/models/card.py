@@ -40,6 +40,50 @@ class Holdout:
     what: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What the images that a model was trained on look like.
+
+    Attributes
+    ----------
+    kind : str
+        "photograph" or "microscope", for the bundled models; else empty.
+    mean, deviation : mapping of str to float
+        Of each feature of :data:`napari_srcnn.image.looks.FEATURES`, over a fine-tuned model's own
+        images; else empty.
+    """
+
+    kind: str = ""
+    mean: Mapping[str, float] = field(default_factory=dict)
+    deviation: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What a model does to the simplest images, without noise; all in percent.
+
+    Attributes
+    ----------
+    nonlinear : float
+        The largest difference, in percent of the range, between the result of an image times a plus
+        b and the result times a plus b.
+    overshoot, bicubic_overshoot : float
+        Of an edge, how far the result goes beyond its two sides, in percent of its step.
+    peak, bicubic_peak : float
+        Of a single bright pixel, how bright the result's brightest pixel is.
+    ring, bicubic_ring : float
+        How far the result goes below the background beside that pixel.
+    """
+
+    nonlinear: float
+    overshoot: float
+    peak: float
+    ring: float
+    bicubic_overshoot: float
+    bicubic_peak: float
+    bicubic_ring: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Card(Mapping[str, Any]):
     """A model's card. Reads as the mapping that its file holds, too.
@@ -63,6 +107,10 @@ class Card(Mapping[str, Any]):
         When it was made, and with which programs.
     steps_done, seconds : float or None
         Of the training.
+    domain : Learned or None
+        What its images look like.
+    response : Response or None
+        What it does to an edge and a single bright pixel.
     other : mapping
     """
 
@@ -81,6 +129,8 @@ class Card(Mapping[str, Any]):
     torch: str = ""
     steps_done: float | None = None
     seconds: float | None = None
+    domain: Learned | None = None
+    response: Response | None = None
     other: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -99,8 +149,9 @@ class Card(Mapping[str, Any]):
         """Return the card as JSON takes it, without what it says nothing of."""
         said = {name: getattr(self, name) for name in _READERS}
         if self.holdout is not None:
-            named = ((part.name, getattr(self.holdout, part.name)) for part in fields(Holdout))
-            said["holdout"] = {name: value for name, value in named if value not in (None, "")}
+            said["holdout"] = _said(self.holdout)
+        said["domain"] = None if self.domain is None else _said(self.domain)
+        said["response"] = None if self.response is None else _said(self.response)
         said["data"] = list(self.data) if isinstance(self.data, tuple) else self.data
         said["windows"] = {kind: list(pair) for kind, pair in self.windows.items()}
         said["psnr"] = dict(self.psnr)
@@ -161,6 +212,34 @@ def _holdout(value: Any) -> Holdout | None:
     return Holdout(**value)
 
 
+def _learned(value: Any) -> Learned | None:
+    """Return what a card says of its images; None where there is anything else among it."""
+    if not isinstance(value, dict) or not value or set(value) - {"kind", "mean", "deviation"}:
+        return None
+    mean, deviation = (_numbers(value.get(name)) for name in ("mean", "deviation"))
+    if value.get("kind") in ("photograph", "microscope") and len(value) == 1:
+        return Learned(kind=value["kind"])
+    if mean is None or deviation is None or set(mean) != set(deviation) or "kind" in value:
+        return None
+    return Learned(mean=mean, deviation=deviation)
+
+
+def _response(value: Any) -> Response | None:
+    names = {part.name for part in fields(Response)}
+    found = _numbers(value)
+    return Response(**found) if found is not None and set(found) == names else None
+
+
+def _said(part: Any) -> dict[str, Any]:
+    """Return a part of a card as JSON takes it, without what it says nothing of."""
+    named = ((one.name, getattr(part, one.name)) for one in fields(part))
+    return {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in named
+        if value not in (None, "", {})
+    }
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "description": _text,
     "license": _text,
@@ -177,6 +256,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "torch": _text,
     "steps_done": _number,
     "seconds": _number,
+    "domain": _learned,
+    "response": _response,
 }
 
 
@@ -276,6 +357,30 @@ def _measured(holdout: Holdout | None) -> str:
         parts.append(f"{text} ({', '.join(theirs)})" if theirs else text)
     what = plain(holdout.what)
     return "; ".join(parts) + (f"; on {what}" if parts and what else "")
+
+
+def _response_lines(response: Response | None) -> tuple[tuple[str, str], ...]:
+    """Return what a model does to gain and offset, to an edge and to a bright pixel."""
+    if response is None:
+        return ()
+    return (
+        (
+            "Linear",
+            "an image times a plus b gives the result times a plus b, with its own range; off by "
+            f"at most {response.nonlinear:.1g} % of the range",
+        ),
+        (
+            "Edge",
+            f"overshoots by {response.overshoot:.1f} % of its step "
+            f"(bicubic {response.bicubic_overshoot:.1f} %)",
+        ),
+        (
+            "Bright pixel",
+            f"becomes a peak of {response.peak:.0f} % (bicubic {response.bicubic_peak:.0f} %) with "
+            f"rings {response.ring:.1f} % below the background "
+            f"(bicubic {response.bicubic_ring:.1f} %)",
+        ),
+    )
 
 
 def _training(card: Card) -> str:
