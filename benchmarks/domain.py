@@ -39,6 +39,53 @@ BUNDLED = (
 FORMS = "as it is", "low-res"
 
 
+HEAD = """# Is an image like what the model was trained on?
+
+Written by `benchmarks/domain.py --page`.
+
+A network invents what it learned to invent: the line between what it restores and what it makes up
+was learned from its training images. The Upscale widget (below the model), the command line (before
+the run) and `napari_srcnn.check_domain(stack, model, axes)` say so where an image is unlike these,
+for what reason, and what would help: another model, or fine-tuning.
+
+**How.** At most twelve tiles of 256 x 256 pixels are read, four of each of up to three channels, in
+about 30 ms. After their range (0.1 and 99.9 percentiles) became 0..1 they are described by 21
+numbers (`napari_srcnn.image.looks`): quantiles, skewness and contrast; the share of pixels at the
+least and the largest value; how finely values are divided (8 bits or more); the slopes of the power
+spectrum from band to band, its height, and whether it lies along the axes; noise (the sixth
+difference) and whether fine detail lies in few places; edges; and how alike pixels two apart are.
+A logistic regression of these and their squares tells photographs from microscopes' and scanners'
+images. Its 43 weights stand in `models/kinds.json`, learned by `tools/fit_domain.py` from what the
+bundled networks were trained on: T91, General-100 without every tenth, and the parts of 22 stacks
+that were trained on. Every card says which kind its network learned from. 8-bit colour counts as a
+photograph's. The same answer chooses the model of an 8-bit gray image where none is named: of the
+photographs below, taken as gray, {chosen} get the photographs' network.
+
+**Fine-tuned models** have the mean and the deviation of these numbers over their own training
+images in their card, as they are and low-res. An image whose mean squared distance is more than 3.5
+is said to be unlike them: 9 % of the held-out parts of a stack are, 70 % of other stacks and 70 %
+of photographs.
+
+**How often it warns**, asked about images that nothing was learned from, gray, as they are and made
+low-res by a camera with twice as large pixels. Wanted: under 10 % with the own kind's model, 90 %
+and more with the other's.
+
+"""
+TAIL = """
+Held-out parts are those that the trainings of the weights held out of each stack (a sixth of the
+planes, or a quarter of a plane). The pairs and the camera's frames were never trained on; nor was
+anything of the last line's photographs: Set5, Set14, every tenth of General-100, and seven that
+scikit-image brings along.
+
+**Kinds of image that it has never seen.** Learned five times anew without every fifth stack, it
+takes more of those stacks for photographs: electron micrographs and X-ray sections of 8 bits look
+like photographs to whoever has seen few of them.
+
+| | as they are | low-res |
+|---|---|---|
+"""
+
+
 def unseen_photographs(natural: Path) -> Iterator[Seen]:
     """Yield the looks of photographs that nothing was learned from."""
     paths = [p for name in ("Set5", "Set14") for p in find_images(natural / "eval" / name)]
@@ -133,10 +180,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--folds", action="store_true")
+    parser.add_argument("--page", type=Path)
     a = parser.parse_args()
     micro, natural = a.data / "micro", a.data / "natural"
     of_photographs, of_microscopes = default_model(2), microscopes_model(2)
     held = [one for path in stacks(micro) for one in of_stack(path, held=True)]
+    pictures = list(unseen_photographs(natural))
     lines = [
         row("held-out parts of the stacks", held, of_microscopes, of_photographs),
         row(
@@ -145,13 +194,23 @@ def main() -> None:
             of_microscopes,
             of_photographs,
         ),
-        row("photographs", list(unseen_photographs(natural)), of_photographs, of_microscopes),
+        row("photographs", pictures, of_photographs, of_microscopes),
     ]
-    print("| | own kind's model | other kind's | low-res: own | low-res: other |")
-    print("|---|---|---|---|---|")
-    print("\n".join(lines))
-    if a.folds:
-        print("\n".join(folds(micro, natural)))
+    table = [
+        "| | own kind's model | other kind's | low-res: own | low-res: other |",
+        "|---|---|---|---|---|",
+        *lines,
+    ]
+    print("\n".join(table))
+    if not (a.folds or a.page):
+        return
+    more = folds(micro, natural)
+    print("\n".join(more))
+    if a.page:
+        gray = [one for one in pictures if one.form == FORMS[0]]
+        right = np.mean([Looks(channels=(one.looks,)).kind == "photograph" for one in gray])
+        head = HEAD.format(chosen=f"{right:.0%}")
+        a.page.write_text(head + "\n".join(table) + "\n" + TAIL + "\n".join(more) + "\n")
 
 
 if __name__ == "__main__":

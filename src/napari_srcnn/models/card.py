@@ -84,6 +84,32 @@ class Response:
     bicubic_ring: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How a self-ensemble's spread becomes a standard deviation of what may be wrong.
+
+    Attributes
+    ----------
+    weights : tuple of float
+        See :func:`napari_srcnn.upscaling.spread.calibrated`.
+    within : mapping of str to pair
+        By what it was measured on: the share of pixels where the truth lies within one and within
+        two of these standard deviations; 0.68 and 0.95 would be those of a normal law.
+    """
+
+    weights: tuple[float, ...]
+    within: Mapping[str, tuple[float, float]]
+
+    @property
+    def sentence(self) -> str:
+        """What was measured, to be read."""
+        parts = [
+            f"{100 * one:.0f} % and {100 * two:.0f} % ({plain(what)})"
+            for what, (one, two) in self.within.items()
+        ]
+        return f"the truth lies within one and two sigmas in {', '.join(parts)} of the pixels"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Card(Mapping[str, Any]):
     """A model's card. Reads as the mapping that its file holds, too.
@@ -111,6 +137,8 @@ class Card(Mapping[str, Any]):
         What its images look like.
     response : Response or None
         What it does to an edge and a single bright pixel.
+    spread : Spread or None
+        How the spread of its eight views is calibrated.
     other : mapping
     """
 
@@ -131,6 +159,7 @@ class Card(Mapping[str, Any]):
     seconds: float | None = None
     domain: Learned | None = None
     response: Response | None = None
+    spread: Spread | None = None
     other: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -152,6 +181,9 @@ class Card(Mapping[str, Any]):
             said["holdout"] = _said(self.holdout)
         said["domain"] = None if self.domain is None else _said(self.domain)
         said["response"] = None if self.response is None else _said(self.response)
+        if self.spread is not None:
+            pairs = {what: list(pair) for what, pair in self.spread.within.items()}
+            said["spread"] = {"weights": list(self.spread.weights), "within": pairs}
         said["data"] = list(self.data) if isinstance(self.data, tuple) else self.data
         said["windows"] = {kind: list(pair) for kind, pair in self.windows.items()}
         said["psnr"] = dict(self.psnr)
@@ -230,6 +262,25 @@ def _response(value: Any) -> Response | None:
     return Response(**found) if found is not None and set(found) == names else None
 
 
+def _spread(value: Any) -> Spread | None:
+    """Return a calibration; None where a number of it is none."""
+    if not isinstance(value, dict) or set(value) != {"weights", "within"}:
+        return None
+    weights, within = value["weights"], value["within"]
+    if not isinstance(weights, list) or len(weights) not in (3, 6) or not _are_numbers(weights):
+        return None
+    if not isinstance(within, dict) or not within:
+        return None
+    if not all(isinstance(p, list) and len(p) == 2 and _are_numbers(p) for p in within.values()):
+        return None
+    pairs = {what: (float(one), float(two)) for what, (one, two) in within.items()}
+    return Spread(weights=tuple(map(float, weights)), within=pairs)
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return all(_number(value) is not None for value in values)
+
+
 def _said(part: Any) -> dict[str, Any]:
     """Return a part of a card as JSON takes it, without what it says nothing of."""
     named = ((one.name, getattr(part, one.name)) for one in fields(part))
@@ -258,6 +309,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "seconds": _number,
     "domain": _learned,
     "response": _response,
+    "spread": _spread,
 }
 
 
@@ -314,6 +366,8 @@ def card_lines(info: ModelInfo) -> list[str]:
                 for kind, (low, high) in sorted(card.windows.items())
             ),
         ),
+        *_response_lines(card.response),
+        ("Spread", "" if card.spread is None else f"calibrated: {card.spread.sentence}"),
         (
             "Made with",
             ", ".join(
