@@ -31,6 +31,11 @@ def calibrated(weights: Sequence[float], spread: Tensor, noise: Tensor | None = 
     spread, noise : Tensor
         In parts of the range; the noise on the high-res grid, for six weights.
 
+    Returns
+    -------
+    Tensor
+        In parts of the range; never smaller where the spread is larger.
+
     Raises
     ------
     ValueError
@@ -39,8 +44,14 @@ def calibrated(weights: Sequence[float], spread: Tensor, noise: Tensor | None = 
     found = terms(spread, noise)
     if len(found) != len(weights):
         raise ValueError(f"{len(weights)} weights are given for {len(found)} terms.")
-    total = torch.zeros_like(found[0])
-    for weight, term in zip(weights, found, strict=True):
+    _, s, *_ = found
+    slope = weights[1] + (weights[5] * found[3] if len(found) > 3 else torch.zeros_like(s))
+    # A parabola turns where there were few pixels to fit it by: less sure is never taken for surer.
+    if weights[2]:
+        turn = -slope / (2 * weights[2])
+        s = torch.minimum(s, turn) if weights[2] < 0 else torch.maximum(s, turn)
+    total = weights[0] + slope * s + weights[2] * s.square()
+    for weight, term in zip(weights[3:5], found[3:5], strict=True):
         total += weight * term
     return total.exp()
 
