@@ -38,7 +38,7 @@ KINDS = {
 }
 # What is said where a feature is larger than usual, and where it is smaller.
 _SAID = {
-    "quantile_05": ("its darkest parts are bright", "its darkest parts are black"),
+    "quantile_05": ("its darkest parts are not black", "its darkest parts are black"),
     "quantile_25": ("little of it is dark", "much of it is dark"),
     "quantile_50": ("it is brighter", "most of it is dark background"),
     "quantile_75": ("it is brighter", "most of it is dark background"),
