@@ -41,8 +41,9 @@ standard deviation *s* is several times smaller than the error. The map that is 
 
 of *s* and of the noise *n* that the network was told, both in parts of the range (networks that
 are told nothing have the first three terms; where a parabola would turn down sigma stays as large
-as it was). The weights of each network were fitted on parts of what it was trained on, with noise of
-0, 1 and 5 % of the range added, by a law with wider tails than the normal one; they are in its card.
+as it was). The weights of each network were fitted on parts of what it was trained on, with noise
+of 0, 1 and 5 % of the range added, by a law with wider tails than the normal one; they are in its
+card.
 
 The table says in how many of the pixels the truth lies within one and within two sigmas, on what
 nothing was fitted on: what was held out of the trainings, a camera's single frames (truth: the mean
