@@ -32,6 +32,8 @@ _HOME_OF = {
     "upscale_file": "upscaling.file_api",
     "SRCNN": "network.model",
     "SRCNNConfig": "network.config",
+    "Domain": "models.domain",
+    "check_domain": "models.domain",
     "list_models": "models.library",
     "load_model": "models.library",
     "model_info": "models.library",
@@ -41,6 +43,7 @@ _HOME_OF = {
 
 __all__ = [
     "SRCNN",
+    "Domain",
     "IntensityRange",
     "Noise",
     "Progress",
@@ -49,6 +52,7 @@ __all__ = [
     "UpscalePlan",
     "__version__",
     "bicubic",
+    "check_domain",
     "imresize",
     "iter_upscale",
     "list_models",
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
     from napari_srcnn.image.resize import imresize
     from napari_srcnn.io import read_stack, write_stack
     from napari_srcnn.microscope.noise import Noise
+    from napari_srcnn.models.domain import Domain, check_domain
     from napari_srcnn.models.library import list_models, load_model, model_info
     from napari_srcnn.network.config import SRCNNConfig
     from napari_srcnn.network.model import SRCNN

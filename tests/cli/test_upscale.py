@@ -39,7 +39,7 @@ def refused(*arguments: object, torch: bool = False) -> str:
 
 def sentence(ended: Ended) -> str:
     lines = ended.err.splitlines()
-    lines = [line for line in lines if not line.startswith("Device: ")]
+    lines = [line for line in lines if not line.startswith(("Device: ", "Note: The image looks"))]
     assert len(lines) == 1
     assert lines[0].startswith("Error: ")
     assert lines[0].endswith(".")
@@ -584,3 +584,16 @@ def test_help_and_version_come_without_torch(arguments: list[str]) -> None:
         assert ended.out == f"napari-srcnn {napari_srcnn.__version__}\n"
     else:
         assert "Usage: napari-srcnn" in ended.out
+
+
+def test_an_image_unlike_what_the_model_was_trained_on_is_said_to_be(tmp_path: Path) -> None:
+    source = tmp_path / "pollen.ome.tif"
+    with load_sample("pollen") as stack:
+        write_stack(source, replace(stack, data=stack[10:11, 60:124, 60:124]))
+    for target in (tmp_path / "a.ome.tif", tmp_path / "a.ome.zarr"):
+        done = command_here("upscale", source, target, "-m", MODEL, "--device", "cpu", "--tile", 64)
+        assert done.code == 0
+        assert "Note: The image looks like microscopes' and scanners' images: " in done.err
+        assert f"{MODEL} was trained on photographs" in done.err
+    done = command_here("upscale", source, tmp_path / "b.ome.tif", "--device", "cpu", "--tile", 64)
+    assert "was trained on" not in done.err

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from commands import command_here
 from networks import random_network
@@ -26,6 +27,7 @@ from napari_srcnn.io import read_stack
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.card import card_lines
+from napari_srcnn.models.domain import check_domain
 from napari_srcnn.models.library import default_model, load_model, model_info
 from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.training.field import Source
@@ -147,6 +149,13 @@ def test_a_network_from_scratch_soon_beats_bicubic_and_its_card_says_how(
     assert max(psnr for _, psnr in card["curve"]) == held["psnr"]
     assert len(card["curve"]) == 3
     json.dumps(card)
+    path = job.save(outcome)
+    response = model_info(path).card.response
+    assert response is not None
+    assert response.nonlinear < 1e-3
+    assert 0 < response.overshoot < 100
+    assert check_domain(stack, path).is_like
+    assert check_domain(skimage.data.camera(), path).is_like is False
 
 
 def test_the_saved_model_is_found_by_its_name_and_named_in_results(
@@ -189,6 +198,12 @@ def test_it_begins_from_the_default_model_and_is_compared_with_it(
     assert not outcome.is_better
     assert "+0.00 dB over srcnn" in outcome.sentence or "-0.00 dB over srcnn" in outcome.sentence
     assert "It does not beat srcnn" in outcome.sentence
+    # The spread's calibration is begun from, too, and one factor of it is its own.
+    spread, before = outcome.card["spread"], model_info("srcnn-9-5-5-x2-noise").card.spread
+    assert before is not None
+    assert spread["weights"][1:] == list(before.weights[1:])
+    (within,) = spread["within"].values()
+    assert 0.4 < within[0] < within[1] <= 1
     assert "train longer, use more images, or check that the degradation" in outcome.sentence
     assert outcome.card["started_from"] == "srcnn-9-5-5-x2-noise"
     assert outcome.card["holdout"]["start"] == round(outcome.start, 3)

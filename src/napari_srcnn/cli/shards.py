@@ -109,6 +109,7 @@ def upscale_to_zarr(
         If it cannot be done; the message says what would work.
     """
     from napari_srcnn.io.zarr.store import is_there
+    from napari_srcnn.upscaling.batch.work import unlike
     from napari_srcnn.upscaling.files import Job, split_job
     from napari_srcnn.upscaling.shards.run import ShardRun
     from napari_srcnn.upscaling.sidecar import embedded, write_sidecar
@@ -133,7 +134,7 @@ def upscale_to_zarr(
             return
         prepare(options, quiet=quiet)
         if not quiet:
-            for note in run.notes:
+            for note in (*run.notes, *unlike(run.plan.request, run.stack)):
                 say(f"Note: {note}")
         report = follow(messages_of(run, share), inputs[0].name, quiet=quiet)
         if sidecar and report.is_whole:

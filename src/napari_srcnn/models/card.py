@@ -40,6 +40,76 @@ class Holdout:
     what: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What the images that a model was trained on look like.
+
+    Attributes
+    ----------
+    kind : str
+        "photograph" or "microscope", for the bundled models; else empty.
+    mean, deviation : mapping of str to float
+        Of each feature of :data:`napari_srcnn.image.looks.FEATURES`, over a fine-tuned model's own
+        images; else empty.
+    """
+
+    kind: str = ""
+    mean: Mapping[str, float] = field(default_factory=dict)
+    deviation: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What a model does to the simplest images, without noise; all in percent.
+
+    Attributes
+    ----------
+    nonlinear : float
+        The largest difference, in percent of the range, between the result of an image times a plus
+        b and the result times a plus b.
+    overshoot, bicubic_overshoot : float
+        Of an edge, how far the result goes beyond its two sides, in percent of its step.
+    peak, bicubic_peak : float
+        Of a single bright pixel, how bright the result's brightest pixel is.
+    ring, bicubic_ring : float
+        How far the result goes below the background beside that pixel.
+    """
+
+    nonlinear: float
+    overshoot: float
+    peak: float
+    ring: float
+    bicubic_overshoot: float
+    bicubic_peak: float
+    bicubic_ring: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How a self-ensemble's spread becomes a standard deviation of what may be wrong.
+
+    Attributes
+    ----------
+    weights : tuple of float
+        See :func:`napari_srcnn.upscaling.spread.calibrated`.
+    within : mapping of str to pair
+        By what it was measured on: the share of pixels where the truth lies within one and within
+        two of these standard deviations; 0.68 and 0.95 would be those of a normal law.
+    """
+
+    weights: tuple[float, ...]
+    within: Mapping[str, tuple[float, float]]
+
+    @property
+    def sentence(self) -> str:
+        """What was measured, to be read."""
+        parts = [
+            f"{100 * one:.0f} % and {100 * two:.0f} % ({plain(what)})"
+            for what, (one, two) in self.within.items()
+        ]
+        return f"the truth lies within one and two sigmas in {', '.join(parts)} of the pixels"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Card(Mapping[str, Any]):
     """A model's card. Reads as the mapping that its file holds, too.
@@ -63,6 +133,12 @@ class Card(Mapping[str, Any]):
         When it was made, and with which programs.
     steps_done, seconds : float or None
         Of the training.
+    domain : Learned or None
+        What its images look like.
+    response : Response or None
+        What it does to an edge and a single bright pixel.
+    spread : Spread or None
+        How the spread of its eight views is calibrated.
     other : mapping
     """
 
@@ -81,6 +157,9 @@ class Card(Mapping[str, Any]):
     torch: str = ""
     steps_done: float | None = None
     seconds: float | None = None
+    domain: Learned | None = None
+    response: Response | None = None
+    spread: Spread | None = None
     other: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -99,8 +178,12 @@ class Card(Mapping[str, Any]):
         """Return the card as JSON takes it, without what it says nothing of."""
         said = {name: getattr(self, name) for name in _READERS}
         if self.holdout is not None:
-            named = ((part.name, getattr(self.holdout, part.name)) for part in fields(Holdout))
-            said["holdout"] = {name: value for name, value in named if value not in (None, "")}
+            said["holdout"] = _said(self.holdout)
+        said["domain"] = None if self.domain is None else _said(self.domain)
+        said["response"] = None if self.response is None else _said(self.response)
+        if self.spread is not None:
+            pairs = {what: list(pair) for what, pair in self.spread.within.items()}
+            said["spread"] = {"weights": list(self.spread.weights), "within": pairs}
         said["data"] = list(self.data) if isinstance(self.data, tuple) else self.data
         said["windows"] = {kind: list(pair) for kind, pair in self.windows.items()}
         said["psnr"] = dict(self.psnr)
@@ -161,6 +244,53 @@ def _holdout(value: Any) -> Holdout | None:
     return Holdout(**value)
 
 
+def _learned(value: Any) -> Learned | None:
+    """Return what a card says of its images; None where there is anything else among it."""
+    if not isinstance(value, dict) or not value or set(value) - {"kind", "mean", "deviation"}:
+        return None
+    mean, deviation = (_numbers(value.get(name)) for name in ("mean", "deviation"))
+    if value.get("kind") in ("photograph", "microscope") and len(value) == 1:
+        return Learned(kind=value["kind"])
+    if mean is None or deviation is None or set(mean) != set(deviation) or "kind" in value:
+        return None
+    return Learned(mean=mean, deviation=deviation)
+
+
+def _response(value: Any) -> Response | None:
+    names = {part.name for part in fields(Response)}
+    found = _numbers(value)
+    return Response(**found) if found is not None and set(found) == names else None
+
+
+def _spread(value: Any) -> Spread | None:
+    """Return a calibration; None where a number of it is none."""
+    if not isinstance(value, dict) or set(value) != {"weights", "within"}:
+        return None
+    weights, within = value["weights"], value["within"]
+    if not isinstance(weights, list) or len(weights) not in (3, 6) or not _are_numbers(weights):
+        return None
+    if not isinstance(within, dict) or not within:
+        return None
+    if not all(isinstance(p, list) and len(p) == 2 and _are_numbers(p) for p in within.values()):
+        return None
+    pairs = {what: (float(one), float(two)) for what, (one, two) in within.items()}
+    return Spread(weights=tuple(map(float, weights)), within=pairs)
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return all(_number(value) is not None for value in values)
+
+
+def _said(part: Any) -> dict[str, Any]:
+    """Return a part of a card as JSON takes it, without what it says nothing of."""
+    named = ((one.name, getattr(part, one.name)) for one in fields(part))
+    return {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in named
+        if value not in (None, "", {})
+    }
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "description": _text,
     "license": _text,
@@ -177,6 +307,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "torch": _text,
     "steps_done": _number,
     "seconds": _number,
+    "domain": _learned,
+    "response": _response,
+    "spread": _spread,
 }
 
 
@@ -233,6 +366,8 @@ def card_lines(info: ModelInfo) -> list[str]:
                 for kind, (low, high) in sorted(card.windows.items())
             ),
         ),
+        *_response_lines(card.response),
+        ("Spread", "" if card.spread is None else f"calibrated: {card.spread.sentence}"),
         (
             "Made with",
             ", ".join(
@@ -276,6 +411,30 @@ def _measured(holdout: Holdout | None) -> str:
         parts.append(f"{text} ({', '.join(theirs)})" if theirs else text)
     what = plain(holdout.what)
     return "; ".join(parts) + (f"; on {what}" if parts and what else "")
+
+
+def _response_lines(response: Response | None) -> tuple[tuple[str, str], ...]:
+    """Return what a model does to gain and offset, to an edge and to a bright pixel."""
+    if response is None:
+        return ()
+    return (
+        (
+            "Linear",
+            "an image times a plus b gives the result times a plus b, with its own range; off by "
+            f"at most {response.nonlinear:.1g} % of the range",
+        ),
+        (
+            "Edge",
+            f"overshoots by {response.overshoot:.1f} % of its step "
+            f"(bicubic {response.bicubic_overshoot:.1f} %)",
+        ),
+        (
+            "Bright pixel",
+            f"becomes a peak of {response.peak:.0f} % (bicubic {response.bicubic_peak:.0f} %) with "
+            f"rings {response.ring:.1f} % below the background "
+            f"(bicubic {response.bicubic_ring:.1f} %)",
+        ),
+    )
 
 
 def _training(card: Card) -> str:

@@ -7,17 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import convolve
 
-from napari_srcnn.image.intensity import PERCENTILES
+from napari_srcnn.models.domain import look_at
 from napari_srcnn.models.library import default_model, microscopes_model
-
-# Of the range: below it an 8-bit image is as clean as a photograph or a drawing.
-CLEAN = 0.004
-SIDE = 256
-# Blind to constants and slopes, and white noise keeps its variance (Immerkær, CVIU 64, 1996).
-_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ def propose_models(
     Parameters
     ----------
     stack : array-like, shape (..., Y, X) or (..., Y, X, S)
-        A part of 256 x 256 pixels of its middle slice is read, once.
+        Of 8-bit gray a few tiles are read, once; of all else nothing.
     scales : sequence of {2, 3, 4}
     axes : str, optional
         A letter an axis; ends in S where there are colour samples.
@@ -49,8 +41,9 @@ def propose_models(
     Returns
     -------
     dict of int to Proposal
-        The photographs' weights for 8-bit RGB and for 8-bit images without noise; those of
-        microscopes and scanners for all others, told the noise where there are such.
+        The photographs' weights for 8-bit RGB and for 8-bit images that look like photographs, as
+        :func:`~napari_srcnn.models.domain.look_at` tells; those of microscopes and scanners for all
+        others, told the noise where there are such.
 
     Raises
     ------
@@ -69,15 +62,14 @@ def propose_models(
     if dtype.kind not in "iuf" or not any(found.values()):
         return {s: Proposal(name, "The best for this scale.") for s, name in photographs.items()}
     bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
-    noise = _noise(_part(stack, bool(samples)))
+    is_photograph = dtype == np.uint8 and look_at(stack, axes).kind == "photograph"
     proposals = {}
     for scale, photograph in photographs.items():
         microscopes = found[scale]
         if microscopes is None:
             proposals[scale] = Proposal(photograph, "The best for this scale.")
-        elif dtype == np.uint8 and noise is not None and noise < CLEAN:
-            why = f"8-bit, noise of {100 * noise:.1f} % of its range: as clean as a photograph."
-            proposals[scale] = Proposal(photograph, why)
+        elif is_photograph:
+            proposals[scale] = Proposal(photograph, "8-bit, looks like a photograph.")
         else:
             # What the network is told of the noise is measured better, and said beside this.
             why = f"{bits}, taken for a microscope's or scanner's image."
@@ -116,27 +108,3 @@ def guess_model(dtype: np.dtype[Any], scale: int) -> str:
     """
     microscopes = None if dtype == np.uint8 else microscopes_model(scale)
     return microscopes or default_model(scale)
-
-
-def _part(stack: Any, has_samples: bool) -> NDArray[np.float64]:
-    """Return the middle of the middle slice."""
-    leading = stack.shape[: len(stack.shape) - 2 - has_samples]
-    index = tuple(int(n) // 2 for n in leading)
-    sides = stack.shape[len(leading) : len(leading) + 2]
-    cut = tuple(slice(max((n - SIDE) // 2, 0), max((n - SIDE) // 2, 0) + SIDE) for n in sides)
-    part = np.asarray(stack[(*index, *cut)])
-    return (part[..., 0] if has_samples else part).astype(np.float64)
-
-
-def _noise(part: NDArray[np.float64]) -> float | None:
-    """Return the noise's standard deviation over the range; None where that cannot be told."""
-    if min(part.shape) < 16 or not np.isfinite(part).all():
-        return None
-    low, high = np.percentile(part, PERCENTILES)
-    if high <= low:
-        return None
-    residual = np.abs(convolve(part, _KERNEL))
-    # A background of one value has no noise and says nothing of that in the image.
-    bright = residual[part > low + 0.05 * (high - low)]
-    # The median leaves edges out: they are few.
-    return float(1.4826 * np.median(bright if bright.size >= 256 else residual) / (high - low))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import napari_srcnn
 from napari_srcnn.image.metrics import ssim
 from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.models.card import ModelInfo, Spread
 from napari_srcnn.models.library import (
     default_model,
     load_model,
@@ -31,6 +32,7 @@ from napari_srcnn.network.device import choose_device, device_label, raise_mallo
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.training.dataset import Dataset, make_dataset
+from napari_srcnn.training.describe import describe
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.loop import TrainMessage, train, validate, within
 from napari_srcnn.training.photographs import Pair
@@ -481,7 +483,13 @@ class FinetuneRun:
             },
             "curve": [list(point) for point in self.curve],
             "windows": self.windows,
+            **describe(model, self._data, self.windows, self._start_spread()),
         }
+
+    def _start_spread(self) -> Spread | None:
+        """Return how the spread of the model that this begins from is calibrated."""
+        info: ModelInfo | None = getattr(self.start, "info", None)
+        return None if info is None else info.card.spread
 
     def _ssim(self, model: SRCNN) -> dict[str, float]:
         """Return SSIM for the card; none where noise was added to what is compared with."""

@@ -138,8 +138,10 @@ def iter_upscale(
     out : array-like, optional
         Where the result goes: of its shape and dtype, anything that takes ``out[index] = plane``.
     spread : ndarray of float32, optional
-        Of the result's shape; with ``ensemble=True`` it gets the standard deviation of the eight
-        views, in the image's own units: where it is large the network is not sure.
+        Of the result's shape; with ``ensemble=True`` it gets, in the image's own units, the
+        standard deviation of what may be wrong, as it was calibrated for the model
+        (``model_info(name).card.spread``); for a model without calibration the standard deviation
+        of the eight views: where it is large the network is not sure.
 
     Returns
     -------

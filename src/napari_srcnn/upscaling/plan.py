@@ -187,7 +187,8 @@ class UpscalePlan(Work):
             Of the result's shape and dtype. A numpy array is written tile by tile, anything else
             gets ``out[index] = plane``. By default a numpy array, found in the report.
         spread : ndarray of float32, optional
-            Of the result's shape: gets a self-ensemble's standard deviation.
+            Of the result's shape: gets a self-ensemble's standard deviation, calibrated where the
+            model's card says how.
         first : tuple of int, optional
             Leading index of the slice to do first.
         skip : int

@@ -36,6 +36,7 @@ from napari_srcnn.upscaling.geometry import Geometry
 from napari_srcnn.upscaling.hold import hold, is_exact, within
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
+from napari_srcnn.upscaling.spread import calibrated
 
 # The largest values that the network is shown, in its own units (of about 0..1).
 LIMIT, HALF_LIMIT = 1e30, 64.0
@@ -148,6 +149,9 @@ class Engine:
         How much of the noise the network is told; a result is held to within the noise as it is.
     deterministic : bool
         Let a GPU take only kernels that give the same bits each time.
+    calibration : sequence of float, optional
+        Of the spread of these views, see :func:`~napari_srcnn.upscaling.spread.calibrated`; as it
+        is without.
     """
 
     def __init__(
@@ -164,9 +168,11 @@ class Engine:
         source_of: Degradation | None = None,
         smoothing: float = 1.0,
         deterministic: bool = False,
+        calibration: Sequence[float] | None = None,
     ) -> None:
         self.ensemble, self.deterministic = ensemble, deterministic
         self.source_of, self.smoothing = source_of, smoothing
+        self.calibration = calibration
         self.config = model.config
         self.device, self.color, self.alpha = device, color, alpha
         self.dtype = dtype.newbyteorder("=")
@@ -460,6 +466,7 @@ class Engine:
         if padding:
             sides = (padding.left, padding.right, padding.top, padding.bottom)
             seen = F.pad(seen, sides, mode="replicate")
+        noise = None if sigma is None else seen[:, 1:]
         seen = seen.to(self.device)
         parts = [self._correct(part, padding) for part in torch.split(seen, self._together)]
 
@@ -476,9 +483,24 @@ class Engine:
             corrected = torch.cat([corrected, out[:, colors:]], 1)
         if not deviation:
             return corrected, None
+        span = _of_each(ranges, lambda one: one.window[1] - one.window[0], out.device)
+        apart = self._calibrated(deviation[0], noise, span)
         spread = torch.zeros(corrected.shape, dtype=torch.float32, device=out.device)
-        spread[:, :colors] = deviation[0] * inverse.abs()
+        spread[:, :colors] = apart * inverse.abs()
         return corrected, spread
+
+    def _calibrated(self, deviation: Tensor, noise: Tensor | None, span: Tensor) -> Tensor:
+        """Return the spread of the views as the standard deviation of what may be wrong."""
+        if self.calibration is None:
+            return deviation
+        if noise is not None:
+            # Its plane has the network's halo, as far as the image reaches.
+            noise = noise.to(deviation.device, torch.float64).view(
+                deviation.shape[0], -1, *noise.shape[-2:]
+            )
+            y, x = (slice(self.config.halo, self.config.halo + n) for n in deviation.shape[-2:])
+            noise = noise[..., y, x] / span
+        return calibrated(self.calibration, deviation / span, noise) * span
 
     def _correct(self, seen: Tensor, padding: Padding) -> tuple[Tensor, ...]:
         """Return the network's correction and, of a self-ensemble, its standard deviation too."""

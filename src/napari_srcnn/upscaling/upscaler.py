@@ -17,6 +17,7 @@ from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.loop import Computed, TileLoop, to_plane
 from napari_srcnn.upscaling.messages import Index, Progress, Report
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit
+from napari_srcnn.upscaling.spread import sentence
 from napari_srcnn.upscaling.work import Work
 
 
@@ -66,6 +67,8 @@ class Run:
         self.watch.resume()
         if self.plan.request.note:
             self.say(self.plan.request.note)
+        if self.spread is not None:
+            self.say(sentence(self.plan.calibration))
         told = self.plan.told
         # Who has measured it before knows what there is to say.
         if told is not None and told.measured and not self.plan.measured:

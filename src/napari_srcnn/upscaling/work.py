@@ -11,6 +11,7 @@ import torch
 
 from napari_srcnn.image.intensity import IntensityRange
 from napari_srcnn.microscope.noise_report import MeasuredNoise
+from napari_srcnn.models.card import Spread
 from napari_srcnn.network.device import device_label, processor_name
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.upscaling import speed
@@ -133,6 +134,7 @@ class Work:
             source_of=request.source_of,
             smoothing=request.smoothing,
             deterministic=self.is_deterministic,
+            calibration=None if self.calibration is None else self.calibration.weights,
         )
 
     @property
@@ -189,6 +191,11 @@ class Work:
     def limit_tile(self, tile: int, batch: int) -> None:
         """Use no larger tiles from now on: there was no memory for them."""
         self._tile, self.batch, self._is_limited = tile, batch, True
+
+    @property
+    def calibration(self) -> Spread | None:
+        """How the spread of a self-ensemble is calibrated; None where the model does not say."""
+        return None if self.request.info is None else self.request.info.card.spread
 
     @property
     def network_pixels(self) -> int:

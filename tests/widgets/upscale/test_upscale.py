@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 from napari.settings import get_plugin_settings
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
@@ -244,10 +245,10 @@ def test_a_model_is_proposed_and_the_reason_is_told(
     widget.form.scale.value = 3
     assert widget.form.model.value == microscopes_model(3)
     assert "taken for a microscope's" in note.text()
-    # A clean 8-bit image is taken for a photograph.
+    # An 8-bit image may look like a photograph.
     viewer.layers.remove(layer)
-    viewer.add_image(np.repeat(np.arange(200, dtype=np.uint8)[None], 100, 0))
-    qtbot.waitUntil(lambda: "as clean as a photograph" in note.text(), timeout=60_000)
+    viewer.add_image(skimage.data.camera()[:256, :256])
+    qtbot.waitUntil(lambda: "looks like a photograph" in note.text(), timeout=60_000)
     assert widget.form.model.value == "srcnn-9-5-5-x3"
     # What the user chose stays.
     widget.form.model.value = "srcnn-9-1-5-x3"
@@ -393,7 +394,10 @@ def test_eight_views_give_the_result_and_their_spread(
     widget.upscale()
     finish(widget)
     result, spread = viewer.layers[-2:]
-    assert (result.name, spread.name) == ("brain ×2", "brain ×2 spread")
+    assert (result.name, spread.name) == ("brain ×2", "brain ×2 sigma")
+    table = spread.metadata["napari_srcnn"]["spread"]
+    assert table["calibrated"]
+    assert all(len(pair) == 2 for pair in table["within_1_and_2_sigma"].values())
     expected = np.empty(result.data.shape, np.float32)
     big = napari_srcnn.upscale(
         brain, 2, model="srcnn-9-1-5-x2", device="cpu", ensemble=True, spread=expected

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Generator, Iterator
 
+from napari_srcnn.io import Stack
+from napari_srcnn.models.domain import check_domain
 from napari_srcnn.upscaling.batch.messages import (
     Device,
     Ended,
@@ -19,6 +21,7 @@ from napari_srcnn.upscaling.batch.outcomes import Outcome
 from napari_srcnn.upscaling.files import FileRun, why_not_done
 from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.upscaling.options import Options
+from napari_srcnn.upscaling.resolve import Plan
 from napari_srcnn.upscaling.sidecar import embedded, sidecar_of, write_sidecar
 from napari_srcnn.words import count_of, format_bytes, sentence
 
@@ -78,6 +81,14 @@ def _prepared(prepare: Prepare) -> Iterator[Device]:
         yield Device(text=text)
 
 
+def unlike(plan: Plan, stack: Stack) -> tuple[str, ...]:
+    """Return the sentence about an image that is unlike what its model was trained on, if it is."""
+    if plan.info is None:
+        return ()
+    sentence = check_domain(stack, plan.info, plan.axes).sentence
+    return (sentence,) if sentence else ()
+
+
 def _tiff(
     task: Task, options: Options, writing: Writing, prepare: Prepare
 ) -> Iterator[Device | Step | Remark | Ended]:
@@ -97,7 +108,7 @@ def _tiff(
         yield from _prepared(prepare)
         report: Report | None = None
         messages = run.messages()
-        for note in run.notes:
+        for note in (*run.notes, *unlike(run.request, run.stack)):
             yield Remark(task=task, text=note)
         for message in messages:
             if isinstance(message, Report):
@@ -171,7 +182,7 @@ def _zarr(
             yield skipped(task, f"done already, skipped ({job.target}).")
             return
         yield from _prepared(prepare)
-        for note in run.notes:
+        for note in (*run.notes, *unlike(run.plan.request, run.stack)):
             yield Remark(task=task, text=note)
         report: ShardReport | None = None
         for message in run.messages():

@@ -179,7 +179,7 @@ class ResultLayer(QObject):
         self._end(metadata, self._title)
 
     def add_spread(self) -> Image | None:
-        """Show how far the eight views of a self-ensemble lay apart, as a hidden layer.
+        """Show a self-ensemble's spread as a hidden layer, named sigma where it is calibrated.
 
         It is hidden because it would cover the result.
         """
@@ -197,10 +197,11 @@ class ResultLayer(QObject):
             "visible": False,
         }
         made = {**self.layer.metadata[METADATA_KEY], "spread_of": self.layer.name}
+        name = "sigma" if made.get("spread", {}).get("calibrated") else "spread"
         with kept_selection(self._viewer):
             layer: Image = self._viewer.add_image(
                 self._spread.array,
-                name=f"{self.layer.name} spread",
+                name=f"{self.layer.name} {name}",
                 multiscale=False,
                 metadata={**self._appearance.metadata, METADATA_KEY: made},
                 **arguments,

@@ -14,10 +14,12 @@ from napari_srcnn.widgets.shared.layers import pixels
 from napari_srcnn.widgets.shared.messages import Proposed, Task
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import request, tasks
+from napari_srcnn.widgets.upscale.domain import LayerLooks, LooksWatch
 from napari_srcnn.widgets.upscale.edits import Edits
 from napari_srcnn.widgets.upscale.noise import LayerNoise, NoiseWatch
 from napari_srcnn.widgets.upscale.wording import (
     what_is_known_of_noise,
+    what_is_unlike,
     what_the_network_sees,
     what_will_happen,
 )
@@ -56,6 +58,8 @@ class ChosenLayers(QObject):
         self._made: frozenset[Image] = frozenset()
         self._noise = NoiseWatch(self)
         self._noise.changed.connect(panel.describe_chosen)
+        self._looks = LooksWatch(self)
+        self._looks.changed.connect(panel.describe_chosen)
         self.edits = Edits(self._form)
         self._form.edited.connect(self._on_edited)
 
@@ -86,7 +90,8 @@ class ChosenLayers(QObject):
             selected = [layer for layer in self._form.layers if layer in images] or images[:1]
         self._form.show_layers(images, selected)
         self._watch(self._form.layers)
-        self._noise.keep([pixels(image) for image in images])
+        for watch in (self._noise, self._looks):
+            watch.keep([pixels(image) for image in images])
         if self._is_prepared:
             self.propose()
         return bool(images)
@@ -112,6 +117,7 @@ class ChosenLayers(QObject):
     def describe(self, *, with_times: bool) -> tuple[str, str, bool]:
         """Return what will happen, what the network will see, and whether it cannot be."""
         self._show_noise()
+        self._show_domain()
         if not self._form.layers:
             return "", "", False
         try:
@@ -155,16 +161,30 @@ class ChosenLayers(QObject):
             replace(task, measured=one.measured) for task, one in zip(tasks, known, strict=True)
         ]
 
+    def _sources(self) -> list[tuple[Any, str]]:
+        return [(pixels(layer), self._form.axes(layer)) for layer in self._form.layers]
+
     def _look_at_noise(self) -> list[LayerNoise]:
-        layers = [(pixels(layer), self._form.axes(layer)) for layer in self._form.layers]
         # The window is drawn before anything is looked at.
         is_needed = self._is_prepared and not self._is_resting and self._form.is_noise_measured
-        return self._noise.look(layers, is_needed=is_needed)
+        return self._noise.look(self._sources(), is_needed=is_needed)
+
+    def _look_at_looks(self) -> list[LayerLooks]:
+        is_needed = self._is_prepared and not self._is_resting
+        return self._looks.look(self._sources(), is_needed=is_needed)
+
+    def _show_domain(self) -> None:
+        """Say whether the layers are like what the model was trained on, and find out."""
+        known, model = self._look_at_looks(), self._form.chosen_model
+        names = [layer.name for layer in self._form.layers]
+        texts = ["" if model is None else one.sentence(model) for one in known]
+        self._form.domain_note.say(what_is_unlike(names, texts))
 
     def rest(self, is_resting: bool) -> None:
         """Read no layer while a job does, which measures what it needs; or look again."""
         self._is_resting = is_resting
         self._look_at_noise()
+        self._look_at_looks()
 
     def _show_noise(self) -> None:
         """Say what is known of the noise, and find out."""
@@ -178,11 +198,13 @@ class ChosenLayers(QObject):
         """Stop looking."""
         self._aside.shut()
         self._noise.shut()
+        self._looks.shut()
         self._watch(())
 
     def _on_data(self, event: Any) -> None:
         """Pixels that were changed in their place are other pixels."""
         self._noise.forget(pixels(event.source))
+        self._looks.forget(pixels(event.source))
 
     def _watch(self, layers: tuple[Image, ...]) -> None:
         """Follow what the line before the run depends on."""

@@ -26,6 +26,7 @@ from napari_srcnn.widgets.upscale.smoothing import Smoothing
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_srcnn.models.card import ModelInfo
     from napari_srcnn.models.choose import Proposal
     from napari_srcnn.widgets.shared.messages import Loaded, Proposed
 
@@ -56,6 +57,9 @@ class Form(QWidget):
         self.model = Choice("The trained network. The first one is the best for most images.")
         self.device = Choice("What computes. A graphics card (GPU) is many times faster.")
         self.model_note, self.device_note = Note(), Note()
+        # Of an image that is unlike what the model was trained on.
+        self.domain_note = Note()
+        self.domain_note.setStyleSheet("QLabel { font-size: 10pt; color: #e0a030; }")
         self._more = AdvancedFields()
         more = self._more
         self.intensity, self.low, self.high = more.intensity, more.low, more.high
@@ -81,6 +85,7 @@ class Form(QWidget):
         rows.addRow("Scale", self.scale)
         rows.addRow("Model", self.model)
         rows.addRow("", self.model_note)
+        rows.addRow("", self.domain_note)
         rows.addRow("Noise", self.noise_note)
         rows.addRow("Smoothing", self.smoothing)
         rows.addRow("", self.consistent)
@@ -247,6 +252,12 @@ class Form(QWidget):
             note = f"{note}. {proposal.why}"
         self.model_note.say(note)
         self._show_noise()
+
+    @property
+    def chosen_model(self) -> ModelInfo | None:
+        """What is known of the model that is chosen; None where there is none for the scale."""
+        name = self.model.value
+        return model_info(name) if name else None
 
     @property
     def is_told(self) -> bool:

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
-
 from napari_srcnn.models.library import default_model
 from napari_srcnn.upscaling.options import DEFAULT_SCALE, Options
 from napari_srcnn.upscaling.resolve import resolve
 from napari_srcnn.widgets.shared.messages import Cancelled, Guarded, sentence
-from napari_srcnn.widgets.shared.runner import Runner
+from napari_srcnn.widgets.upscale.watch import Job, LayerFact, LayerWatch
 
 if TYPE_CHECKING:
     from napari_srcnn.microscope.noise_report import MeasuredNoise
@@ -23,28 +21,19 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LayerNoise:
-    """What there is to know of a layer's noise.
+class LayerNoise(LayerFact):
+    """What there is to know of a layer's noise: each channel has its own.
 
     Attributes
     ----------
-    source : array-like
-    axes : str
-        A letter an axis: each channel has its own noise.
     measured : tuple of MeasuredNoise
         One a channel or colour sample; empty as long as nothing was measured.
     failure : str
         Why nothing could be.
     """
 
-    source: Any
-    axes: str
     measured: tuple[MeasuredNoise, ...] = ()
     failure: str = ""
-
-    def is_of(self, other: LayerNoise) -> bool:
-        """Tell whether another is of the same pixels and channels."""
-        return self.source is other.source and self.axes == other.axes
 
     @property
     def is_known(self) -> bool:
@@ -76,63 +65,14 @@ class LayerNoise:
         return " ".join([words[:1].upper() + words[1:], *told.notes])
 
 
-class NoiseWatch(QObject):
-    """Measures the noise of layers when it is first asked for.
+class NoiseWatch(LayerWatch[LayerNoise]):
+    """Measures the noise of layers when it is first asked for."""
 
-    Signals
-    -------
-    changed
-        Something was measured.
-    """
+    def _fact(self, source: Any, axes: str) -> LayerNoise:
+        return LayerNoise(source=source, axes=axes)
 
-    changed = Signal()
-
-    def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        self._found: list[LayerNoise] = []
-        self._asked: list[LayerNoise] = []
-        self._aside = Runner(self)
-        self._aside.received.connect(self._on_measured)
-
-    def look(self, layers: Sequence[tuple[Any, str]], *, is_needed: bool) -> list[LayerNoise]:
-        """Return what is known of the noise of layers, and measure the rest where it is needed.
-
-        Parameters
-        ----------
-        layers : sequence of (array-like, str)
-            Pixels, and a letter for each of their axes.
-        is_needed : bool
-        """
-        wanted = [self._known(LayerNoise(source=source, axes=axes)) for source, axes in layers]
-        asked = [one for one in wanted if is_needed and not one.is_known]
-        is_same = len(asked) == len(self._asked) and all(map(LayerNoise.is_of, asked, self._asked))
-        if not is_same:
-            self._asked = asked
-            self._aside.drop()
-            if asked:
-                self._aside.prepare(_measure, tuple(asked))
-        return wanted
-
-    def keep(self, sources: Sequence[Any]) -> None:
-        """Forget what was measured on other pixels than these."""
-        self._found = [one for one in self._found if any(one.source is s for s in sources)]
-
-    def forget(self, source: Any) -> None:
-        """Measure these pixels anew: they were changed."""
-        self._found = [one for one in self._found if one.source is not source]
-
-    def shut(self) -> None:
-        """Stop, and let go of the layers' pixels."""
-        self._aside.shut()
-        self._found, self._asked = [], []
-
-    def _known(self, one: LayerNoise) -> LayerNoise:
-        return next((found for found in self._found if found.is_of(one)), one)
-
-    def _on_measured(self, message: LayerNoise) -> None:
-        self._found.append(message)
-        self._asked = [one for one in self._asked if not one.is_of(message)]
-        self.changed.emit()
+    def _job(self) -> Job[LayerNoise]:
+        return _measure
 
 
 def _measure(layers: Sequence[LayerNoise], cancel: threading.Event) -> Iterator[LayerNoise]:

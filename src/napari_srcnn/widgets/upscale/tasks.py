@@ -266,7 +266,8 @@ def _run(
     shown = 0.0
     for message in messages:
         if isinstance(message, Report):
-            yield Finished(track.number, message.to_metadata(), message.messages)
+            metadata = message.to_metadata() | _of_spread(track.plan, spread)
+            yield Finished(track.number, metadata, message.messages)
             return
         track.note(message)
         if cancel.is_set():
@@ -277,6 +278,15 @@ def _run(
             shown = now
             yield track.step(message)
     yield track.stopped(out)
+
+
+def _of_spread(plan: UpscalePlan, spread: NDArray[Any] | None) -> dict[str, Any]:
+    """Return what a layer says of its spread: how often the truth lies within it."""
+    if spread is None:
+        return {}
+    known = plan.calibration
+    within = None if known is None else {what: list(pair) for what, pair in known.within.items()}
+    return {"spread": {"calibrated": known is not None, "within_1_and_2_sigma": within}}
 
 
 def preview_layers(

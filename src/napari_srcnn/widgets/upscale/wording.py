@@ -39,6 +39,14 @@ def what_is_known_of_noise(names: Sequence[str], known: Sequence[LayerNoise]) ->
     return "\n".join(f"{name}: {text}" for name, text in zip(names, texts, strict=True))
 
 
+def what_is_unlike(names: Sequence[str], texts: Sequence[str]) -> str:
+    """Return what is said of layers that are unlike what the model was trained on."""
+    said = [(name, text) for name, text in zip(names, texts, strict=True) if text]
+    if len(names) == 1:
+        return "".join(text for _, text in said)
+    return "\n".join(f"{name}: {text}" for name, text in said)
+
+
 def what_the_network_sees(plan: Plan, chosen: str) -> str:
     """Return the line about intensities.
 
