@@ -132,6 +132,21 @@ def consistency(
     )
 
 
+def unknown(shape: tuple[int, ...]) -> Consistency:
+    """Return what is known of a plane without a pixel that is finite in both: nothing."""
+    nothing = np.full(shape, math.nan)
+    return Consistency(
+        difference=nothing,
+        sigmas=None,
+        error_map=nothing,
+        rse=math.nan,
+        rsp=math.nan,
+        beyond_3_sigma=None,
+        largest=math.nan,
+        total=math.nan,
+    )
+
+
 def _pearson(x: Array, y: Array) -> float:
     x, y = x - x.mean(), y - y.mean()
     size = math.sqrt(float(np.square(x).sum()) * float(np.square(y).sum()))
