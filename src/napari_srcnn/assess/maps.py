@@ -14,12 +14,10 @@ from napari_srcnn.assess.consistency import Consistency, consistency, unknown
 from napari_srcnn.assess.planes import channel_of, plane_of
 
 Kind = Literal["difference", "sigmas", "error"]
-# Planes that are kept: the three maps of one are looked at one after the other.
-_KEPT = 3
 
 
 class Maps:
-    """The maps of all planes, of which a few are kept: as large as a plane, however long the stack.
+    """The maps of all planes; those of the one looked at last are kept, however long the stack.
 
     Parameters
     ----------
@@ -75,7 +73,7 @@ class Maps:
         with self._lock:
             if place not in self._kept:
                 self._kept[place] = self._compute(place)
-                while len(self._kept) > max(_KEPT, self.samples):
+                while len(self._kept) > max(1, self.samples):
                     self._kept.popitem(last=False)
             return self._kept[place]
 
