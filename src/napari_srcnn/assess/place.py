@@ -166,7 +166,8 @@ def _scale(result: Stack, source: Stack, between: Between, notes: list[str]) -> 
             if scale in SCALES:
                 notes += _what_was_converted(result, source)
                 return scale
-        sizes = f", nor are their pixel sizes (×{ratios[0]:.3g} and ×{ratios[1]:.3g})"
+        if source.units[y] != PIXEL or max(abs(ratio - 1) for ratio in ratios) > ALIKE:
+            sizes = f", nor are their pixel sizes (×{ratios[0]:.3g} and ×{ratios[1]:.3g})"
     if by_shape is None:
         listed = f"{', '.join(map(str, SCALES[:-1]))} or {SCALES[-1]}"
         raise ValueError(
@@ -180,6 +181,8 @@ def _scale(result: Stack, source: Stack, between: Between, notes: list[str]) -> 
             f"{expected:g} {source.units[y]} would be the source's divided by {by_shape}; the "
             "images are compared pixel by pixel."
         )
+    elif result.units[y] == source.units[y]:
+        notes.append("No pixel size is known; the images are compared pixel by pixel.")
     else:
         notes.append(
             f"Pixel sizes are in {result.units[y]} and {source.units[y]}; the images are compared "

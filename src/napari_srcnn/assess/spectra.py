@@ -23,7 +23,8 @@ def spectra_of(plane: Assessed) -> dict[str, Curve]:
     -------
     dict of str to Curve
         By "source", "result", "bicubic" and "reference"; an image that is constant or not finite
-        has none. The source ends where its own Nyquist frequency is.
+        has none. The source's power is that of the same light on the result's pixels, and ends
+        where its own Nyquist frequency is.
     """
     scale = plane.images["result"].shape[0] / plane.source.shape[0]
     curves = {}
@@ -32,8 +33,10 @@ def spectra_of(plane: Assessed) -> dict[str, Curve]:
             found = power_spectrum(image)
         except ValueError:
             continue
+        growth = scale if what == "source" else 1.0
         curves[what] = Curve(
-            frequency=found.frequency[1:] / (scale if what == "source" else 1.0),
-            value=np.log10(np.maximum(found.value[1:], 1e-30)),
+            frequency=found.frequency[1:] / growth,
+            # A sum over so many times fewer pixels, squared.
+            value=np.log10(np.maximum(found.value[1:], 1e-30)) + 4 * np.log10(growth),
         )
     return curves

@@ -44,7 +44,8 @@ def say(name: str, value: Any, unit: str = "") -> str:
     if value is None:
         return "–"
     if name in _SHARES:
-        return f"{value:+.2%}" if name == "total" else f"{value:.2%}"
+        # Of what is next to nothing, the sign says nothing either.
+        return f"{round(value, 4) + 0.0:+.2%}" if name == "total" else f"{value:.2%}"
     if name == "decorrelation_length":
         return f"{value:.3g} {ome_symbol(unit) or unit}"
     return f"{value:.4g}"

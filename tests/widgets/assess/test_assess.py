@@ -138,6 +138,7 @@ def test_figures_maps_and_plots_are_those_of_the_library(
     assert "PSNR (dB)" not in rows(widget)
     assert "not optical resolution" in widget.remarks.text()
     assert "orange" in widget.message.text()
+    assert widget.title.text() == "enlarged, made of cells"
 
     maps = {layer.name: layer for layer in viewer.layers if "difference" in layer.name}
     seen, plainly = maps["enlarged difference (σ)"], maps["enlarged difference"]
@@ -285,4 +286,4 @@ def test_without_matplotlib_a_sentence_stands_in_the_plots_place(
     assert widget.plots.missing.text() == MISSING
     assert not widget.plots.spectra.isVisibleTo(widget)
     assert float(rows(widget)["RSE"][0]) > 0
-    assert "0.25 down and 0.25 right" in widget.remarks.text()
+    assert "0.25 down and 0.25 right" in widget.summary.text()

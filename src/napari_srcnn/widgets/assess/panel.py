@@ -39,6 +39,8 @@ class AssessPanel(DockPanel):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop after the plane at hand; nothing is kept.")
         self.left = Note()
+        self.title = Note(small=False)
+        self.title.setStyleSheet("QLabel { font-weight: bold; }")
         self.table = FigureTable()
         self.remarks = Note()
         self.copy_button = QPushButton("Copy")
@@ -67,6 +69,7 @@ class AssessPanel(DockPanel):
     def _lay_out(self) -> None:
         self._running = _row(self.bar, self.cancel_button, stretched=self.bar)
         self._results = _column(
+            self.title,
             self.table,
             self.remarks,
             _row(self.copy_button, self.save_button, self.report_button),

@@ -28,7 +28,7 @@ _ON_LIGHT = {
     "result": "#0060b0",
     "reference": "#00803c",
 }
-# Dashed where they would else lie under another: the source ends early, the reference is thin.
+# What would else hide the others.
 _DASHES = {"source": ":", "reference": "--"}
 
 
@@ -189,9 +189,9 @@ def _paint(
         return
     axes.set_xlabel(x_label, color=ink.name(), fontsize=8)
     axes.grid(color=ink.name(), alpha=0.12)
-    # Bicubic below the result, whose measure it is.
     for what, (x, y) in lines.items():
-        order = 3 if what == "result" else 2
+        # What is thin lies over the others.
+        order = {"source": 4, "result": 3}.get(what, 2)
         style = _DASHES.get(what, "-")
         axes.plot(x, y, style, color=colors[what], label=what, lw=1.5, zorder=order)
     if limits is not None:

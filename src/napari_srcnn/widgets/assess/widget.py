@@ -56,6 +56,7 @@ class AssessWidget(AssessPanel):
         self.runner = Runner(self)
         self._place: Transform | None = None
         self._last_words = ""
+        self._has_failed = False
         self._layers = LayerListWatch(self, self.viewer)
         self._layers.changed.connect(self._show_layers)
         self.form.edited.connect(self._on_edited)
@@ -186,7 +187,7 @@ class AssessWidget(AssessPanel):
         return True
 
     def _begin(self, job: str, generator: Any, *arguments: Any) -> None:
-        self._last_words = ""
+        self._last_words, self._has_failed = "", False
         self.status("")
         self.runner.begin(job, generator, *arguments)
         self.show_busy(True)
@@ -205,12 +206,13 @@ class AssessWidget(AssessPanel):
         elif isinstance(message, tasks.Written):
             self._last_words = f"Saved as {message.path}."
         elif isinstance(message, Failed):
-            self._last_words = message.sentence
+            self._has_failed = True
             self.fail(message.sentence)
 
     def _on_found(self, found: tasks.Found) -> None:
         assert self._place is not None
         self.found = found
+        self.title.say(f"{found.request.result_name}, made of {found.request.source_name}")
         self.table.show_figures(found.assessment)
         self.remarks.say(what_was_found(found.assessment, align=ALIGN))
         self.show_results(True)
@@ -224,9 +226,9 @@ class AssessWidget(AssessPanel):
     def _on_end(self) -> None:
         self.show_busy(False)
         self._describe()
-        if not self._is_failure:
+        if not self._has_failed:
             stopped = "Stopped; nothing is kept." if self.runner.is_cancelled else ""
-            self.status(self._last_words or stopped)
+            self.say_for_now(self._last_words or stopped)
         self.ended.emit()
 
     # ------------------------------------------------------------ the end

@@ -34,7 +34,9 @@ def what_was_found(assessment: Assessment, *, align: str) -> str:
     """
     from napari_srcnn.assess.tables import remarks
 
-    lines = [*remarks(assessment), *assessment.notes]
+    # What was found of their places stands above already.
+    notes = [note for note in assessment.notes if note not in assessment.compared.notes]
+    lines = [*remarks(assessment), *notes]
     if assessment.shift is not None:
         lines.append(f"Tick “{align}” and assess again to compare without the shift.")
     return "\n".join(lines)
