@@ -66,6 +66,13 @@ def main() -> None:
     take("running")
     wait(lambda: len(ended) == 2)
     take("upscale-widget")
+    viewer.window.remove_dock_widget(widget)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-srcnn", "Assess a result")
+    wait(lambda: panel.form.result.value is not None)
+    panel.ended.connect(lambda: ended.append(True))
+    panel.assess()
+    wait(lambda: len(ended) == 3)
+    take("assess")
     viewer.close()
 
     made = run_demo(IMAGES)

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from napari_srcnn.assess.assessment import Assessed, Assessment
 from napari_srcnn.assess.spectra import spectra_of
-from napari_srcnn.assess.tables import said_of
+from napari_srcnn.assess.tables import remarks, said_of
 from napari_srcnn.image.stack import Stack
 
 # Pixels of a picture's longer side.
@@ -30,6 +31,8 @@ REFERENCES = (
     "on decorrelation analysis. Nature Methods 16, 918-924 (2019).",
     "Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. Image quality assessment: from error "
     "visibility to structural similarity. IEEE TIP 13, 600-612 (2004).",
+    "S. Koho et al. Fourier ring correlation simplifies image restoration in fluorescence "
+    "microscopy. Nature Communications 10, 3103 (2019).",
 )
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:58rem;margin:2rem auto;padding:0 1rem;color:#222}
@@ -67,6 +70,7 @@ def page(
         *(f'<p class="note">{html.escape(note)}</p>' for note in assessment.notes),
         "<h2>Figures</h2>",
         _table(assessment),
+        *(f"<p>{html.escape(remark)}</p>" for remark in remarks(assessment)),
         "<h2>Pictures</h2>",
         f"<p>Plane {html.escape(_place(middle.index))} of {middle.planes_total}.</p>",
         _pictures(middle),
@@ -113,7 +117,10 @@ def methods(assessment: Assessment, provenance: Mapping[str, Any] | None) -> str
     )
     if assessment.noise_text:
         text += f", and in standard deviations of the noise ({assessment.noise_text})"
-    text += ". Its resolution was estimated by decorrelation analysis [3]."
+    text += ". Its resolution was estimated by decorrelation analysis [3]"
+    if assessment.source_frc_pixels is not None and math.isfinite(assessment.source_frc_pixels):
+        text += ", that of the recorded image by Fourier ring correlation of its checkerboards [5]"
+    text += "."
     if assessment.rows[0].psnr is not None:
         text += (
             " PSNR, PSNR after fitting gain and offset, SSIM [4] and MS-SSIM are against a "

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
-from napari_srcnn.image.units import ome_symbol
+from napari_srcnn.image.units import PIXEL, ome_symbol
 
 if TYPE_CHECKING:
     from napari_srcnn.assess.assessment import Assessment
@@ -60,12 +61,22 @@ def listing(assessment: Assessment) -> str:
 
 
 def remarks(assessment: Assessment) -> list[str]:
-    """Return what figures are for: a range, and a noise."""
+    """Return what figures are for, a range and a noise, and how fine the source is."""
     found = []
     if assessment.rows[0].data_range is not None:
         found.append(f"PSNR and SSIM are for a range of {assessment.rows[0].data_range:g}.")
     if assessment.noise_text:
         found.append(f"Noise of the source: {assessment.noise_text}.")
+    periods = assessment.source_frc_pixels
+    if periods is not None and math.isfinite(periods):
+        source = assessment.compared.source
+        y = source.axes.index("Y")
+        unit = source.units[y]
+        length = f", {periods * source.pixel_size[y]:.3g} {ome_symbol(unit) or unit}"
+        found.append(
+            f"Resolution of the source by Fourier ring correlation: {periods:.3g} of its pixels"
+            f"{length if unit != PIXEL else ''}."
+        )
     return found
 
 

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.widgets.assess.pairs import propose, source_of, stack_of
+from napari_srcnn.widgets.assess.pairs import Pairs, stack_of
 from napari_srcnn.widgets.assess.request import AssessRequest
 from napari_srcnn.widgets.finetune.fields import Amount, indented
 from napari_srcnn.widgets.shared.fields import Choice, Section, set_up, show_row
@@ -164,12 +164,13 @@ class AssessForm(QWidget):
         is_there = result in layers and source in layers
         self._is_chosen = self._is_chosen and is_there
         if not self._is_chosen:
+            pairs = Pairs(layers)
             # Of what somebody else made, what is opened next may be the reference.
-            ours = propose([layer for layer in layers if is_made_by_us(layer)], layers, selected)
+            ours = pairs.propose([layer for layer in layers if is_made_by_us(layer)], selected)
             if ours[1] is not None:
                 result, source = ours
             elif not is_there:
-                result, source = propose(layers, layers, selected)
+                result, source = pairs.propose(layers, selected)
         self._fill(result, source)
 
     def _fill(self, result: Any, source: Any) -> None:
@@ -189,7 +190,7 @@ class AssessForm(QWidget):
 
     def _on_result(self) -> None:
         self._is_chosen = True
-        self._fill(self.result.value, source_of(self.result.value, self._layers))
+        self._fill(self.result.value, Pairs(self._layers).source_of(self.result.value))
         self.edited.emit()
 
     def _on_edited(self) -> None:

@@ -10,7 +10,7 @@ from napari_srcnn.assess.place import register, scale_by_shape
 from napari_srcnn.image.stack import Stack
 from napari_srcnn.io.layer_file import layer_stack
 from napari_srcnn.io.names import stack_name
-from napari_srcnn.widgets.shared.layers import METADATA_KEY, pixels, preview_kind
+from napari_srcnn.widgets.shared.layers import METADATA_KEY, is_made_by_us, pixels, preview_kind
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -30,34 +30,59 @@ def stack_of(layer: Image) -> Stack:
     return layer_stack(pixels(layer), {**attributes, "multiscale": False})
 
 
-def source_of(result: Image, layers: Sequence[Image]) -> Image | None:
-    """Return what a result was made of: as its record says, else what it is a multiple of."""
-    fitting = [layer for layer in layers if layer is not result and _fits(result, layer)]
-    names = list(_names_of_source(result))
-    named = [layer for name in names for layer in fitting if _is_called(layer, name)]
-    return next(iter(named or sorted(fitting, key=lambda layer: _strangeness(result, layer))), None)
-
-
-def propose(
-    results: Sequence[Image], layers: Sequence[Image], selected: Sequence[Image]
-) -> tuple[Image | None, Image | None]:
-    """Return a result and its source, where one of them is selected that one, else the first.
+class Pairs:
+    """Results and their sources among layers.
 
     Parameters
     ----------
-    results : sequence of Image
-        What can be a result, the likeliest first.
     layers : sequence of Image
-        What can be its source.
-    selected : sequence of Image
+        The topmost first.
     """
-    ordered = dict.fromkeys([*(layer for layer in results if layer in selected), *results])
-    pairs = [(layer, source_of(layer, layers)) for layer in ordered]
-    found = [(result, source) for result, source in pairs if source is not None]
-    for result, source in found:
-        if result in selected or source in selected:
-            return result, source
-    return found[0] if found else (pairs[0][0] if pairs else None, None)
+
+    def __init__(self, layers: Sequence[Image]) -> None:
+        self._stacks = {layer: stack_of(layer) for layer in layers}
+
+    def source_of(self, result: Image) -> Image | None:
+        """Return what a result was made of: as its record says, else what it is a multiple of."""
+        fitting = [layer for layer in self._stacks if self._fits(result, layer)]
+        for name in _names_of_source(result):
+            for layer in fitting:
+                if _is_called(layer, name):
+                    return layer
+        return min(fitting, key=lambda layer: self._strangeness(result, layer), default=None)
+
+    def propose(
+        self, results: Sequence[Image], selected: Sequence[Image]
+    ) -> tuple[Image | None, Image | None]:
+        """Return a result and its source, where one of them is selected that one, else the first.
+
+        Parameters
+        ----------
+        results : sequence of Image
+            What can be a result, the likeliest first.
+        selected : sequence of Image
+        """
+        ordered = dict.fromkeys([*(layer for layer in results if layer in selected), *results])
+        pairs = [(layer, self.source_of(layer)) for layer in ordered]
+        found = [(result, source) for result, source in pairs if source is not None]
+        for result, source in found:
+            if result in selected or source in selected:
+                return result, source
+        return found[0] if found else (pairs[0][0] if pairs else None, None)
+
+    def _fits(self, result: Image, source: Image) -> bool:
+        if result is source or result.rgb != source.rgb or result.ndim != source.ndim:
+            return False
+        try:
+            register(self._stacks[result], self._stacks[source])
+        except ValueError:
+            return False
+        return True
+
+    def _strangeness(self, result: Image, source: Image) -> tuple[bool, bool]:
+        """Return what is least for a likely source: a whole field, and no result itself."""
+        is_whole = scale_by_shape(self._stacks[result], self._stacks[source]) is not None
+        return not is_whole, is_made_by_us(source)
 
 
 def _names_of_source(result: Image) -> Iterator[str]:
@@ -80,19 +105,3 @@ def _is_called(layer: Image, name: str) -> bool:
         or stack_name(name) == layer.name
         or (bool(path) and Path(str(path)).name == name)
     )
-
-
-def _fits(result: Image, source: Image) -> bool:
-    if result.rgb != source.rgb or result.ndim != source.ndim:
-        return False
-    try:
-        register(stack_of(result), stack_of(source))
-    except ValueError:
-        return False
-    return True
-
-
-def _strangeness(result: Image, source: Image) -> tuple[bool, bool]:
-    """Return what is small for a likely source: a whole field, and no result itself."""
-    is_whole = scale_by_shape(stack_of(result), stack_of(source)) is not None
-    return not is_whole, METADATA_KEY in source.metadata
