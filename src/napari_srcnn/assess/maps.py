@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_srcnn.assess.assessment import Assessment
-from napari_srcnn.assess.consistency import Consistency, consistency, unknown
+from napari_srcnn.assess.consistency import in_sigmas
 from napari_srcnn.assess.planes import channel_of, plane_of
+from napari_srcnn.image.metrics import fit_affine
 
+Array = NDArray[np.float64]
 Kind = Literal["difference", "sigmas", "error"]
 
 
@@ -27,7 +29,7 @@ class Maps:
 
     def __init__(self, found: Assessment) -> None:
         self._found = found
-        self._kept: OrderedDict[tuple[int, ...], Consistency] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], tuple[Array, Array]] = OrderedDict()
         self._lock = threading.Lock()
         source = found.compared.source
         self.samples = source.shape[-1] if source.axes.endswith("S") else 0
@@ -61,15 +63,23 @@ class Maps:
         """Return one of the maps of the whole stack, as an array that is computed as it is read."""
         return PlaneMap(self, kind)
 
-    def _map(self, place: tuple[int, ...], kind: Kind) -> NDArray[np.float64]:
-        found = self._look(place)
+    def _map(self, place: tuple[int, ...], kind: Kind) -> Array:
+        difference, source = self._look(place)
         if kind == "difference":
-            return found.difference
-        if kind == "error":
-            return found.error_map
-        return np.full(found.difference.shape, np.nan) if found.sigmas is None else found.sigmas
+            return difference
+        if kind == "sigmas":
+            noise = self._found.noises[channel_of(self._found.compared.source, place)]
+            sigmas = None if noise is None else in_sigmas(difference, source, noise)
+            return np.full(source.shape, np.nan) if sigmas is None else sigmas
+        good = np.isfinite(difference)
+        error = np.full(source.shape, np.nan)
+        if good.any():
+            small = difference[good] + source[good]
+            error[good] = np.abs(fit_affine(source[good], small) - source[good])
+        return error
 
-    def _look(self, place: tuple[int, ...]) -> Consistency:
+    def _look(self, place: tuple[int, ...]) -> tuple[Array, Array]:
+        """Return the difference of a plane, and its source."""
         with self._lock:
             if place not in self._kept:
                 self._kept[place] = self._compute(place)
@@ -77,20 +87,14 @@ class Maps:
                     self._kept.popitem(last=False)
             return self._kept[place]
 
-    def _compute(self, place: tuple[int, ...]) -> Consistency:
+    def _compute(self, place: tuple[int, ...]) -> tuple[Array, Array]:
         found = self._found
-        source = found.compared.source
-        low = plane_of(source, place)
-        try:
-            return consistency(
-                plane_of(found.compared.result, place),
-                low,
-                found.scale,
-                degradation=found.degradation,
-                noise=found.noises[channel_of(source, place)],
-            )
-        except ValueError:  # no pixel is known in both
-            return unknown(low.shape)
+        source = plane_of(found.compared.source, place)
+        result = plane_of(found.compared.result, place)
+        difference = found.degradation.low_res(result, found.scale) - source
+        # Inf is no more a difference than NaN is.
+        difference[~np.isfinite(difference)] = np.nan
+        return difference, source
 
 
 class PlaneMap:
