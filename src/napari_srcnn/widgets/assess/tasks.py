@@ -188,8 +188,11 @@ def _shown(request: AssessRequest, found: Assessment) -> tuple[int, ...]:
 
 def _limits(middle: Assessed) -> dict[str, float]:
     """Return up to where the colours of the maps reach, by the plane that stands for the stack."""
+    from napari_srcnn.assess.consistency import BEYOND
+
     found = middle.planes["result"][0]
-    limits = {"sigmas": 5.0}
+    # In full colour where the noise does not explain it.
+    limits = {"sigmas": BEYOND}
     for name, values in (("difference", found.difference), ("error", found.error_map)):
         known = np.abs(values[np.isfinite(values)])
         limits[name] = float(np.percentile(known, 99.8)) if known.size else 0.0

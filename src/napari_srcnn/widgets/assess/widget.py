@@ -219,8 +219,8 @@ class AssessWidget(AssessPanel):
         self.plots.show_found(found)
         self.maps.show(found, self._place)
         self._last_words = (
-            "Done. The maps are layers over the source: where the result, made small again, is "
-            "brighter they are orange, where it is darker blue."
+            "Done. The maps are layers: orange where the result, made small again, is brighter "
+            "than its source, blue where it is darker."
         )
 
     def _on_end(self) -> None:
