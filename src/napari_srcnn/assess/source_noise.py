@@ -12,6 +12,7 @@ from napari_srcnn.models.library import default_model
 from napari_srcnn.upscaling.noise import measure
 from napari_srcnn.upscaling.options import DEFAULT_SCALE, Options
 from napari_srcnn.upscaling.resolve import resolve
+from napari_srcnn.words import count_of
 
 Asked = Literal["auto"] | tuple[Noise, ...] | None
 
@@ -40,8 +41,8 @@ def noises_of(source: Stack, told: Asked, notes: list[str]) -> tuple[list[Noise 
     if told != "auto":
         if len(told) not in (1, channels):
             raise ValueError(
-                f"{len(told)} noises were given and the source has {channels} channels; give one "
-                "for all or one for each."
+                f"{count_of(len(told), 'noise')} were given and the source has "
+                f"{count_of(channels, 'channel')}; give one for all or one for each."
             )
         given: list[Noise | None] = [*told]
         given *= channels if len(told) == 1 else 1
