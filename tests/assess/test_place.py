@@ -163,7 +163,7 @@ def test_a_shifted_reference_is_measured_and_aligned(
     assert found.shift is not None
     assert (found.shift.down, found.shift.right) == pytest.approx((down, right), abs=0.1)
     assert found.rows[0].psnr < plain.rows[0].psnr - 3
-    assert "suffers from that" in note_of(found, "The reference lies")
+    assert "suffers from that" in note_of(found, "The reference is shifted")
     _, good = assessed(result, source, Stack(data=moved, axes="YX"), data_range=1000, align=True)
     assert good.shift is None
     assert good.compared.origin == (margin, margin)

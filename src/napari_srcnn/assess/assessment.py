@@ -302,8 +302,8 @@ def _aligned(compared: Compared, notes: list[str], *, align: bool) -> tuple[Comp
         notes.append(said)
         return compared, None
     notes.append(
-        f"The reference lies {shift.text} of the result, measured on the middle plane; what is "
-        "compared with it suffers from that."
+        f"The reference is shifted by {shift.text}, measured on the middle plane; what is compared "
+        "with it suffers from that."
     )
     return compared, shift
 

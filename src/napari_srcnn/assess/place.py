@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from napari_srcnn.assess.between import ALIKE, Between
 from napari_srcnn.assess.part import Part
+from napari_srcnn.assess.place_words import (
+    moved,
+    nothing_common,
+    what_is_left_out,
+    what_was_converted,
+)
 from napari_srcnn.image.axes import MEANT
 from napari_srcnn.image.stack import Stack
 from napari_srcnn.image.units import PIXEL
@@ -15,7 +21,6 @@ from napari_srcnn.network.config import SCALES
 
 # Of a pixel of the source: an offset that far from a whole number of them is one.
 _WHOLE = 0.05
-_DIRECTIONS = {"Y": ("down", "up"), "X": ("right", "left")}
 
 Window = tuple[int, int]
 
@@ -103,7 +108,7 @@ def register(result: Stack, source: Stack, reference: Stack | None = None) -> Co
             )
         ]
     if any(low >= high for low, high in windows):
-        raise ValueError(_nothing_common(result, source, offsets))
+        raise ValueError(nothing_common(result, source, offsets))
     in_result = [
         ((low - at) * grown, (high - at) * grown)
         for (low, high), at, grown in zip(windows, offsets, growth, strict=True)
@@ -111,7 +116,7 @@ def register(result: Stack, source: Stack, reference: Stack | None = None) -> Co
     in_reference = [
         (low - by, high - by) for (low, high), by in zip(in_result, shifts, strict=True)
     ]
-    notes += _what_is_left_out(source, windows, has_reference=reference is not None)
+    notes += what_is_left_out(source, windows, has_reference=reference is not None)
     return Compared(
         result=_cut(result, in_result),
         source=_cut(source, windows),
@@ -164,7 +169,7 @@ def _scale(result: Stack, source: Stack, between: Between, notes: list[str]) -> 
         if len(near) == 1 and all(abs(r / min(near) - 1) < ALIKE for r in ratios):
             scale = min(near)
             if scale in SCALES:
-                notes += _what_was_converted(result, source)
+                notes += what_was_converted(result, source)
                 return scale
         if source.units[y] != PIXEL or max(abs(ratio - 1) for ratio in ratios) > ALIKE:
             sizes = f", nor are their pixel sizes (×{ratios[0]:.3g} and ×{ratios[1]:.3g})"
@@ -209,14 +214,15 @@ def _offsets_in_source(
     if is_whole_field and max(map(abs, found)) < 0.5:
         if max(map(abs, found)) > _WHOLE:
             notes.append(
-                f"By its place the result lies {_moved(found, 'source')} of where its pixels would "
-                "cover the source's; the images are compared pixel by pixel."
+                f"By its place the result lies {moved(found, 'source')} from where its pixels "
+                "would cover the source's; the images are compared pixel by pixel."
             )
         return offsets
     if max(abs(at - round(at)) for at in found) > _WHOLE:
         raise ValueError(
-            f"By its place the result begins {_moved(found, 'source')} of it, which is no whole "
-            "number of pixels; move one of the two, or crop the source first and enlarge that."
+            f"By its place the result begins {moved(found, 'source')} from the source's "
+            "corner, which is no whole number of pixels; move one of the two, or crop the source "
+            "first and enlarge that."
         )
     offsets[y], offsets[y + 1] = (round(at) for at in found)
     return offsets
@@ -276,64 +282,10 @@ def _offsets_in_result(reference: Stack, result: Stack, notes: list[str]) -> lis
             )
     elif max(map(abs, found)) > 2 * _WHOLE:
         notes.append(
-            f"By its place the reference lies {_moved(found[-2:], 'result')} of the result; the "
+            f"By its place the reference lies {moved(found[-2:], 'result')} from the result; the "
             "two are compared pixel by pixel."
         )
     return zeros
-
-
-# ---------------------------------------------------------------- what is said
-
-
-def _moved(offset: Sequence[float], of: str) -> str:
-    """Return a shift along Y and X in words."""
-    parts = []
-    for axis, by in zip("YX", offset, strict=True):
-        forth, back = _DIRECTIONS[axis]
-        if abs(by) >= 0.005:
-            parts.append(f"{abs(by):.3g} {forth if by > 0 else back}")
-    return f"{' and '.join(parts) or '0'} (pixels of the {of})"
-
-
-def _what_was_converted(result: Stack, source: Stack) -> Iterator[str]:
-    y = source.axes.index("Y")
-    if result.units[y] != source.units[y]:
-        yield (
-            f"The result's pixel size is in {result.units[y]} and the source's in "
-            f"{source.units[y]}; it was converted."
-        )
-
-
-def _what_is_left_out(
-    source: Stack, windows: Sequence[Window], *, has_reference: bool
-) -> Iterator[str]:
-    """Yield what of the source is compared, where it is not all of it."""
-    y = source.axes.index("Y")
-    names = [f"{letter}" for letter in source.axes]
-    names[y], names[y + 1] = "rows", "columns"
-    parts = [
-        f"{name} {low + 1}–{high} of {size}"
-        for name, (low, high), size in zip(names, windows, source.shape, strict=True)
-        if (low, high) != (0, size)
-    ]
-    if parts:
-        whom = "all three" if has_reference else "both"
-        yield (
-            f"By their places, {', '.join(parts)} of the source are common to {whom}: they are "
-            "compared there."
-        )
-
-
-def _nothing_common(result: Stack, source: Stack, offsets: Sequence[int]) -> str:
-    y = source.axes.index("Y")
-    where = _moved([float(at) for at in offsets[y : y + 2]], "source")
-    others = [
-        f"{at} along {letter}" for letter, at in zip(source.axes, offsets[:y], strict=False) if at
-    ]
-    return (
-        f"The result does not lie over its source: by their places it begins "
-        f"{', '.join([where, *others])} of it, and nothing is common to them."
-    )
 
 
 # ---------------------------------------------------------------- a part of an image

@@ -117,9 +117,6 @@ class AssessWidget(AssessPanel):
             self.fail(str(error))
             return
         self._place = geometry_of(source)
-        self.found = None
-        self.show_results(False)
-        self.plots.clear()
         self._begin(ASSESSMENT, tasks.assess_layers, request)
 
     def cancel(self) -> None:
