@@ -168,7 +168,7 @@ def test_a_shifted_reference_is_measured_and_aligned(
     assert good.shift is None
     assert good.compared.origin == (margin, margin)
     assert good.rows[0].psnr == pytest.approx(plain.rows[0].psnr, abs=0.3)
-    assert ("smooth" in note_of(good, "was shifted")) == (down == 0.5)
+    assert ("smooth" in note_of(good, "was laid over")) == (down == 0.5)
 
 
 def test_a_reference_of_another_place_is_doubted() -> None:

@@ -106,7 +106,7 @@ def aligned(compared: Compared, found: Shift) -> tuple[Compared, str]:
     moved = replace(reference, data=_Moved(reference, (by[0], by[1])))
     how = "by whole pixels" if is_whole else "by cubic splines, which smooth it a little"
     return replace(compared, reference=moved).within(margin), (
-        f"The reference was shifted by {found.text} to lie over the result, {how}; {margin} "
+        f"The reference, shifted by {found.text}, was laid over the result {how}; {margin} "
         f"row{'s' * (margin > 1)} and column{'s' * (margin > 1)} of the source are left out on "
         "each side."
     )
