@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
@@ -45,8 +46,8 @@ def main() -> None:
         path = IMAGES / f"{name}.png"
         viewer.screenshot(str(path), canvas_only=False, flash=False)
         with Image.open(path) as picture:
-            # 128 colours are enough for a window and a gray image, at a third of the bytes.
-            picture.convert("RGB").quantize(128).save(path, optimize=True)
+            # 256 colours are enough for a window and a gray image, at a third of the bytes.
+            picture.convert("RGB").quantize(256).save(path, optimize=True)
 
     _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
     ended: list[bool] = []
@@ -70,6 +71,15 @@ def main() -> None:
     widget.shown.buttons["divided"].click()
     wait(lambda: widget.previews.split.is_shown)
     take("before-after")
+    viewer.window.remove_dock_widget(widget)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-srcnn", "Assess a result")
+    wait(lambda: panel.form.result.value is not None)
+    panel.ended.connect(lambda: ended.append(True))
+    panel.assess()
+    wait(lambda: len(ended) == 3)
+    for notification in viewer.window._qt_window.findChildren(NapariQtNotification):
+        notification.close()  # of what Upscale said
+    take("assess")
     viewer.close()
 
     made = run_demo(IMAGES)

@@ -13,7 +13,9 @@ import tifffile
 from commands import command_here
 from scipy.ndimage import gaussian_filter
 
-from napari_srcnn.assess.assessment import Assessment, assess, scale_of
+from napari_srcnn.assess.assessment import Assessment, assess
+from napari_srcnn.assess.place import register
+from napari_srcnn.assess.spectra import spectra_of
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.image.stack import Stack
 from napari_srcnn.microscope.noise import Noise
@@ -90,6 +92,12 @@ def test_what_was_painted_in_is_found_and_said() -> None:
     assert any("beyond three standard deviations" in note for note in found.notes)
     assert found.rows[0].psnr is None
     assert any("compared pixel by pixel" in note for note in found.notes), "it has no pixel size"
+    (plane, _) = assess(Stack(data=result.data, axes="YX"), Stack(data=source.data, axes="YX"))
+    curves = spectra_of(plane)
+    assert curves["source"].frequency[-1] < 0.5 < curves["result"].frequency[-1]
+    # Of coarse structure all have the same power, whatever their pixels.
+    low, high = (curves[what].value[:4] for what in ("source", "bicubic"))
+    np.testing.assert_allclose(low, high, atol=0.1)
 
 
 def test_channels_have_noises_of_their_own_and_colours_are_planes() -> None:
@@ -105,11 +113,11 @@ def test_channels_have_noises_of_their_own_and_colours_are_planes() -> None:
 def test_what_does_not_belong_together_is_said() -> None:
     result, source, reference = stacks("ZYX", 3)
     with pytest.raises(ValueError, match="has axes ZYX and the source TYX"):
-        scale_of(result, Stack(data=source.data, axes="TYX"))
+        register(result, Stack(data=source.data, axes="TYX"))
     with pytest.raises(ValueError, match="but for Y and X they need to be equal"):
-        scale_of(result, Stack(data=source.data[:2], axes="ZYX"))
+        register(result, Stack(data=source.data[:2], axes="ZYX"))
     with pytest.raises(ValueError, match=r"96 × 96 pixels are no whole multiple .* 47 × 48"):
-        scale_of(result, Stack(data=source.data[:, :47], axes="ZYX"))
+        register(result, Stack(data=source.data[:, :47], axes="ZYX"))
     with pytest.raises(ValueError, match="The reference has shape"):
         list(assess(result, source, Stack(data=reference.data[:2], axes="ZYX")))
 

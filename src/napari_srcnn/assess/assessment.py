@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,23 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_srcnn.assess.consistency import Consistency, consistency
+from napari_srcnn.assess.align import Shift, aligned, measure_shift
+from napari_srcnn.assess.consistency import Consistency, consistency, unknown
+from napari_srcnn.assess.place import Compared, register
+from napari_srcnn.assess.planes import channel_of, places_of, plane_of
 from napari_srcnn.assess.resolution import decorrelation, frc
+from napari_srcnn.assess.source_noise import noises_of
 from napari_srcnn.assess.truth import Against, against
 from napari_srcnn.image.intensity import integer_limits
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.image.stack import Stack
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.models.library import default_model
-from napari_srcnn.network.config import SCALES
-from napari_srcnn.upscaling.noise import measure
-from napari_srcnn.upscaling.options import Options
-from napari_srcnn.upscaling.resolve import Plan, resolve
+from napari_srcnn.upscaling.noise_option import Told, check_noise
 
 # Of the share of pixels that noise alone puts beyond three of its standard deviations (0.27 %).
 _BY_CHANCE = 0.0027
-_PIXEL_TOLERANCE = 0.01
 RESAMPLED = (
     "Resampling is not optical resolution: what was not recorded is not there, and these figures "
     "of an enlarged image say how fine it looks."
@@ -122,6 +120,14 @@ class Assessment:
         Resolution of the source by its own checkerboards, in its pixels.
     notes : tuple of str
         What the reader should know.
+    degradation : Degradation
+        By which the result was made small.
+    noises : tuple of Noise or None
+        Of each channel or sample; None where it is not known.
+    compared : Compared
+        What was held against each other.
+    shift : Shift or None
+        Of the reference against the result, where there is one that was not made good.
     """
 
     rows: tuple[Row, ...]
@@ -131,6 +137,10 @@ class Assessment:
     unit: str
     source_frc_pixels: float | None
     notes: tuple[str, ...]
+    degradation: Degradation
+    noises: tuple[Noise | None, ...]
+    compared: Compared
+    shift: Shift | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -138,6 +148,8 @@ class Assessment:
             "rows": [row.to_dict() for row in self.rows],
             "planes": self.curves,
             "scale": self.scale,
+            "degradation": {"sigma": self.degradation.sigma, "sampling": self.degradation.sampling},
+            "reference_shift": None if self.shift is None else [self.shift.down, self.shift.right],
             "noise": self.noise_text,
             "unit": self.unit,
             "source_frc_pixels": _plain(self.source_frc_pixels),
@@ -151,8 +163,9 @@ def assess(
     reference: Stack | None = None,
     *,
     degradation: Degradation | None = None,
-    noise: Noise | None = None,
+    noise: Told = "auto",
     data_range: float | None = None,
+    align: bool = False,
 ) -> Iterator[Assessed | Assessment]:
     """Hold a result against its source and, if there is one, a reference; bicubic beside it.
 
@@ -161,15 +174,18 @@ def assess(
     result : Stack
         Whoever made it.
     source : Stack
-        What it was made of.
+        What it was made of; the two are laid over each other by their pixel sizes and places.
     reference : Stack, optional
-        Of the result's shape.
+        The same place at the result's pixel size.
     degradation : Degradation, optional
         The microscope's; camera pixels by default.
-    noise : Noise, optional
-        Of the source, for all channels; measured by default.
+    noise : "auto", float, Noise, sequence of these or None
+        Of the source, as of `upscale`: measured, a standard deviation, one for all channels or one
+        a channel, or not told.
     data_range : float, optional
         Of PSNR and SSIM; by default the reference's largest value less its smallest.
+    align : bool
+        Lay a reference that is shifted by some pixels over the result first.
 
     Yields
     ------
@@ -183,30 +199,31 @@ def assess(
     ValueError
         If the images do not belong together; the message says why and what would work.
     """
-    scale = scale_of(result, source)
-    notes = [*_place_notes(result, source, scale)]
-    if reference is not None and reference.shape != result.shape:
-        raise ValueError(
-            f"The reference has shape {reference.shape} and the result {result.shape}; they need "
-            "to be equal."
-        )
-    options = Options(scale=scale, model=default_model(scale), axes=source.axes)
-    plan = resolve(options, source)
-    noises, text = _noises(plan, source, noise, notes)
+    told = check_noise(noise)
+    _check_range(data_range)
+    degradation = degradation or Degradation()
+    compared = register(result, source, reference)
+    notes: list[str] = []
+    shift = None
+    if compared.reference is not None:
+        compared, shift = _aligned(compared, notes, align=align)
+    result, source, reference = compared.result, compared.source, compared.reference
+    scale, notes = compared.scale, [*compared.notes, *notes]
+    noises, text = noises_of(source, told, notes)
     if reference is not None and data_range is None:
-        data_range = _range(reference)
-    places = list(_places(source))
+        data_range = _range(reference, notes)
+    places = list(places_of(source))
     kept: dict[str, list[tuple[Consistency, Against | None]]] = {"result": [], "bicubic": []}
     middle = places[len(places) // 2]
     sharp: dict[str, float | None] = {}
     with ThreadPoolExecutor(2) as both:
         for done, place in enumerate(places, start=1):
-            low = _plane(source, place)
+            low = plane_of(source, place)
             enlarged = both.submit(_bicubic, low, scale, source.dtype)
-            truth = None if reference is None else _plane(reference, place)
+            truth = None if reference is None else plane_of(reference, place)
             images, looked = {}, {}
             for what in kept:
-                images[what] = _plane(result, place) if what == "result" else enlarged.result()
+                images[what] = plane_of(result, place) if what == "result" else enlarged.result()
                 looked[what] = both.submit(
                     _look,
                     images[what],
@@ -214,7 +231,7 @@ def assess(
                     truth,
                     scale,
                     degradation,
-                    noises[_channel(source, place)],
+                    noises[channel_of(source, place)],
                     data_range,
                     is_middle=place == middle,
                 )
@@ -246,108 +263,72 @@ def assess(
         scale=scale,
         noise_text=text,
         unit=result.units[result.axes.index("Y")] if size else "",
-        source_frc_pixels=_own_frc(_plane(source, middle)),
+        source_frc_pixels=_own_frc(plane_of(source, middle)),
         notes=(*notes, RESAMPLED),
+        degradation=degradation,
+        noises=tuple(noises),
+        compared=compared,
+        shift=shift,
     )
-
-
-def scale_of(result: Stack, source: Stack) -> int:
-    """Return how many times larger a result is than its source.
-
-    Raises
-    ------
-    ValueError
-        If it is none of it, or by a factor that is no scale.
-    """
-    if result.axes != source.axes or len(result.shape) != len(source.shape):
-        raise ValueError(
-            f"The result has axes {result.axes} and the source {source.axes}; they need to be the "
-            "same."
-        )
-    y = source.axes.index("Y")
-    around = [(*stack.shape[:y], *stack.shape[y + 2 :]) for stack in (result, source)]
-    if around[0] != around[1]:
-        raise ValueError(
-            f"The result has shape {result.shape} and the source {source.shape}; but for Y and X "
-            "they need to be equal."
-        )
-    ratios = {result.shape[axis] / source.shape[axis] for axis in (y, y + 1)}
-    if len(ratios) != 1 or (ratio := ratios.pop()) not in SCALES:
-        listed = ", ".join(f"{n}" for n in SCALES)
-        raise ValueError(
-            f"The result's {result.shape[y]} × {result.shape[y + 1]} pixels are no whole multiple "
-            f"of the source's {source.shape[y]} × {source.shape[y + 1]} by one of {listed}."
-        )
-    return int(ratio)
 
 
 # ---------------------------------------------------------------- pieces
 
 
-def _place_notes(result: Stack, source: Stack, scale: int) -> Iterator[str]:
-    """Yield what does not fit of sizes and places."""
-    y = source.axes.index("Y")
-    for axis in (y, y + 1):
-        if source.units[axis] != result.units[axis]:
-            yield (
-                f"Pixel sizes are in {result.units[axis]} and {source.units[axis]}; the images are "
-                "compared pixel by pixel."
-            )
-            return
-        expected = source.pixel_size[axis] / scale
-        if abs(result.pixel_size[axis] / expected - 1) > _PIXEL_TOLERANCE:
-            yield (
-                f"The result's pixels are {result.pixel_size[axis]:g} {result.units[axis]} where "
-                f"{expected:g} would be the source's divided by {scale}; the images are compared "
-                "pixel by pixel."
-            )
-            return
+def _check_range(data_range: float | None) -> None:
+    if data_range is not None and not 0 < data_range < math.inf:
+        raise ValueError(f"The range is {data_range:g}; a number above 0 is needed.")
 
 
-def _noises(
-    plan: Plan, source: Stack, given: Noise | None, notes: list[str]
-) -> tuple[list[Noise | None], str]:
-    channels = source.shape[source.axes.index("C")] if "C" in source.axes else 1
-    channels *= source.shape[-1] if source.axes.endswith("S") else 1
-    if given is not None:
-        return [given] * channels, ""
-    measured = measure(plan, source)
-    notes += [note for one in measured for note in one.notes]
-    found: list[Noise | None] = [one.noise if one.is_measured else None for one in measured]
-    loudest = max(measured, key=lambda one: one.level)
-    return found + found[-1:] * (channels - len(found)), loudest.text
+def _aligned(compared: Compared, notes: list[str], *, align: bool) -> tuple[Compared, Shift | None]:
+    """Measure how the reference lies to the result, and make it good where that is wanted."""
+    assert compared.reference is not None
+    places = list(places_of(compared.source))
+    middle = places[len(places) // 2]
+    shift = measure_shift(
+        plane_of(compared.result, middle), plane_of(compared.reference, middle), compared.scale
+    )
+    if shift is None:
+        return compared, None
+    if not shift.is_alike:
+        notes.append(
+            "The reference hardly resembles the result (correlation "
+            f"{shift.correlation:.2f}); do the two show the same place?"
+        )
+    if not shift.is_any:
+        return compared, None
+    if align:
+        compared, said = aligned(compared, shift)
+        notes.append(said)
+        return compared, None
+    notes.append(
+        f"The reference is shifted by {shift.text}, measured on the middle plane; what is compared "
+        "with it suffers from that."
+    )
+    return compared, shift
 
 
-def _range(reference: Stack) -> float:
+def _range(reference: Stack, notes: list[str]) -> float | None:
+    """Return how far a reference's values reach, None where they do not at all."""
     low, high = math.inf, -math.inf
-    for place in _places(reference):
-        plane = _plane(reference, place)
-        low, high = min(low, float(np.nanmin(plane))), max(high, float(np.nanmax(plane)))
-    return high - low
-
-
-def _places(stack: Stack) -> Iterator[tuple[int, ...]]:
-    """Yield the index of each plane; the last number is the sample, where there are samples."""
-    y = stack.axes.index("Y")
-    yield from itertools.product(*map(range, (*stack.shape[:y], *stack.shape[y + 2 :])))
-
-
-def _plane(stack: Stack, place: Sequence[int]) -> Array:
-    y = stack.axes.index("Y")
-    plane = stack[(*place[:y], slice(None), slice(None))]
-    return np.asarray(plane[..., place[-1]] if stack.axes.endswith("S") else plane, np.float64)
+    for place in places_of(reference):
+        plane = plane_of(reference, place)
+        known = plane[np.isfinite(plane)]
+        if known.size:
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
+    if high > low:
+        return high - low
+    notes.append(
+        "The reference is constant, so that PSNR and SSIM have no range to be measured by; give "
+        "one."
+    )
+    return None
 
 
 def _bicubic(low: Array, scale: int, dtype: np.dtype[Any]) -> Array:
     """Return a plane enlarged by bicubic, rounded and clipped as it would be written."""
     large = np.asarray(imresize(low, scale=scale), np.float64)
     return np.rint(large).clip(*integer_limits(dtype)) if dtype.kind in "iu" else large
-
-
-def _channel(source: Stack, place: Sequence[int]) -> int:
-    if source.axes.endswith("S"):
-        return place[-1]
-    return place[source.axes.index("C")] if "C" in source.axes else 0
 
 
 def _pixel(stack: Stack) -> float:
@@ -372,9 +353,27 @@ def _look(
     is_middle: bool,
 ) -> tuple[Consistency, Against | None, float | None]:
     """Return all that is measured of one image of a plane."""
-    near = consistency(image, low, scale, degradation=degradation, noise=noise)
-    true = None if truth is None else against(truth, image, data_range=data_range)
+    near = _consistency(image, low, scale, degradation, noise)
+    true = None if truth is None else _against(truth, image, data_range)
     return near, true, _decorrelation(image) if is_middle else None
+
+
+def _consistency(
+    image: Array, low: Array, scale: int, degradation: Degradation | None, noise: Noise | None
+) -> Consistency:
+    try:
+        return consistency(image, low, scale, degradation=degradation, noise=noise)
+    except ValueError:  # no pixel is known in both
+        return unknown(low.shape)
+
+
+def _against(truth: Array, image: Array, data_range: float | None) -> Against:
+    """Return figures that are NaN where a plane has none: it is constant, or not finite."""
+    try:
+        return against(truth, image, data_range=data_range)
+    except ValueError:
+        none = dict.fromkeys(("psnr", "si_psnr", "ssim", "ms_ssim", "nrmse"), math.nan)
+        return Against(data_range=math.nan if data_range is None else data_range, **none)
 
 
 def _decorrelation(image: Array) -> float | None:
@@ -422,12 +421,7 @@ def _row(
 
 def _said(row: Row) -> Iterator[str]:
     share = row.beyond_3_sigma
-    if share is None:
-        yield (
-            "The source's noise could not be measured, so that nothing is said in its standard "
-            "deviations."
-        )
-    elif share > 4 * _BY_CHANCE:
+    if share is not None and share > 4 * _BY_CHANCE:
         yield (
             f"{share:.1%} of the pixels, made small again, lie beyond three standard deviations of "
             f"the noise, where chance puts {_BY_CHANCE:.1%}: look at the map where they are."

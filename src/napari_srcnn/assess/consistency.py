@@ -114,12 +114,7 @@ def consistency(
     fitted = np.full(source.shape, np.nan)
     fitted[good] = fit_affine(source[good], small[good])
     error = np.abs(fitted - source)
-    sigmas = None
-    if noise is not None and noise.is_any:
-        sigma = noise.sigma(np.where(good, source, np.nan))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            sigmas = np.where(sigma > 0, difference / sigma, np.sign(difference) * np.inf)
-        sigmas[difference == 0] = 0.0
+    sigmas = None if noise is None else in_sigmas(difference, source, noise)
     return Consistency(
         difference=difference,
         sigmas=sigmas,
@@ -129,6 +124,40 @@ def consistency(
         beyond_3_sigma=None if sigmas is None else float((np.abs(sigmas[good]) > BEYOND).mean()),
         largest=float(np.abs(difference[good]).max()),
         total=_relative(small[good].sum(), source[good].sum()),
+    )
+
+
+def in_sigmas(difference: Array, source: Array, noise: Noise) -> Array | None:
+    """Return a difference in standard deviations of the source's noise; None where that is none.
+
+    Parameters
+    ----------
+    difference : ndarray, shape (Y, X)
+        NaN where it is not known.
+    source : ndarray, shape (Y, X)
+    noise : Noise
+    """
+    if not noise.is_any:
+        return None
+    sigma = noise.sigma(np.where(np.isfinite(difference), source, np.nan))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sigmas = np.where(sigma > 0, difference / sigma, np.sign(difference) * np.inf)
+    sigmas[difference == 0] = 0.0
+    return sigmas
+
+
+def unknown(shape: tuple[int, ...]) -> Consistency:
+    """Return what is known of a plane without a pixel that is finite in both: nothing."""
+    nothing = np.full(shape, math.nan)
+    return Consistency(
+        difference=nothing,
+        sigmas=None,
+        error_map=nothing,
+        rse=math.nan,
+        rsp=math.nan,
+        beyond_3_sigma=None,
+        largest=math.nan,
+        total=math.nan,
     )
 
 

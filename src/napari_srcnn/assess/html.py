@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,27 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_srcnn.assess.assessment import Assessed, Assessment
-from napari_srcnn.assess.resolution import Curve, power_spectrum
+from napari_srcnn.assess.spectra import spectra_of
+from napari_srcnn.assess.tables import remarks, said_of
+from napari_srcnn.image.stack import Stack
 
 # Pixels of a picture's longer side.
 _SIDE = 420
-_COLORS = {"source": "#777777", "bicubic": "#c77700", "result": "#0060b0", "reference": "#00803c"}
-# What a reader is shown, and how it is called.
-COLUMNS = {
-    "rse": "RSE",
-    "rsp": "RSP",
-    "beyond_3_sigma": "beyond 3 σ",
-    "largest": "largest difference",
-    "total": "total intensity",
-    "psnr": "PSNR (dB)",
-    "si_psnr": "PSNR, fitted (dB)",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
-    "nrmse": "NRMSE",
-    "decorrelation_pixels": "decorrelation (pixels)",
-    "decorrelation_length": "decorrelation",
-}
-_SHARES = {"beyond_3_sigma", "total"}
+COLORS = {"source": "#777777", "bicubic": "#c77700", "result": "#0060b0", "reference": "#00803c"}
 REFERENCES = (
     "C. Dong, C. C. Loy, K. He, X. Tang. Image Super-Resolution Using Deep Convolutional Networks. "
     "IEEE TPAMI 38, 295-307 (2016).",
@@ -44,6 +31,8 @@ REFERENCES = (
     "on decorrelation analysis. Nature Methods 16, 918-924 (2019).",
     "Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. Image quality assessment: from error "
     "visibility to structural similarity. IEEE TIP 13, 600-612 (2004).",
+    "S. Koho et al. Fourier ring correlation simplifies image restoration in fluorescence "
+    "microscopy. Nature Communications 10, 3103 (2019).",
 )
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:58rem;margin:2rem auto;padding:0 1rem;color:#222}
@@ -81,6 +70,7 @@ def page(
         *(f'<p class="note">{html.escape(note)}</p>' for note in assessment.notes),
         "<h2>Figures</h2>",
         _table(assessment),
+        *(f"<p>{html.escape(remark)}</p>" for remark in remarks(assessment)),
         "<h2>Pictures</h2>",
         f"<p>Plane {html.escape(_place(middle.index))} of {middle.planes_total}.</p>",
         _pictures(middle),
@@ -93,7 +83,7 @@ def page(
     if provenance is not None:
         parts += [
             "<h2>How the result was made</h2>",
-            f"<pre>{html.escape(json.dumps(dict(provenance), indent=1))}</pre>",
+            f"<pre>{html.escape(json.dumps(dict(provenance), indent=1, default=str))}</pre>",
         ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -103,22 +93,34 @@ def page(
     )
 
 
+def record_of(result: Stack) -> Mapping[str, Any] | None:
+    """Return what a result's file or layer says of how it was made; None for nothing."""
+    made = result.metadata.get("napari_srcnn")
+    return made if isinstance(made, Mapping) and made else None
+
+
 def methods(assessment: Assessment, provenance: Mapping[str, Any] | None) -> str:
     """Return text for a paper's methods section."""
     made = ""
     if provenance is not None:
-        made = (
-            f"The image was enlarged {assessment.scale} times by SRCNN [1] "
-            f"(napari-srcnn {provenance.get('version', '')}, model {provenance.get('model', '')}). "
-        )
+        # As the record says: the model may be gone from this computer.
+        sha = str(provenance.get("model_sha256") or "")[:12]
+        what = [
+            f"napari-srcnn {provenance.get('version', 'of an unknown version')}",
+            f"model {provenance.get('model', 'unknown')}" + f", SHA-256 {sha}…" * bool(sha),
+        ]
+        made = f"The image was enlarged {assessment.scale} times by SRCNN [1] ({', '.join(what)}). "
     text = made + (
-        "The enlarged image was degraded to the grid of the recorded one (mean over each camera "
-        "pixel) and compared with it by the resolution-scaled error (RSE) and Pearson coefficient "
-        "(RSP) of NanoJ-SQUIRREL [2]"
+        f"The enlarged image was degraded to the grid of the recorded one ({_how(assessment)}) and "
+        "compared with it by the resolution-scaled error (RSE) and Pearson coefficient (RSP) of "
+        "NanoJ-SQUIRREL [2]"
     )
     if assessment.noise_text:
         text += f", and in standard deviations of the noise ({assessment.noise_text})"
-    text += ". Its resolution was estimated by decorrelation analysis [3]."
+    text += ". Its resolution was estimated by decorrelation analysis [3]"
+    if assessment.source_frc_pixels is not None and math.isfinite(assessment.source_frc_pixels):
+        text += ", that of the recorded image by Fourier ring correlation of its checkerboards [5]"
+    text += "."
     if assessment.rows[0].psnr is not None:
         text += (
             " PSNR, PSNR after fitting gain and offset, SSIM [4] and MS-SSIM are against a "
@@ -127,40 +129,36 @@ def methods(assessment: Assessment, provenance: Mapping[str, Any] | None) -> str
     return text
 
 
-def say(name: str, value: Any, unit: str = "") -> str:
-    """Return a figure for reading."""
-    if value is None:
-        return "–"
-    if name in _SHARES:
-        return f"{value:+.2%}" if name == "total" else f"{value:.2%}"
-    if name == "decorrelation_length":
-        return f"{value:.3g} {unit}"
-    return f"{value:.4g}"
+def _how(assessment: Assessment) -> str:
+    """Return in words how an image was made small."""
+    kept = {
+        "area": "mean over each camera pixel",
+        "point": "value at the centre of each pixel",
+        "bicubic": "antialiased bicubic",
+    }[assessment.degradation.sampling]
+    sigma = assessment.degradation.sigma
+    return f"Gaussian blur of {sigma:g} pixels, then the {kept}" if sigma else kept
 
 
 def _table(assessment: Assessment) -> str:
-    shown = [
-        name for name in COLUMNS if any(getattr(row, name) is not None for row in assessment.rows)
-    ]
     head = "<tr><th></th>" + "".join(f"<th>{html.escape(row.what)}</th>" for row in assessment.rows)
     lines = [
-        f"<tr><td>{html.escape(COLUMNS[name])}</td>"
-        + "".join(
-            f"<td>{html.escape(say(name, getattr(row, name), assessment.unit))}</td>"
-            for row in assessment.rows
-        )
-        for name in shown
+        f"<tr><td>{html.escape(name)}</td>"
+        + "".join(f"<td>{html.escape(figure)}</td>" for figure in figures)
+        for name, figures in said_of(assessment)
     ]
     return "<table>" + "".join(f"{line}</tr>" for line in (head, *lines)) + "</table>"
 
 
 def _pictures(middle: Assessed) -> str:
-    low, high = np.nanpercentile(middle.source, (0.5, 99.5))
+    low, high = _limits(middle.source)
     found = [_figure("recorded", _gray(middle.source, low, high))]
     for what, image in middle.images.items():
         found.append(_figure(what, _gray(image, low, high)))
     near = middle.planes["result"][0]
-    if near.sigmas is not None:
+    if not np.isfinite(near.difference).any():
+        pass
+    elif near.sigmas is not None:
         found.append(
             _figure(
                 "difference, ±5 σ of the noise: blue too dark, red too bright",
@@ -168,7 +166,7 @@ def _pictures(middle: Assessed) -> str:
             )
         )
     else:
-        limit = float(np.nanpercentile(np.abs(near.difference), 99.5)) or 1.0
+        limit = _limits(np.abs(near.difference))[1] or 1.0
         found.append(
             _figure(
                 f"difference, ±{limit:.3g}: blue too dark, red too bright",
@@ -176,6 +174,14 @@ def _pictures(middle: Assessed) -> str:
             )
         )
     return "".join(found)
+
+
+def _limits(image: NDArray[Any]) -> tuple[float, float]:
+    known = image[np.isfinite(image)]
+    if not known.size:
+        return 0.0, 1.0
+    low, high = np.percentile(known, (0.5, 99.5))
+    return float(low), float(high)
 
 
 def _gray(image: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
@@ -209,32 +215,22 @@ def _figure(caption: str, picture: NDArray[np.uint8]) -> str:
 
 def _spectra(middle: Assessed) -> str:
     """Return a plot of powers by frequency, in periods a pixel of the result."""
-    images = {"source": middle.source, **middle.images}
-    curves: dict[str, Curve] = {}
-    for what, image in images.items():
-        try:
-            curves[what] = power_spectrum(image)
-        except ValueError:
-            continue
+    curves = spectra_of(middle)
     if not curves:
         return "<p>The plane is constant or not finite, so that it has no spectrum.</p>"
-    scale = middle.images["result"].shape[0] / middle.source.shape[0]
     lines, names = [], []
-    tops = {what: np.log10(np.maximum(curve.value[1:], 1e-30)) for what, curve in curves.items()}
-    # A source's pixels are as many times larger; powers of both are a pixel's.
-    top, bottom = max(map(np.max, tops.values())), min(map(np.min, tops.values()))
-    span = max(float(top - bottom), 1e-9)
+    values = np.concatenate([curve.value for curve in curves.values()])
+    top, span = float(values.max()), max(float(np.ptp(values)), 1e-9)
     for row, (what, curve) in enumerate(curves.items()):
-        within = 1 / scale if what == "source" else 1.0
         points = " ".join(
-            f"{40 + 540 * within * x:.1f},{10 + 220 * float(top - y) / span:.1f}"
-            for x, y in zip(curve.frequency[1:], tops[what], strict=True)
+            f"{40 + 540 * x:.1f},{10 + 220 * float(top - y) / span:.1f}"
+            for x, y in zip(curve.frequency, curve.value, strict=True)
         )
         lines.append(
-            f'<polyline fill="none" stroke="{_COLORS[what]}" stroke-width="1.6" points="{points}"/>'
+            f'<polyline fill="none" stroke="{COLORS[what]}" stroke-width="1.6" points="{points}"/>'
         )
         names.append(
-            f'<text x="470" y="{30 + 18 * row}" fill="{_COLORS[what]}" font-size="13">{what}</text>'
+            f'<text x="470" y="{30 + 18 * row}" fill="{COLORS[what]}" font-size="13">{what}</text>'
         )
     return (
         '<svg viewBox="0 0 600 262" width="600" role="img" aria-label="power by frequency">'

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_srcnn.cli.app import app, boundary, say
+from napari_srcnn.cli.upscale import parse_noise
 
 if TYPE_CHECKING:
     from napari_srcnn.assess.assessment import Assessed, Assessment
@@ -33,6 +31,10 @@ def assess(
         Path | None,
         typer.Option("--reference", help="The same place, recorded at high resolution."),
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option("--align", help="Lay a reference that is shifted over the result first."),
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")
     ] = None,
@@ -49,6 +51,14 @@ def assess(
     sampling: Annotated[
         Sampling, typer.Option(help="What a pixel of the source is: its area, or a point.")
     ] = Sampling.area,
+    noise: Annotated[
+        str,
+        typer.Option(
+            metavar="NOISE",
+            help="Of the source: auto (measured), none, SIGMA in its units, or GAIN,READ,OFFSET; "
+            "or one of these for each channel, with spaces.",
+        ),
+    ] = "auto",
     data_range: Annotated[
         float | None,
         typer.Option("--range", help="Of PSNR and SSIM. Default: the reference's own."),
@@ -75,13 +85,17 @@ def assess(
 
         from napari_srcnn.assess.assessment import Assessment
         from napari_srcnn.assess.assessment import assess as run
+        from napari_srcnn.assess.html import page, record_of
+        from napari_srcnn.assess.tables import as_csv, as_json, listing
         from napari_srcnn.io import read_stack
         from napari_srcnn.io.atomic import write_bytes
+        from napari_srcnn.io.room import check_folders
         from napari_srcnn.microscope.degradation import Degradation
 
-        for target in (json_file, csv_file, report):
-            if target is not None and not target.absolute().parent.is_dir():
-                raise ValueError(f"There is no folder {target.absolute().parent} to write to.")
+        inputs = [path for path in (result, source, reference) if path is not None]
+        targets = [path for path in (json_file, csv_file, report) if path is not None]
+        check_folders(targets, inputs)
+        told = parse_noise(noise)
         with ExitStack() as files:
             stacks = [
                 files.enter_context(read_stack(path, series=number))
@@ -98,7 +112,9 @@ def assess(
                 stacks[1],
                 stacks[2] if len(stacks) > 2 else None,
                 degradation=Degradation(sigma=blur, sampling=sampling.value),
+                noise=told,
                 data_range=data_range,
+                align=align,
             )
             middle: Assessed | None = None
             found: Assessment | None = None
@@ -114,51 +130,21 @@ def assess(
                         middle = message if message.is_middle else middle
             assert found is not None
             assert middle is not None
-            made = stacks[0].metadata.get("napari_srcnn")
-        if json_file is not None:
-            text = json.dumps({"result": result.name, "source": source.name, **found.to_dict()})
-            write_bytes(json_file, text.encode())
-        if csv_file is not None:
-            write_bytes(csv_file, table(found).encode())
-        if report is not None:
-            from napari_srcnn.assess.html import page
-
-            title = f"{result.name}, made of {source.name}"
-            write_bytes(report, page(title, found, middle, provenance=made).encode())
+            made = record_of(stacks[0])
+            # All of it before the first is written.
+            texts = {}
+            if json_file is not None:
+                texts[json_file] = as_json(found, result=result.name, source=source.name)
+            if csv_file is not None:
+                texts[csv_file] = as_csv(found)
+            if report is not None:
+                title = f"{result.name}, made of {source.name}"
+                texts[report] = page(title, found, middle, provenance=made)
+        for target, text in texts.items():
+            write_bytes(target, text.encode())
         if not quiet:
             typer.echo(listing(found))
             for note in found.notes:
                 say(f"Note: {note}")
-
-
-def table(assessment: Assessment) -> str:
-    """Return the figures of each plane as CSV."""
-    buffer = io.StringIO()
-    rows = [
-        {"what": what, "plane": number, **figures}
-        for what, planes in assessment.curves.items()
-        for number, figures in enumerate(planes, start=1)
-    ]
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def listing(assessment: Assessment) -> str:
-    """Return the figures as lines, a column each for the result and bicubic."""
-    from napari_srcnn.assess.html import COLUMNS
-    from napari_srcnn.assess.html import say as said
-
-    shown = [
-        name for name in COLUMNS if any(getattr(row, name) is not None for row in assessment.rows)
-    ]
-    lines = [f"{'':24}" + "".join(f"{row.what:>14}" for row in assessment.rows)]
-    for name in shown:
-        figures = [said(name, getattr(row, name), assessment.unit) for row in assessment.rows]
-        lines.append(f"{COLUMNS[name]:24}" + "".join(f"{figure:>14}" for figure in figures))
-    if assessment.rows[0].data_range is not None:
-        lines.append(f"PSNR and SSIM are for a range of {assessment.rows[0].data_range:g}.")
-    if assessment.noise_text:
-        lines.append(f"Noise of the source: {assessment.noise_text}.")
-    return "\n".join(lines)
+            if found.shift is not None:
+                say("Note: --align lays the reference over the result before it is compared.")

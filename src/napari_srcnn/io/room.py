@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import shutil
+import tempfile
 from typing import TYPE_CHECKING
 
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _SPARE_BYTES = 2**20  # a disk with less than a plane and this is full: systems keep some for root
@@ -35,6 +37,37 @@ def check_target(path: Path, needed: int, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise StackError(f"{path} exists already; choose another name or overwrite it")
     check_room(path, needed)
+
+
+def check_folders(targets: Sequence[Path], inputs: Sequence[Path] = ()) -> None:
+    """Raise StackError where one of some small files could not be written, before the long work.
+
+    Parameters
+    ----------
+    targets : sequence of Path
+        The files.
+    inputs : sequence of Path
+        What none of them may replace.
+    """
+    for number, target in enumerate(targets):
+        folder = target.absolute().parent
+        if not folder.is_dir():
+            raise StackError(f"There is no folder {folder} to write {target.name} to")
+        if target.is_dir():
+            raise StackError(f"{target} is a folder; give the name of a file")
+        resolved = target.resolve()
+        if resolved in {path.resolve() for path in inputs}:
+            raise StackError(f"{target} is one of the images; give the name of another file")
+        if resolved in {path.resolve() for path in targets[:number]}:
+            raise StackError(f"Two things cannot be written to one file, {target}")
+        try:
+            # What permissions and read-only disks come to is seen by trying.
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise StackError(
+                f"{target.name} cannot be written to {folder}: {error.strerror or error}"
+            ) from error
 
 
 def check_room(path: Path, needed: int) -> None:

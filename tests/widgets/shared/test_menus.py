@@ -35,7 +35,7 @@ def viewer(make_napari_viewer: Any) -> Any:
     return make_napari_viewer()
 
 
-@pytest.mark.parametrize("name", ["Upscale", "Upscale a folder…", "Fine-tune"])
+@pytest.mark.parametrize("name", ["Upscale", "Upscale a folder…", "Fine-tune", "Assess a result"])
 def test_the_plugins_menu_docks_the_widgets(viewer: Any, name: str) -> None:
     entry(submenu(viewer.window.plugins_menu, "SRCNN"), f"{name} (SRCNN)").trigger()
     assert viewer.window.dock_widgets[f"{name} (SRCNN)"] is not None

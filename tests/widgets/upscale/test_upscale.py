@@ -42,6 +42,7 @@ def test_a_stack_becomes_a_layer_over_it_and_a_file_with_its_geometry(
     for key in ("model", "model_sha256", "scale", "intensity_ranges", "device", "version"):
         assert made[key], key
     assert "partial" not in made
+    assert made["source_layer"] == "brain"
     tile = made["tile"]
     wanted = napari_srcnn.upscale(np.asarray(source.data), scale=2, axes="ZYX", tile=tile)
     np.testing.assert_array_equal(result.data, wanted)

@@ -275,7 +275,9 @@ class ResultLayer(QObject):
     def _end(self, metadata: dict[str, Any], name: str) -> None:
         self.is_running = False
         self._timer.stop()
-        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: metadata}
+        # So that it can be held against its source later.
+        made = {**metadata, "source_layer": self._source.name}
+        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: made}
         if self.layer.name == self._name:  # else the user gave it another one
             self.layer.name = name
             self._name = name

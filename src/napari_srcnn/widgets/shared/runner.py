@@ -12,9 +12,10 @@ import contextlib
 import os
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -46,9 +47,6 @@ class Runner(QObject):
 
     received = Signal(object)
     ended = Signal()
-    # From the other thread; Qt hands them over because their receiver lives on this one.
-    _yielded = Signal(object)
-    _finished = Signal()
 
     def __init__(self, parent: QObject | None, *, lasts: bool = False) -> None:
         super().__init__(parent)
@@ -59,10 +57,12 @@ class Runner(QObject):
         self._is_shut = False
         #: The job that is under way or waits for its turn; empty where there is none.
         self.job = ""
-        self._yielded.connect(self._on_yielded)
-        self._finished.connect(self._on_finished)
+        # Made on this thread, to which it brings what the others say.
+        _post()
         # A job that says nothing, as one that waits, would not find out that nobody listens.
         self._stops: set[threading.Event] = set()
+        self._is_gone = threading.Event()
+        self.destroyed.connect(self._is_gone.set)
         self.destroyed.connect(partial(_set_all, self._stops))
 
     @property
@@ -151,6 +151,38 @@ class Runner(QObject):
         self.ended.emit()
 
 
+class _Post(QObject):
+    """Brings what the other threads say to this one; it outlives every window.
+
+    A thread that emits a signal of an object while Qt takes that apart crashes the program.
+    """
+
+    _sent = Signal(object, str, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sent.connect(self._on_sent)
+
+    def send(self, runner: weakref.ref[Runner], what: str, message: Any = None) -> None:
+        """Let a runner know something, on the thread that it lives on, if it lives on."""
+        self._sent.emit(runner, what, message)
+
+    def _on_sent(self, reference: weakref.ref[Runner], what: str, message: Any) -> None:
+        runner = reference()
+        if runner is None or runner._is_gone.is_set():
+            return
+        if what == "finished":
+            runner._on_finished()
+        else:
+            runner._on_yielded(message)
+
+
+@lru_cache(maxsize=1)
+def _post() -> _Post:
+    """Return the one there is."""
+    return _Post()
+
+
 class _Job(threading.Thread):
     """A generator at work; lives until it ends, whatever becomes of the window."""
 
@@ -183,19 +215,13 @@ class _Job(threading.Thread):
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         # What is not told as a message is a mistake of ours: napari shows what a thread raises.
+        runner = weakref.ref(self.runner)
         try:
             for message in self._generator(*self._arguments, self.cancel):
-                self._send("_yielded", message)
+                _post().send(runner, "yielded", message)
         finally:
             _jobs.discard(self)
-            self._send("_finished")
-
-    def _send(self, signal: str, *values: Any) -> None:
-        try:
-            getattr(self.runner, signal).emit(*values)
-        except RuntimeError:
-            # Qt has deleted the window and all that belonged to it.
-            self.cancel.set()
+            _post().send(runner, "finished")
 
 
 _jobs: set[_Job] = set()

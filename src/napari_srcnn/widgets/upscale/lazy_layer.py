@@ -72,7 +72,12 @@ class LazyLayer(QObject):
         self._runner = Runner(self, lasts=True)
         self._runner.received.connect(self._on_message)
         appearance = Appearance.of(source)
-        made = {"lazy": True, "model": plan.model_name, "scale": plan.scale}
+        made = {
+            "lazy": True,
+            "model": plan.model_name,
+            "scale": plan.scale,
+            "source_layer": source.name,
+        }
         arguments = appearance.enlarged(plan.scale) | {"visible": True}
         # Contrast limits are given, so that napari does not search the pixels for them.
         self.layer: Image = Image(

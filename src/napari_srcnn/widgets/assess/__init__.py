@@ -1,0 +1,1 @@
+"""Assessing a result: figures, plots, maps and a report, beside bicubic's."""
