@@ -12,6 +12,7 @@ from typing import Any, Self
 import napari_srcnn
 from napari_srcnn.io.zarr.store import address_of, description
 from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.words import one_line
 
 #: Of what is written. Records of version 0.1 bear no number.
 SCHEMA = 2
@@ -215,8 +216,10 @@ class Provenance:
                 source=None if source is None else SourceFile.from_dict(source),
                 schema=_whole(values.get("schema", 1)),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"This is no record of how an image was made: {error!r}.") from error
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise ValueError(
+                one_line(f"This is no record of how an image was made: {error!r}.")
+            ) from error
 
 
 def library_versions() -> dict[str, str]:

@@ -113,7 +113,7 @@ class ShardJob:
                     "content": SourceFile.from_dict(values["content"]),
                 }
             )
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (json.JSONDecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{path} is damaged ({error!r}); remove the folder of the result and start anew."
             ) from error
