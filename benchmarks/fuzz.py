@@ -257,8 +257,7 @@ def _status(name: str) -> int:
 
 def _reset_peak() -> int:
     """Forget the peak of memory so far, and return what is held now."""
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
+    Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
 
 

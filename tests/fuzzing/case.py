@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fuzzing.watch import OUTSIDE, watched
 from hypothesis import strategies as st
 
+from fuzzing.watch import OUTSIDE, watched
 from napari_srcnn.models.paths import HOME_VARIABLE
 from napari_srcnn.words import sentence
 

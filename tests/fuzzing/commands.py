@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import napari_srcnn.cli  # noqa: F401 - it names all commands
 from fuzzing.case import Drawn, Kind
 from fuzzing.images import Tiff, imagej, ome_tiffs, plain_page, tiffs
 from fuzzing.models import published, safetensors
 from fuzzing.stores import stores
 from fuzzing.values import TEXTS
-from hypothesis import strategies as st
-from typer.testing import CliRunner
-
-import napari_srcnn.cli  # noqa: F401 - it names all commands
 from napari_srcnn.cli.app import BAD_INPUT, app
 
 _NUMBERS = st.sampled_from(

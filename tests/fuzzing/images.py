@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzzing.case import Drawn, Kind
-from fuzzing.values import NUMBERS, TEXTS, WAYS_OUT, altered, as_json
 from hypothesis import strategies as st
 
+from fuzzing.case import Drawn, Kind
+from fuzzing.values import NUMBERS, TEXTS, WAYS_OUT, altered, as_json
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.io import image_files, image_names, read_stack
 
@@ -411,7 +411,7 @@ def ome_tiffs(draw: st.DrawFn) -> Drawn:
     }, "a.ome.tif"
 
 
-# ---------------------------------------------------------------- ImageJ's and other programs' words
+# ---------------------------------------------------------------- ImageJ and other programs
 
 _IMAGEJ = (
     "images",

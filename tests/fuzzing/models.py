@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from fuzzing.case import Drawn, Kind
-from fuzzing.values import TEXTS, altered, as_json
 from hypothesis import strategies as st
 from networks import random_network
 from scipy.io import savemat
 
+from fuzzing.case import Drawn, Kind
+from fuzzing.values import TEXTS, altered, as_json
 from napari_srcnn.models.card import card_lines
 from napari_srcnn.models.library import load_model, model_info, usable_models
 from napari_srcnn.models.manage import import_model
@@ -95,7 +95,6 @@ def _use_ours(folder: Path, rest: object) -> None:
     usable_models()
     card_lines(model_info(path))
     import_model(path)
-    usable_models()
     load_model("given")
 
 

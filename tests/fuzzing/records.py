@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from fuzzing.case import Drawn, Kind
 from fuzzing.images import Tiff, plain_page
 from fuzzing.values import altered, as_json
-from hypothesis import strategies as st
-
 from napari_srcnn.upscaling.provenance import Provenance
 from napari_srcnn.upscaling.shards.run import ShardRun
 

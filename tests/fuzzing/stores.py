@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
+
 from fuzzing.case import Drawn, Kind
 from fuzzing.images import ome_xml, read_all
 from fuzzing.values import NUMBERS, WAYS_OUT, altered, as_json
-from hypothesis import strategies as st
-
 from napari_srcnn.image.stack import StackError
 
 SHAPE = (2, 8, 8)

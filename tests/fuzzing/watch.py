@@ -70,6 +70,8 @@ def _hear(event: str, arguments: tuple[object, ...]) -> None:
         return
     first = arguments[0] if arguments else None
     is_path = isinstance(first, (str, bytes, os.PathLike))
+    if event == "ctypes.dlopen" and first is None:  # the program itself
+        return
     if event in _NEVER or (event in _OPENED and is_path):
         if _is_ours(first):
             return
@@ -82,5 +84,5 @@ def _is_ours(path: object) -> bool:
     """Tell whether a path is the case's own or the program's."""
     if not isinstance(path, (str, bytes, os.PathLike)) or _here is None:
         return False
-    full = os.path.abspath(os.fsdecode(path))
+    full = os.path.normpath(Path(os.fsdecode(path)).absolute())
     return full.startswith(str(_here)) or full.startswith(_allowed)

@@ -65,8 +65,7 @@ def check_ome(path: Path, tif: tifffile.TiffFile, chain: Chain) -> None:
 def check_index(path: Path, tif: tifffile.TiffFile) -> None:
     """Raise StackError where an index of Micro-Manager's names files outside of its folder."""
     index = Path(tif.filehandle.path).with_name("NDTiff.index")
-    # Whether any page is one is asked of all pages, which changes how tifffile reads them.
-    if index.is_file() and tif.pages.first.is_ndtiff:
+    if index.is_file() and tif.is_ndtiff:
         for entry in tifffile.tifffile.read_ndtiff_index(index):
             if not is_below(index.parent, str(entry[1])):
                 raise leads_away(path, str(entry[1]))
@@ -74,9 +73,10 @@ def check_index(path: Path, tif: tifffile.TiffFile) -> None:
 
 def is_below(folder: Path, name: str) -> bool:
     """Tell whether a name that a file gives of another one leads to a place below a folder."""
-    root = os.path.abspath(folder)
-    place = os.path.normpath(os.path.join(root, name))
-    return place.startswith(os.path.join(root, ""))
+    # By the words alone: links are the file system's and its owner's.
+    root = os.path.normpath(folder.absolute())
+    place = os.path.normpath(Path(root, name))
+    return place.startswith(str(Path(root, "x"))[:-1])
 
 
 def leads_away(path: Path, name: str) -> StackError:

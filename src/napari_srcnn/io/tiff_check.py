@@ -28,8 +28,22 @@ logger = logging.getLogger(__name__)
 
 # Bytes of a value, by the type of a tag.
 _TYPE_BYTES = {
-    **{1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2},
-    **{9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8},
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
 }
 # Types of the tags without which there is no image: ASCII, SHORT, LONG, IFD, LONG8, IFD8.
 _TAG_TYPES = (2, 3, 4, 13, 16, 18)
@@ -150,9 +164,9 @@ def _chain(path: Path, file: BinaryIO) -> Chain:
                     sides[tag] = struct.unpack_from(order + _WHOLE_TYPES[kind], value)[0]
                 if tag in _LAYOUT_TAGS:
                     layout.append((tag, kind, values, None if outside else value))
-                if tag in _NEEDED_TAGS and kind in _TAG_TYPES and outside:
-                    if struct.unpack(link, value)[0] + size > length:
-                        raise truncated
+                is_needed = tag in _NEEDED_TAGS and kind in _TAG_TYPES and outside
+                if is_needed and struct.unpack(link, value)[0] + size > length:
+                    raise truncated
             # Values may be shared by tags, but only small ones are.
             if listed > length or kept > length + _SHARED_BYTES:
                 raise overlapping

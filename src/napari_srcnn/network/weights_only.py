@@ -1,7 +1,7 @@
 """Files of PyTorch, read as tensors and nothing else: no code of theirs runs, none is a bomb.
 
-torch's own ``weights_only`` calls a list of functions for a file, some of which make as much memory
-as they are asked for. Here a file is looked through first, and names only what saving tensors needs.
+torch's own ``weights_only`` calls functions for a file, some of which take as much memory as they
+are asked for. Here a file is looked through first, and names only what saving tensors needs.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def _old(name: str, codec: Any) -> Any:
     known = str(codec.codec_id)
     if known not in _NUMCODECS or getattr(codec, "format", None) == 3:  # LZMA without a header
         raise _refused(name, known)
-    return _as(_looking_decode(type(codec), known), codec)
+    return _as(_looking_decode(type(codec), known), codec)  # type: ignore[arg-type]
 
 
 def _new(name: str, codec: Any) -> Any:
@@ -116,7 +116,7 @@ def _new(name: str, codec: Any) -> Any:
         codec = copy.copy(codec)
         _set(codec, "codecs", inner)
         return codec
-    return _as(_looking_decode_single(type(codec), short), codec)
+    return _as(_looking_decode_single(type(codec), short), codec)  # type: ignore[arg-type]
 
 
 def _as(kind: type, codec: Any) -> Any:
@@ -127,23 +127,23 @@ def _as(kind: type, codec: Any) -> Any:
 
 
 @cache
-def _looking_decode(kind: type, known: str) -> type:
+def _looking_decode(kind: type, known: str) -> Any:
     def decode(self: Any, buf: Any, out: Any = None) -> Any:
         check_expansion(known, _bytes(buf))
         return kind.decode(self, buf, out)  # type: ignore[attr-defined]
 
-    return type(kind.__name__, (kind,), {"decode": decode})
+    return type(known, (kind,), {"decode": decode})
 
 
 @cache
-def _looking_decode_single(kind: type, known: str) -> type:
+def _looking_decode_single(kind: type, known: str) -> Any:
     async def decode(self: Any, chunk_bytes: Any, chunk_spec: Any) -> Any:
         if known in _NUMCODECS:
             check_expansion(known, _bytes(chunk_bytes.as_array_like()))
         return await kind._decode_single(self, chunk_bytes, chunk_spec)  # type: ignore[attr-defined]
 
-    return type(kind.__name__, (kind,), {"_decode_single": decode})
+    return type(known, (kind,), {"_decode_single": decode})
 
 
 def _bytes(buffer: Any) -> bytes:
-    return bytes(memoryview(np.ascontiguousarray(buffer)).cast("B"))
+    return np.ascontiguousarray(buffer).tobytes()
