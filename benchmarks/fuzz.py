@@ -28,7 +28,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 # What the figures have to stay below.
 SECONDS, BYTES = 10.0, 10**9
-# A worker draws so many cases of a kind from one seed.
+# So many cases of a kind are drawn from one seed.
 BATCH = 1000
 _STARTING = 120.0
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--kind", action="append", default=[], help="only kinds with this in them")
     parser.add_argument("--keep", type=Path, help="a folder for the files of faults")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sys.path[:0] = [str(ROOT / "tests")]
     if arguments.work:
@@ -59,94 +59,86 @@ def main() -> None:
         return
     from fuzzing import KINDS
 
-    names = [
-        kind.name
+    kinds = [
+        kind
         for kind in KINDS
         if not arguments.kind or any(part in kind.name for part in arguments.kind)
     ]
-    share = -(-arguments.cases // max(len(names), 1))
-    tallies = {}
+    shares = sum(kind.share for kind in kinds)
+    left = {kind.name: -(-arguments.cases * kind.share // shares) for kind in kinds}
+    tallies = {name: Tally() for name in left}
     print(f"{'kind':24s} {'cases':>6s} {'read':>6s} {'refused':>8s} {'faults':>7s} ", end="")
     print(f"{'slowest s':>10s} {'peak MB':>8s}", flush=True)
-    for name in names:
-        tally = tallies[name] = _run(name, share, arguments.seed, arguments.keep)
-        counts = tally.outcomes
-        print(
-            f"{name:24s} {tally.cases:6d} {counts['read']:6d} {counts['refused']:8d} "
-            f"{counts['fault']:7d} {tally.slowest:10.2f} {tally.peak / 1e6:8.0f}",
-            flush=True,
-        )
-        for fault, count in Counter(tally.faults).most_common(20):
-            print(f"    {count} × {fault}", flush=True)
+    worker = 0
+    while left:
+        _have_judged(left, tallies, arguments.seed * 1_000_003 + worker, arguments.keep)
+        worker += 1
     faults = sum(tally.outcomes["fault"] for tally in tallies.values())
-    print(f"\n{sum(tally.cases for tally in tallies.values())} cases, {faults} faults")
+    print(f"\n{sum(tally.cases for tally in tallies.values()):,} cases, {faults} faults")
     if arguments.json:
-        rows = {
-            name: vars(tally) | {"outcomes": dict(tally.outcomes)}
-            for name, tally in tallies.items()
-        }
+        rows = {n: vars(tally) | {"outcomes": dict(tally.outcomes)} for n, tally in tallies.items()}
         arguments.json.write_text(json.dumps(rows, indent=1))
     raise SystemExit(1 if faults else 0)
 
 
-def _run(name: str, cases: int, seed: int, keep: Path | None) -> Tally:
-    """Have workers judge cases of a kind until there were enough."""
-    tally = Tally()
-    batch = 0
-    while tally.cases < cases:
-        before = tally.cases
-        count = min(BATCH, cases - tally.cases)
-        _batch(name, count, seed * 1_000_003 + batch, tally, keep)
-        batch += 1
-        if tally.cases == before and batch > 20:
-            raise SystemExit(f"the workers of {name} judge nothing")
-    return tally
+def _say(name: str, tally: Tally) -> None:
+    counts = tally.outcomes
+    print(
+        f"{name:24s} {tally.cases:6d} {counts['read']:6d} {counts['refused']:8d} "
+        f"{counts['fault']:7d} {tally.slowest:10.2f} {tally.peak / 1e6:8.0f}",
+        flush=True,
+    )
+    for fault, count in Counter(tally.faults).most_common(20):
+        print(f"    {count} × {fault}", flush=True)
 
 
-def _batch(name: str, count: int, seed: int, tally: Tally, keep: Path | None) -> None:
-    """Have one worker judge up to `count` cases; it is ended if it hangs."""
+def _have_judged(
+    left: dict[str, int], tallies: dict[str, Tally], seed: int, keep: Path | None
+) -> None:
+    """Have one worker judge what is left of each kind, until it dies or hangs."""
     with tempfile.TemporaryDirectory(prefix="srcnn-fuzz-") as folder:
-        command = [sys.executable, __file__, "--work", name, str(count), str(seed), folder]
+        log, case = Path(folder) / "log", Path(folder) / "case"
+        command = [sys.executable, __file__, "--work", json.dumps(left), str(seed), folder]
         command += [] if keep is None else ["--keep", str(keep)]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-        with (Path(folder) / "log").open("wb") as log:
+        with log.open("wb") as file:
             worker = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+                command, stdout=subprocess.PIPE, stderr=file, text=True, env=environment
             )
         heard: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=_listen, args=(worker, heard), daemon=True).start()
-        begun, limit = False, _STARTING
+        name, begun = next(iter(left)), False
         try:
-            while True:
+            while left:
+                limit = SECONDS + 5 if begun else _STARTING
                 try:
                     line = heard.get(timeout=limit)
                 except queue.Empty:
-                    worker.kill()
                     if not begun:
                         raise SystemExit(f"no case of {name} was drawn for {limit:g} s") from None
-                    _count(tally, "fault", f"took more than {SECONDS:g} s", SECONDS, 0)
-                    _keep(Path(folder) / "case", keep, name)
-                    return
+                    worker.kill()
+                    said = {"what": "fault", "said": f"took more than {SECONDS:g} s"}
+                    line = None
+                else:
+                    said = {} if line is None else json.loads(line)
+                if line is None and not said:
+                    code = worker.wait()
+                    if not begun or code == 1:  # of this program itself, not of what it tries
+                        raise SystemExit(log.read_text()[-3000:])
+                    said = {"what": "fault", "said": f"ended the process ({code})"}
                 if line is None:
-                    if begun:
-                        code = worker.wait()
-                        if code == 1:  # of this program itself, not of what it tries
-                            raise SystemExit((Path(folder) / "log").read_text()[-3000:])
-                        _count(tally, "fault", f"ended the process ({code})", 0, 0)
-                        _keep(Path(folder) / "case", keep, name)
-                    elif worker.wait():
-                        raise SystemExit((Path(folder) / "log").read_text()[-3000:])
+                    _keep(case, keep, name)
+                elif said["is"] == "begun":
+                    name, begun = said["kind"], True
+                    continue
+                begun = False
+                _count(tallies[name], said)
+                left[name] -= 1
+                if not left[name]:
+                    del left[name]
+                    _say(name, tallies[name])
+                if line is None:
                     return
-                said = json.loads(line)
-                begun = said["is"] == "begun"
-                limit = SECONDS + 5 if begun else _STARTING
-                if not begun:
-                    what, text = said["what"], said["said"]
-                    if what != "fault" and said["seconds"] > SECONDS:
-                        what, text = "fault", f"took {said['seconds']:.1f} s"
-                    if what != "fault" and said["peak"] > BYTES:
-                        what, text = "fault", f"took {said['peak'] / 1e6:.0f} MB"
-                    _count(tally, what, text, said["seconds"], said["peak"])
         finally:
             worker.kill()
             worker.wait()
@@ -160,12 +152,18 @@ def _listen(worker: subprocess.Popen[str], heard: queue.Queue[str | None]) -> No
     heard.put(None)
 
 
-def _count(tally: Tally, what: str, said: str, seconds: float, peak: int) -> None:
+def _count(tally: Tally, said: dict[str, Any]) -> None:
+    seconds, peak = said.get("seconds", 0.0), said.get("peak", 0)
+    what, text = said["what"], said["said"]
+    if what != "fault" and seconds > SECONDS:
+        what, text = "fault", f"took {seconds:.1f} s"
+    if what != "fault" and peak > BYTES:
+        what, text = "fault", f"took {peak / 1e6:.0f} MB"
     tally.cases += 1
     tally.outcomes[what] += 1
     tally.slowest, tally.peak = max(tally.slowest, seconds), max(tally.peak, peak)
     if what == "fault":
-        tally.faults.append(said)
+        tally.faults.append(text)
 
 
 def _keep(case: Path, keep: Path | None, name: str) -> None:
@@ -178,58 +176,65 @@ def _keep(case: Path, keep: Path | None, name: str) -> None:
 # ---------------------------------------------------------------- the worker
 
 
-def _work(name: str, count: str, seed: str, folder: str, keep: Path | None) -> None:
+def _work(plan: str, seed: str, folder: str, keep: Path | None) -> None:
     import logging
     import resource
     import warnings
 
-    from fuzzing import KINDS, judge
+    from fuzzing import KINDS, Kind, judge
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
 
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    kind = next(kind for kind in KINDS if kind.name == name)
     stdout = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a reader prints is no message
     case = Path(folder) / "case"
-    judged = 0
-
-    @seeded(int(seed))
-    @settings(
-        max_examples=int(count),
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(kind.drawn)
-    def try_one(drawn: Any) -> None:
-        nonlocal judged
-        if judged >= int(count):
-            return
-        judged += 1
-        base = _reset_peak()
-        stdout.write(json.dumps({"is": "begun"}) + "\n")
-        start = time.perf_counter()
-        outcome = judge(kind, drawn, case)
-        seconds = time.perf_counter() - start
-        peak = _status("VmHWM") - base
-        if outcome.what == "fault" or seconds > SECONDS or peak > BYTES:
-            _keep(case, keep, name)
-        said = {
-            "is": "done",
-            "what": outcome.what,
-            "said": outcome.said.encode("utf-8", "replace").decode(),
-        }
-        stdout.write(json.dumps(said | {"seconds": seconds, "peak": peak}) + "\n")
-
     # What is loaded on first use is loaded before memory is counted.
     _warm()
     limit = _status("VmSize") + BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try_one()
+
+    def judge_some(kind: Kind, count: int, seed: int) -> int:
+        """Judge cases of a kind; return how many were drawn before hypothesis had no more."""
+        judged = 0
+
+        @seeded(seed)
+        @settings(
+            max_examples=count,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(kind.drawn)
+        def judge_one(drawn: Any) -> None:
+            nonlocal judged
+            if judged >= count:
+                return
+            judged += 1
+            base = _reset_peak()
+            stdout.write(json.dumps({"is": "begun", "kind": kind.name}) + "\n")
+            start = time.perf_counter()
+            outcome = judge(kind, drawn, case)
+            seconds = time.perf_counter() - start
+            peak = _status("VmHWM") - base
+            if outcome.what == "fault" or seconds > SECONDS or peak > BYTES:
+                _keep(case, keep, kind.name)
+            text = outcome.said.encode("utf-8", "replace").decode()
+            said = {"is": "done", "what": outcome.what, "said": text}
+            stdout.write(json.dumps(said | {"seconds": seconds, "peak": peak}) + "\n")
+
+        judge_one()
+        return judged
+
+    kinds = {kind.name: kind for kind in KINDS}
+    for name, count in json.loads(plan).items():
+        left, batch = count, 0
+        while left > 0:
+            left -= judge_some(kinds[name], min(left, BATCH), int(seed) + 1000 * batch)
+            batch += 1
 
 
 def _warm() -> None:

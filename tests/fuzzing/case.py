@@ -38,6 +38,8 @@ class Kind:
         What it may raise.
     may_leave : bool
         Whether the user names files beside the folder himself.
+    share : int
+        Of all cases, beside the other kinds'.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Kind:
     use: Callable[[Path, Any], object]
     refusals: tuple[type[Exception], ...]
     may_leave: bool = False
+    share: int = 10
 
 
 @dataclass(frozen=True)

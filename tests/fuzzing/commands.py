@@ -204,4 +204,4 @@ def _use(folder: Path, line: list[str]) -> None:
     raise RefusedError(errors[-1] if errors else said[-1])
 
 
-KINDS = (Kind("command lines", commands(), _use, (RefusedError,), may_leave=True),)
+KINDS = (Kind("command lines", commands(), _use, (RefusedError,), may_leave=True, share=4),)

@@ -388,6 +388,6 @@ def _use_state(folder: Path, config: TrainConfig) -> None:
 _files = safetensors().map(lambda content: ({"given.safetensors": content}, None))
 KINDS = (
     Kind("model files", _files, _use_ours, (CheckpointError,)),
-    Kind("published checkpoints", published(), _use_published, (CheckpointError,)),
-    Kind("training states", states(), _use_state, (ValueError,)),
+    Kind("published checkpoints", published(), _use_published, (CheckpointError,), share=8),
+    Kind("training states", states(), _use_state, (ValueError,), share=7),
 )

@@ -120,8 +120,9 @@ class ShardJob:
             *(json.JSONDecodeError, RecursionError, OverflowError),
             *(KeyError, TypeError, AttributeError),
         ) as error:
+            why = one_line(repr(error), 100)
             raise ValueError(
-                f"{path} is damaged ({one_line(repr(error), 100)}); remove the folder of the result and start anew."
+                f"{path} is damaged ({why}); remove the folder of the result and start anew."
             ) from error
 
     def _check(self) -> None:
