@@ -39,6 +39,23 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def one_line(text: str, longest: int = 500) -> str:
+    """Return a text as one line, without what would act on a terminal; what is too long is cut.
+
+    Parameters
+    ----------
+    text : str
+        May hold what files say of themselves: anything.
+    longest : int
+        Characters; the middle goes, since a message ends with what to do.
+    """
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(line) <= longest:
+        return line
+    tail = longest // 3
+    return f"{line[: longest - tail - 3]} … {line[-tail:]}"
+
+
 def sentence(error: BaseException) -> str:
     """Return what an error says, as a sentence."""
     if isinstance(error, OSError) and error.filename is not None:
@@ -47,6 +64,8 @@ def sentence(error: BaseException) -> str:
         text = f"there is not enough memory ({error})"
     else:
         text = str(error)
+    # It may hold what a file says of itself.
+    text = one_line(text, 1000)
     return text if text.endswith((".", "!", "?")) else text + "."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -15,10 +16,13 @@ import numpy as np
 import pytest
 import tifffile
 from commands import Ended, command, command_here, finish, hear_interrupts, posix, start
+from networks import random_network
 
 import napari_srcnn
 from napari_srcnn.io import read_stack, write_stack
+from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.samples import load_sample, sample_path
+from napari_srcnn.words import format_bytes
 
 MODEL = "srcnn-9-1-5-x2"
 
@@ -494,7 +498,6 @@ def own_model(own_home: Path) -> Path:
     from networks import random_network
 
     from napari_srcnn.models.paths import user_model_dir
-    from napari_srcnn.network.checkpoint import save_model
 
     card = {
         "description": "Nuclei, confocal",
@@ -505,9 +508,11 @@ def own_model(own_home: Path) -> Path:
 
 
 def put_in_order(*arguments: object) -> str:
-    """Run `models` with an option; return the one line that it says."""
+    """Run `models` with an option; return the one line that it says of what it did."""
     ended = command("models", *arguments)
-    assert (ended.code, ended.err, ended.torch) == (0, "", False)
+    assert (ended.code, ended.torch) == (0, False)
+    # What is imported is shown before.
+    assert ended.err.startswith("Model: ") if "--import" in arguments else not ended.err
     (line,) = ended.out.splitlines()
     return line
 
@@ -532,6 +537,26 @@ def test_a_model_is_told_about_by_its_name(own_model: Path) -> None:
     told = json.loads(command_here("models", "mine", "--json").out)
     assert (told["name"], told["scale"], told["path"]) == ("mine", 2, str(own_model))
     assert told["card"]["holdout"]["psnr"] == 34.5
+
+
+def test_whose_a_model_is_is_said_before_it_is_imported(own_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.safetensors"
+    save_model(path, random_network(1, scale=3), {"data": ["T91"], "description": "\x1b[2J"})
+    ended = command_here("models", "--import", path)
+    said = dict(line.split(": ", 1) for line in ended.err.splitlines())
+    assert said == {
+        "Model": "theirs",
+        "Kind": "SRCNN 9-1-5, ×3, one channel",
+        "Training data": "T91",
+        "Licence": "states no licence",
+        "SHA-256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "Size": format_bytes(path.stat().st_size),
+    }
+    # The same of a file that is only looked at, and nothing that would act on a terminal.
+    shown = command_here("models", path).out
+    assert "Licence: states no licence" in shown
+    assert f"SHA-256: {said['SHA-256']}" in shown
+    assert "\x1b" not in shown
 
 
 def test_models_are_renamed_exported_imported_and_deleted(own_model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_srcnn.cli.app import app, boundary
+from napari_srcnn.cli.app import app, boundary, say
 from napari_srcnn.cli.train import target_file
-from napari_srcnn.network.checkpoint import save_model, write_atomically
+from napari_srcnn.network.checkpoint import CheckpointError, save_model, write_atomically
 
 if TYPE_CHECKING:
     from napari_srcnn.models.card import ModelInfo
@@ -93,21 +94,31 @@ def _put_in_order(
         return f"{export[0]} → {export_model(*export, force=force)}"
     if source is None:
         raise ValueError("One of NAME, --rename, --delete, --export and --import is needed.")
+    from napari_srcnn.models.card import origin_lines
+    from napari_srcnn.models.library import model_info
+
+    # Before it is taken, and beside the result: whose it is, and what is known of it.
+    with contextlib.suppress(CheckpointError):  # import_model says why
+        for line in origin_lines(model_info(source)):
+            say(line)
     info = import_model(source, name, force=force)
     return f"{source} → {info.name}: {info.path}"
 
 
 def _show_model(name: str, *, as_json: bool) -> None:
-    from napari_srcnn.models.card import card_lines
+    from napari_srcnn.models.card import card_lines, origin_lines
     from napari_srcnn.models.library import model_info
 
     info = model_info(name)
     if as_json:
-        typer.echo(
-            json.dumps(_row(info) | {"card": info.card.to_dict()}, indent=1, ensure_ascii=False)
-        )
+        typer.echo(_json(_row(info) | {"card": info.card.to_dict()}))
         return
-    for line in (*card_lines(info), f"File: {info.path}", f"SHA-256: {info.sha256}"):
+    lines = card_lines(info)
+    known = {line.partition(":")[0] for line in lines}
+    known |= {"Training data"} if "Data" in known else set()
+    # The same words as before an import, but for what stands in the card's own.
+    rest = [line for line in origin_lines(info) if line.partition(":")[0] not in known]
+    for line in (*lines, *rest, f"File: {info.path}"):
         typer.echo(line)
 
 
@@ -116,10 +127,16 @@ def _list_models(*, as_json: bool) -> None:
 
     rows = model_rows()
     if as_json:
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        typer.echo(_json(rows))
         return
     typer.echo(_table(rows))
     typer.echo(f"\nPSNR in dB on Y. Your own models (.safetensors) go to {user_model_dir()}")
+
+
+def _json(value: Any) -> str:
+    """Return JSON that can be written whatever a card holds: half a character too."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def model_rows() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 from napari_srcnn.image.axes import MEANT, unit_fits
 from napari_srcnn.image.transform import Transform, enlarged_plane
 from napari_srcnn.image.units import PIXEL
+from napari_srcnn.words import one_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class StackError(ValueError):
-    """A file cannot be read or written; the message is one sentence that says why."""
+    """A file cannot be read or written; the message is one sentence that says why.
+
+    Of what the file says of itself it holds no more than fits on a line.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(one_line(text))
 
 
 class ArrayLike(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,13 @@ from napari_srcnn.io.names import stack_name
 from napari_srcnn.io.ome_read import own_annotation, parse
 from napari_srcnn.io.pixel_size import calibration_of
 from napari_srcnn.io.tiff_array import TiffArray
-from napari_srcnn.io.tiff_check import check_file, check_pixels, in_one_sentence
+from napari_srcnn.io.tiff_check import (
+    check_file,
+    check_growth,
+    check_pieces,
+    check_pixels,
+    in_one_sentence,
+)
 from napari_srcnn.io.tiff_image import TiffImage
 from napari_srcnn.io.tiff_images import images_of
 from napari_srcnn.io.tiff_layout import is_regular, layout_of, own_axes
@@ -119,6 +126,7 @@ def _stack(
     if 0 in image.shape:
         raise StackError(f"{path.name} holds no pixels that can be read (shape {image.shape})")
     missing = check_pixels(path, image)
+    check_pieces(path, image)
     meaning = meaning_of(path, tif, image)
     calibration = calibration_of(tif, image.number)
     own = own_annotation(calibration.metadata.get("ome_xml"))
@@ -174,6 +182,8 @@ def _read_at_once(path: Path, image: TiffImage) -> tuple[str, NDArray[Any]]:
     if not {"Y", "X"} <= set(axes) or image.series is None:
         raise StackError(f"{path.name} holds no images (its axes are {axes})")
     logger.info("%s cannot be read plane by plane; it is read at once", path.name)
+    size = prod(image.shape) * image.dtype.itemsize
+    check_growth(path, size, path.stat().st_size)
     wanted = "".join(axis for axis in axes if axis not in "YXS") + "YX" + "S" * axes.count("S")
     # By position, since a letter such as Q may stand twice.
     order = sorted(range(len(axes)), key=lambda n: ("YXS".find(axes[n]), n))

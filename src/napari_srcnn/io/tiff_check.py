@@ -15,16 +15,42 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.io.tiff_segments import Page, key_of
+from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
     from napari_srcnn.io.tiff_image import TiffImage
 
 logger = logging.getLogger(__name__)
 
-# Bytes of a value, by the type of a tag: ASCII, SHORT, LONG, IFD, LONG8, IFD8.
-_TAG_BYTES = {2: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
+# Bytes of a value, by the type of a tag.
+_TYPE_BYTES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+# Types of the tags without which there is no image: ASCII, SHORT, LONG, IFD, LONG8, IFD8.
+_TAG_TYPES = (2, 3, 4, 13, 16, 18)
+_WHOLE_TYPES = {3: "H", 4: "I", 16: "Q"}
+_SHARED_BYTES = 2**16
+#: What is decoded as one piece takes at most so many bytes, or so many times those in the file.
+MOST_BYTES, MOST_GROWTH = 256 * 2**20, 16
 # ImageDescription, where strips and tiles lie and how long they are, and SubIFDs.
 _NEEDED_TAGS = {270, 273, 279, 324, 325, 330}
 # What pages that are decoded alike have in common: size, bits, compression, photometric
@@ -64,10 +90,17 @@ class Chain:
         How many there are.
     alike : bool
         Whether all are laid out as the first is.
+    pixels : tuple of int
+        Of each page: its width times its height; 1 where it does not say them.
     """
 
     pages: int
     alike: bool
+    pixels: tuple[int, ...] = ()
+
+    def pixels_from(self, page: int) -> int:
+        """Return the pixels of the smallest page from one on."""
+        return min(self.pixels[page if 0 <= page < len(self.pixels) else 0 :], default=1)
 
 
 def check_file(path: Path) -> Chain:
@@ -99,7 +132,13 @@ def _chain(path: Path, file: BinaryIO) -> Chain:
     count, link, inline = (order + "Q", order + "Q", 8) if big else (order + "H", order + "I", 4)
     entry = f"{order}HH{'Q' if big else 'I'}{inline}s"
     truncated = StackError(f"{path.name} is truncated: its list of pages leads beyond its end")
+    overlapping = StackError(
+        f"{path.name} is damaged: its lists of tags lie over each other, so that they are longer "
+        "than the file"
+    )
     layouts = set()
+    pixels: list[int] = []
+    listed = 0
     try:
         (offset,) = struct.unpack_from(link, header, 8 if big else 4)
         seen = set()
@@ -115,20 +154,28 @@ def _chain(path: Path, file: BinaryIO) -> Chain:
             if offset + entries * struct.calcsize(entry) > length:
                 raise truncated
             directory = file.read(entries * struct.calcsize(entry))
-            layout = []
+            listed += len(directory)
+            layout, sides, kept = [], {256: 1, 257: 1}, 0
             for tag, kind, values, value in struct.iter_unpack(entry, directory):
-                outside = _TAG_BYTES.get(kind, 0) * values > inline
+                size = _TYPE_BYTES.get(kind, 0) * values
+                outside = size > inline
+                kept += size if outside and size <= length else 0
+                if tag in sides and kind in _WHOLE_TYPES and not outside:
+                    sides[tag] = struct.unpack_from(order + _WHOLE_TYPES[kind], value)[0]
                 if tag in _LAYOUT_TAGS:
                     layout.append((tag, kind, values, None if outside else value))
-                if tag in _NEEDED_TAGS and outside:
-                    end = struct.unpack(link, value)[0] + _TAG_BYTES[kind] * values
-                    if end > length:
-                        raise truncated
+                is_needed = tag in _NEEDED_TAGS and kind in _TAG_TYPES and outside
+                if is_needed and struct.unpack(link, value)[0] + size > length:
+                    raise truncated
+            # Values may be shared by tags, but only small ones are.
+            if listed > length or kept > length + _SHARED_BYTES:
+                raise overlapping
             layouts.add(tuple(layout))
+            pixels.append(max(sides[256] * sides[257], 1))
             (offset,) = struct.unpack(link, file.read(struct.calcsize(link)))
     except struct.error:
         raise truncated from None
-    return Chain(pages=len(seen), alike=len(layouts) < 2)
+    return Chain(pages=len(seen), alike=len(layouts) < 2, pixels=tuple(pixels))
 
 
 def check_pixels(path: Path, image: TiffImage) -> int:
@@ -157,6 +204,28 @@ def check_pixels(path: Path, image: TiffImage) -> int:
                 f"tiles where its size takes {prod(key_of(page).chunked)}"
             )
     return missing
+
+
+def check_pieces(path: Path, image: TiffImage) -> None:
+    """Raise StackError where a strip or tile becomes far more than the file holds of it."""
+    looked_at: set[int] = set()
+    for page in image.pages:
+        if page is None or id(key_of(page)) in looked_at:
+            continue
+        key = key_of(page)
+        looked_at.add(id(key))
+        piece = prod(key.chunks) * np.dtype(key.dtype).itemsize
+        if key.compression != 1:
+            check_growth(path, piece, max(page.databytecounts, default=0))
+
+
+def check_growth(path: Path, becomes: int, stored: int) -> None:
+    """Raise StackError where few bytes of a file become more than is read as one piece."""
+    if becomes > MOST_BYTES and becomes > MOST_GROWTH * stored:
+        raise StackError(
+            f"{path.name} wants {format_bytes(becomes)} of memory for a piece that takes "
+            f"{format_bytes(stored)} in the file, which no image does"
+        )
 
 
 def _extents(page: Page) -> Iterator[tuple[int, int]]:

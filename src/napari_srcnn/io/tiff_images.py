@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from napari_srcnn.image.stack import StackError
+from napari_srcnn.io.ome_check import check_index, check_ome
 from napari_srcnn.io.ome_read import parse
 from napari_srcnn.io.tiff_image import TiffImage
 from napari_srcnn.io.tiff_meaning import PALETTE
@@ -33,6 +34,8 @@ def images_of(
 
     Of a set of files that the file is one of, they are those that have planes in this file.
     """
+    check_ome(path, tif, chain)
+    check_index(path, tif)
     numbers = _ome_numbers(tif)
     found = [
         _image(series, numbers.get(n, n)) for n, series in enumerate(tif.series) if series.shape

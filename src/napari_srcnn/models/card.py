@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from napari_srcnn.network.config import WINDOWS, SRCNNConfig
+from napari_srcnn.words import format_bytes
 
 # Longer texts of a card are cut: it may be anybody's.
 _LONGEST = 600
@@ -219,8 +220,12 @@ def _texts(value: Any) -> str | tuple[str, ...] | None:
 
 
 def _number(value: Any) -> float | None:
-    is_one = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_one and math.isfinite(value) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # an integer that no float can be
+        return None
 
 
 def _numbers(value: Any) -> dict[str, float] | None:
@@ -379,6 +384,25 @@ def card_lines(info: ModelInfo) -> list[str]:
         ("Licence", plain(card.license)),
     )
     return [f"{label}: {text}" for label, text in entries if text]
+
+
+def origin_lines(info: ModelInfo) -> list[str]:
+    """Return what one should know of a model from elsewhere before it is used, as lines.
+
+    What it is, on what it was trained, under which licence, and by what its file is known; where it
+    says nothing of these, that is said.
+    """
+    config, card = info.config, info.card
+    told = ", told the noise" if config.noise else ""
+    channels = "RGB" if config.channels == 3 else "one channel"
+    return [
+        f"Model: {info.name}",
+        f"Kind: SRCNN {config.kernel_name}, ×{config.scale}, {channels}{told}",
+        f"Training data: {plain(card.data) or 'states none'}",
+        f"Licence: {plain(card.license) or 'states no licence'}",
+        f"SHA-256: {info.sha256}",
+        f"Size: {format_bytes(info.path.stat().st_size)}",
+    ]
 
 
 def plain(value: Any, longest: int = _LONGEST) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.words import one_line
 
 if TYPE_CHECKING:
     from napari_srcnn.network.model import SRCNN
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 KEY = "napari_srcnn"
 FORMAT = 1
 SUFFIX = ".safetensors"
-# The format's own limit; a larger number is not a header.
-_HEADER_LIMIT = 100_000_000
+# Of ours; the format's own is 100 MB, whose JSON can take gigabytes of memory.
+_HEADER_LIMIT = 8 * 2**20
 
 
 class CheckpointError(ValueError):
-    """A model file that cannot be used; the message is one sentence for its user."""
+    """A model file that cannot be used; the message is one sentence for its user.
+
+    Of what the file says of itself it holds no more than fits on a line.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(one_line(text))
 
 
 def read_header(path: str | Path) -> tuple[SRCNNConfig, dict[str, Any]]:
@@ -62,7 +69,10 @@ def read_header(path: str | Path) -> tuple[SRCNNConfig, dict[str, Any]]:
         raise CheckpointError(f"There is no model file {path}; check its name.") from None
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    # A number of thousands of digits is a ValueError.
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(
             f"{path.name} is not a model file; a {SUFFIX} file written by napari-srcnn is needed."
         ) from error
@@ -96,13 +106,20 @@ def _parse(path: Path, header: Any) -> tuple[SRCNNConfig, dict[str, Any]]:
                 raise ValueError(f"its card has windows of {windows}.")
     except CheckpointError:
         raise
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise CheckpointError(f"{path.name} describes no usable model: {error}") from error
     return config, card
 
 
 def _check_tensors(path: Path, header: dict[str, Any], config: SRCNNConfig) -> None:
-    """Compare the shapes in the header with the configuration.
+    """Compare the types and shapes in the header with the configuration.
 
     A small file could otherwise ask for a network that fills the memory before its weights are
     found missing.
@@ -122,6 +139,12 @@ def _check_tensors(path: Path, header: dict[str, Any], config: SRCNNConfig) -> N
         raise CheckpointError(
             f"{path.name} holds weights of other shapes than its header says; "
             "it is damaged, get it again."
+        )
+    kinds = {str(header[name].get("dtype")) for name in wanted}
+    if kinds != {"F32"}:
+        raise CheckpointError(
+            f"{path.name} holds weights that are no 32-bit floats; "
+            "a file written by napari-srcnn is needed."
         )
 
 

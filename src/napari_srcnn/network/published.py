@@ -7,9 +7,7 @@ taken from its layout, said, and can be overridden. No file's code is ever run.
 
 from __future__ import annotations
 
-import pickle
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,14 +223,24 @@ def _from_matlab(path: Path) -> list[tuple[Array, Array]]:
 
     weights_conv1 is (k1², n1), weights_conv2 (n1, k2², n2), weights_conv3 (n2, k3²).
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
+    from scipy.io import loadmat, whosmat
+
+    from napari_srcnn.network.matlab import check_size
 
     names = [f"{kind}_conv{n}" for n in (1, 2, 3) for kind in ("weights", "biases")]
+    check_size(path)
     try:
+        kinds = {name: kind for name, _, kind in whosmat(path) if name in names}
+        if others := sorted(set(kinds.values()) - {"double", "single"}):
+            raise CheckpointError(
+                f"{path.name} holds weights of the class {others[0]}, where numbers are needed."
+            )
         # Only these are read: a MATLAB file may hold anything.
         values = loadmat(path, variable_names=names)
-    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError) as error:
+    except CheckpointError:
+        raise
+    # Of damaged files scipy and zlib raise errors of any class.
+    except Exception as error:
         raise CheckpointError(f"{path.name} cannot be read as a MATLAB file: {error}.") from error
     if missing := [name for name in names if name not in values]:
         raise CheckpointError(
@@ -302,26 +310,18 @@ def _state(path: Path) -> Mapping[str, Any]:
     """Return the dictionary that holds the convolutions, nothing of the file being executed."""
     import torch
 
-    try:
-        if path.suffix.lower() == SUFFIX:
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
+    from napari_srcnn.network.weights_only import load_weights_only
 
-            try:
-                return load_file(path)
-            except SafetensorError as error:
-                raise CheckpointError(f"{path.name} is damaged or cut short: {error}.") from error
-        with warnings.catch_warnings():
-            # Of other pickle protocols; what cannot be read is refused below.
-            warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path.name} holds more than weights (Python objects, whose loading can run code) and "
-            "is refused; have its author save model.state_dict()."
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path.name} is no PyTorch file or is damaged.") from error
+    if path.suffix.lower() == SUFFIX:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        # Of damaged headers it raises errors of other classes as well.
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{path.name} is damaged or cut short: {error}.") from error
+    content = load_weights_only(path)
     for state in _dictionaries(content, _DEPTH):
         if sum(isinstance(v, torch.Tensor) and v.ndim == 4 for v in state.values()) >= 3:
             return state

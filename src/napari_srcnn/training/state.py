@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from napari_srcnn.io.atomic import replacing
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.fast import BLOCK, fast_forward
 from napari_srcnn.network.model import SRCNN
+from napari_srcnn.network.weights_only import load_weights_only
 from napari_srcnn.training.muon import Muon
 
 
@@ -271,14 +272,15 @@ class State:
             raise ValueError(
                 f"{path} belongs to a run with other settings; remove it or name another."
             )
-        self.model.load_state_dict(state["model"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.best_weights, self.curve = state["best_weights"], state["curve"]
-        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
-        self.rng.bit_generator.state = state["rng"]
-        for name in NUMBERS:
-            setattr(self, name, state[name])
+        with _as_state(path):
+            self.model.load_state_dict(state["model"])
+            self.averaged.load_state_dict(state["averaged"])
+            self.best_weights, self.curve = state["best_weights"], state["curve"]
+            for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(values)
+            self.rng.bit_generator.state = state["rng"]
+            for name in NUMBERS:
+                setattr(self, name, state[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -311,14 +313,25 @@ def read_state(path: Path) -> Stopped:
         If the file is no state.
     """
     state = _load_state(path, torch.device("cpu"))
-    return Stopped(**{field.name: state[field.name] for field in fields(Stopped)})
+    with _as_state(path):
+        return Stopped(**{field.name: state[field.name] for field in fields(Stopped)})
+
+
+@contextlib.contextmanager
+def _as_state(path: Path) -> Iterator[None]:
+    """Say of a file that lacks what a state has, or has it otherwise, that it is none."""
+    try:
+        yield
+    except (
+        *(AttributeError, LookupError, OverflowError, RecursionError),
+        *(RuntimeError, TypeError, ValueError),
+    ) as error:
+        raise ValueError(f"{path} is no state of a training run; remove it.") from error
 
 
 def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    try:
-        state = torch.load(path, weights_only=True, map_location=device)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError) as error:
-        raise ValueError(f"{path} is no state of a training run; remove it.") from error
+    with _as_state(path):
+        state = load_weights_only(path, device)
     if not isinstance(state, dict) or "identity" not in state:
         raise ValueError(f"{path} is no state of a training run; remove it.")
     # Of an older version.

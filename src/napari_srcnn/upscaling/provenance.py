@@ -13,6 +13,7 @@ import napari_srcnn
 from napari_srcnn.io.names import address_of
 from napari_srcnn.io.zarr.store import description
 from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.words import one_line
 
 #: Of what is written. Records of version 0.1 bear no number.
 SCHEMA = 3
@@ -268,7 +269,9 @@ class Provenance:
                 schema=_whole(values.get("schema", 1)),
             )
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise ValueError(f"This is no record of how an image was made: {error!r}.") from error
+            raise ValueError(
+                one_line(f"This is no record of how an image was made: {error!r}.")
+            ) from error
 
 
 def library_versions() -> dict[str, str]:

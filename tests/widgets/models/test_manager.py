@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -208,10 +209,40 @@ def test_exporting_replaces_only_what_the_dialog_asked_about(
     assert "is there already" in heard.failed[0]
 
 
+def answer_yes(monkeypatch: pytest.MonkeyPatch, is_sure: bool = True) -> list[str]:
+    """Answer every question; return what was asked."""
+    standard, asked = QMessageBox.StandardButton, []
+
+    def ask(parent: object, title: str, text: str, *choices: object) -> Any:
+        asked.append(text)
+        return standard.Yes if is_sure else standard.Cancel
+
+    monkeypatch.setattr(QMessageBox, "question", ask)
+    return asked
+
+
+@pytest.mark.parametrize("is_sure", [False, True])
+def test_what_a_file_says_of_its_model_is_shown_before_it_is_taken(
+    manager: ModelManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_sure: bool
+) -> None:
+    card = {"data": ["T91", "<img src=x>"]}
+    path = save_model(tmp_path / "theirs.safetensors", random_network(3, scale=3), card)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    asked = answer_yes(monkeypatch, is_sure)
+    manager.import_button.click()
+    (text,) = asked
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for line in ("Model: theirs", "SRCNN 9-1-5, ×3", "T91, &lt;img", "states no licence", digest):
+        assert line in text
+    assert "Size: " in text
+    assert own_models() == (["a", "b", "theirs"] if is_sure else ["a", "b"])
+
+
 def test_importing_asks_for_another_name_where_the_files_is_taken(
     manager: ModelManager, heard: Heard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     suggested = answer_text(monkeypatch, "mine")
+    answer_yes(monkeypatch)
     bundled, taken = export_model(BUNDLED, tmp_path), export_model("a", tmp_path)
     fresh = export_model("b", tmp_path / "fresh")
     for path in (fresh, bundled):

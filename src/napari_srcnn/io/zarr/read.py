@@ -13,6 +13,7 @@ from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.io.names import stack_name
 from napari_srcnn.io.tiff_check import in_one_sentence
 from napari_srcnn.io.zarr.array import ZarrArray
+from napari_srcnn.io.zarr.bounded import bounded
 from napari_srcnn.io.zarr.images import ZarrImage, images_of, ome_of
 from napari_srcnn.io.zarr.meaning import Meaning, meaning_of, plain_meaning
 from napari_srcnn.io.zarr.metadata import OWN
@@ -80,12 +81,10 @@ def _stack(opened: Opened, path: str | os.PathLike[str], number: int) -> Stack:
     if isinstance(node, zarr.Group):
         levels, meaning = _described(opened, image, node, notes)
     else:
-        levels, meaning = [node], _plain(opened, node)
+        levels, meaning = [bounded(opened.name, node)], _plain(opened, node)
     full = levels[0]
     if 0 in full.shape:
         raise StackError(f"{opened.name} holds no pixels that can be read (shape {full.shape})")
-    if np.dtype(full.dtype).kind not in "iufb":
-        raise StackError(f"{opened.name} holds values of type {full.dtype}, which are no pixels")
     metadata = {**meaning.metadata, **_xml(opened, image)}
     place = str(path) if "://" in opened.place else str(Path(path).absolute())
     arrays = [
@@ -156,7 +155,7 @@ def _array(opened: Opened, group: zarr.Group, path: str) -> zarr.Array[Any]:
     found = group[path]
     if isinstance(found, zarr.Group):
         raise StackError(f"{opened.name} holds a group at {path}, where an array should be")
-    return found
+    return bounded(opened.name, found)
 
 
 def _plain(opened: Opened, array: zarr.Array[Any]) -> Meaning:

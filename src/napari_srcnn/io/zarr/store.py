@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.io.names import ZARR_SUFFIXES, address_of
 from napari_srcnn.io.tiff_check import in_one_sentence
+from napari_srcnn.io.zarr.bounded import check_zip
 
 if TYPE_CHECKING:
     import os
@@ -173,6 +174,7 @@ def _store(path: str | os.PathLike[str], address: str | None) -> Any:
         return LocalStore(place, read_only=True)
     if not place.exists():
         raise StackError(f"there is no file or folder {place}")
+    check_zip(place)
     return ZipStore(place, mode="r", read_only=True)
 
 

@@ -13,7 +13,8 @@ from napari_srcnn.io.atomic import write_bytes
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.plan import UpscalePlan
-from napari_srcnn.upscaling.provenance import SourceFile
+from napari_srcnn.upscaling.provenance import Provenance, SourceFile
+from napari_srcnn.words import one_line
 
 SCHEMA = 1
 
@@ -104,17 +105,39 @@ class ShardJob:
             values = json.loads(path.read_text("utf-8"))
             if values["schema"] > SCHEMA:
                 raise ValueError(f"{path} is of a newer version of napari-srcnn; update this one.")
-            return cls(
+            job = cls(
                 **values
                 | {
                     "source": Path(values["source"]),
                     "content": SourceFile.from_dict(values["content"]),
                 }
             )
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            job._check()
+            return job
+        except (
+            *(json.JSONDecodeError, RecursionError, OverflowError),
+            *(KeyError, TypeError, AttributeError),
+        ) as error:
+            why = one_line(repr(error), 100)
             raise ValueError(
-                f"{path} is damaged ({error!r}); remove the folder of the result and start anew."
+                f"{path} is damaged ({why}); remove the folder of the result and start anew."
             ) from error
+
+    def _check(self) -> None:
+        """Raise TypeError, or what else comes of it, where a part is not what it should be."""
+        layout = self.layout
+        shard = layout.get("shard") or ()
+        fits = (
+            set(layout) <= {"version", "compression", "shard"}
+            and isinstance(layout["version"], str)
+            and isinstance(layout["compression"], str | None)
+            and all(isinstance(n, int) for n in (self.image, *shard))
+            and isinstance(self.options, Mapping)
+        )
+        if not fits:
+            raise TypeError("a part of it is of another type")
+        options_of(self.fixed, "cpu")
+        Provenance.from_dict(self.provenance)
 
 
 def fixed(plan: UpscalePlan) -> dict[str, Any]:

@@ -198,12 +198,20 @@ def _entry(line: str) -> tuple[float, Place, Mark | None] | None:
         mark = Mark(
             level=place[0],
             index=place[1],
-            files=tuple((str(key), int(size), str(known)) for key, size, known in files),
+            files=tuple((_inside(str(key)), int(size), str(known)) for key, size, known in files),
             clipped=int(values["clipped"]),
             nonfinite=int(values["nonfinite"]),
             misfit=(float(result), float(bicubic), float(noise), int(pixels)),
             seconds=float(values["seconds"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (AttributeError, OverflowError, RecursionError, ValueError, KeyError, TypeError):
         return None
     return when, place, mark
+
+
+def _inside(key: str) -> str:
+    """Return the key of a file if it lies below the store, whatever system it was written on."""
+    parts = key.replace("\\", "/").split("/")
+    if not all(parts) or {".", ".."} & set(parts) or ":" in key or not key.isprintable():
+        raise ValueError(f"{key!r} lies outside of the store")
+    return key

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_srcnn.models.card import card_lines
+from napari_srcnn.models.card import card_lines, origin_lines
 from napari_srcnn.models.library import model_info, own_models
 from napari_srcnn.models.manage import (
     check_name,
@@ -190,11 +190,13 @@ class ModelManager(QWidget):
             self.export(name, path, force=path.lower().endswith(SUFFIX))
 
     def ask_and_import(self) -> None:
-        """Ask for the file; and for a name where its own is taken."""
+        """Ask for the file, whether it is trusted, and for a name where its own is taken."""
         path, _ = QFileDialog.getOpenFileName(
             self, "Import a model", "", f"{_FILTER};;All files (*)"
         )
         if not path:
+            return
+        if not self._ask_whether_trusted(path):
             return
         name: str | None = name_for(path)
         if reason := _why_not(name or ""):
@@ -202,6 +204,22 @@ class ModelManager(QWidget):
             if not name:
                 return
         self.import_(path, name)
+
+    def _ask_whether_trusted(self, path: str) -> bool:
+        """Show what is known of a file from elsewhere; True if it shall be taken, or cannot be."""
+        try:
+            lines = origin_lines(model_info(Path(path)))
+        except (CheckpointError, OSError):
+            return True  # importing says why not
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self,
+            "Import a model",
+            f"<p>Take this model to your own?</p>{_as_entries(lines)}",
+            buttons.Yes | buttons.Cancel,
+            buttons.Cancel,
+        )
+        return bool(answer == buttons.Yes)
 
     def _ask_name(self, title: str, text: str, suggested: str) -> str:
         """Return a name; "" where the user has thought better of it."""
