@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from napari_srcnn.widgets.shared.display import kept_selection
+from napari_srcnn.widgets.shared.display import DIVERGING, kept_selection
 from napari_srcnn.widgets.shared.layers import METADATA_KEY
-from napari_srcnn.widgets.upscale.previews import DIVERGING
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 
 # A layer that fills is drawn anew at most so often (milliseconds), and rarer where that takes long.
 REFRESH = 250
+#: Colours of a difference. Black where nothing differs, so that several channels add up and a
+# dark window stays dark.
+DIVERGING: dict[str, Any] = {
+    "name": "SRCNN difference",
+    "colors": [
+        [0.35, 0.75, 1.0, 1],
+        [0, 0.3, 0.6, 1],
+        [0, 0, 0, 1],
+        [0.7, 0.3, 0, 1],
+        [1, 0.75, 0.35, 1],
+    ],
+}
 
 
 @contextmanager

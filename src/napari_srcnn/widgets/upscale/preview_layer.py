@@ -22,7 +22,7 @@ from napari_srcnn.widgets.compare.bar import (
     said,
 )
 from napari_srcnn.widgets.compare.split import Split
-from napari_srcnn.widgets.shared.display import covering, kept_selection
+from napari_srcnn.widgets.shared.display import DIVERGING, covering, kept_selection
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance
 
 if TYPE_CHECKING:
@@ -32,17 +32,6 @@ if TYPE_CHECKING:
 
     from napari_srcnn.widgets.shared.messages import Previewed
 
-# Black where nothing differs, so that several channels add up and a dark window stays dark.
-DIVERGING: dict[str, Any] = {
-    "name": "SRCNN difference",
-    "colors": [
-        [0.35, 0.75, 1.0, 1],
-        [0, 0.3, 0.6, 1],
-        [0, 0, 0, 1],
-        [0.7, 0.3, 0, 1],
-        [1, 0.75, 0.35, 1],
-    ],
-}
 # What the preview and its image have in common while both show intensities.
 _LINKED = ("contrast_limits", "gamma", "colormap")
 _PLACE = ("scale", "translate", "rotate", "shear", "affine")
