@@ -49,6 +49,8 @@ UNUSUAL: dict[str, list[Any]] = {
     "ensemble": [True],
     "noise": [None, 3.25, napari_srcnn.Noise(gain=0.1, read=2, offset=-100), (1.5, 2)],
     "smoothing": [0.25],
+    "consistent": [True],
+    "deterministic": [True, False],
 }
 
 
@@ -58,6 +60,7 @@ WRITTEN: dict[str, Any] = {
     "version": "0.4",
     "compression": "zstd",
     "force": True,
+    "sidecar": True,
 }
 
 

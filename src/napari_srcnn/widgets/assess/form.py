@@ -11,9 +11,9 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.widgets.assess.pairs import Pairs, stack_of
 from napari_srcnn.widgets.assess.request import AssessRequest
-from napari_srcnn.widgets.finetune.fields import Amount, indented
 from napari_srcnn.widgets.shared.fields import Choice, Section, set_up, show_row
 from napari_srcnn.widgets.shared.layers import is_made_by_us
+from napari_srcnn.widgets.shared.rows import Amount, indented
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
-from napari_srcnn.widgets.finetune.fields import Amount, indented, show_row
 from napari_srcnn.widgets.shared.fields import Choice, Section, Whole
+from napari_srcnn.widgets.shared.rows import Amount, indented, show_row
 
 if TYPE_CHECKING:
     from napari_srcnn.training.state import TrainConfig

@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, Q
 from napari_srcnn.microscope.registration import pair_scale
 from napari_srcnn.training.field import Box, Source
 from napari_srcnn.training.sources import sources_from_paths
-from napari_srcnn.widgets.finetune.fields import show_row
 from napari_srcnn.widgets.shared.fields import Choice, Note
 from napari_srcnn.widgets.shared.layers import axes_of, pixel_size, pixels, rectangles
+from napari_srcnn.widgets.shared.rows import show_row
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_srcnn.microscope.degradation import Degradation, gaussian_sigma
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.widgets.finetune.fields import Amount, indented
 from napari_srcnn.widgets.shared.fields import Choice, Section
+from napari_srcnn.widgets.shared.rows import Amount, indented
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -17,8 +17,8 @@ from napari_srcnn.training.runs import stopped_runs
 from napari_srcnn.widgets.finetune.advanced import AdvancedFields
 from napari_srcnn.widgets.finetune.data import DataFields
 from napari_srcnn.widgets.finetune.degradation import DegradationFields
-from napari_srcnn.widgets.finetune.fields import Amount
 from napari_srcnn.widgets.shared.fields import Choice, set_up
+from napari_srcnn.widgets.shared.rows import Amount
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes

@@ -1,4 +1,4 @@
-"""Small controls of the fine-tuning widget, and its rows."""
+"""Small controls of forms, and the rows that they stand in."""
 
 from __future__ import annotations
 
