@@ -189,9 +189,10 @@ def test_a_small_strip_that_asks_for_gigabytes_is_refused_when_it_is_opened(
 
 
 def test_a_jpeg_that_says_to_be_far_larger_than_its_bytes_is_not_decoded(tmp_path: Path) -> None:
-    page = plain_page("<")
-    entries = [entry("<", 259, 3, 7) if one[0] == 259 else one for one in page.entries]
-    (tmp_path / "a.tif").write_bytes(Tiff([Page(entries, jpeg(65500, 65500).ljust(192))]).write())
+    content = jpeg(65500, 65500)
+    changed = {259: entry("<", 259, 3, 7), 279: entry("<", 279, 4, len(content))}
+    entries = [changed.get(one[0], one) for one in plain_page("<").entries]
+    (tmp_path / "a.tif").write_bytes(Tiff([Page(entries, content)]).write())
     text = refusal(tmp_path / "a.tif")
     assert "a picture of" in text
     assert "wants 4.29 GB of memory" in text
