@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from fuzzing.images import Page, Tiff, entry, plain_page, read_all
+from fuzzing.images import Page, Tiff, entry, jpeg, plain_page, read_all
 from fuzzing.models import CARD, make_state, pickled_call
 from fuzzing.records import JOB, MARK
 from fuzzing.stores import bomb, deflated, zip_with_bomb
@@ -186,6 +186,16 @@ def test_a_small_strip_that_asks_for_gigabytes_is_refused_when_it_is_opened(
     path = tmp_path / "a.tif"
     path.write_bytes(Tiff([Page(entries, content)]).write())
     assert "wants 4.29 GB of memory for a piece that takes" in refusal(path)
+
+
+def test_a_jpeg_that_says_to_be_far_larger_than_its_bytes_is_not_decoded(tmp_path: Path) -> None:
+    content = jpeg(65500, 65500)
+    changed = {259: entry("<", 259, 3, 7), 279: entry("<", 279, 4, len(content))}
+    entries = [changed.get(one[0], one) for one in plain_page("<").entries]
+    (tmp_path / "a.tif").write_bytes(Tiff([Page(entries, content)]).write())
+    text = refusal(tmp_path / "a.tif")
+    assert "a picture of" in text
+    assert "wants 4.29 GB of memory" in text
 
 
 def test_directories_that_lie_over_each_other_are_refused(tmp_path: Path) -> None:

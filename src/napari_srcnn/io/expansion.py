@@ -10,8 +10,10 @@ from typing import Any
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.words import format_bytes
 
-#: What is decoded as one piece of an OME-Zarr takes at most so many bytes.
+#: What is decoded as one piece takes at most so many bytes.
 MOST_BYTES = 256 * 2**20
+#: Of pieces of a TIFF, more is read if the file holds a part of it that is not too small.
+MOST_GROWTH = 16
 _PIECE = 2**20
 _STREAMS: dict[str, Any] = {
     "zlib": lambda: zlib.decompressobj(zlib.MAX_WBITS),
@@ -51,6 +53,47 @@ def check_expansion(name: str, data: bytes) -> None:
         raise StackError(
             f"a chunk of {format_bytes(len(data))} becomes more than {format_bytes(MOST_BYTES)}"
         )
+
+
+def check_picture(data: bytes) -> None:
+    """Raise ValueError where a picture in a strip or tile is far larger than its bytes.
+
+    JPEG, JPEG 2000, PNG and WebP say themselves how large they are, and their decoders believe it.
+    """
+    becomes = _jpeg(data) or _other_picture(data)
+    if becomes > MOST_BYTES and becomes > MOST_GROWTH * len(data):
+        raise ValueError(
+            f"a picture of {format_bytes(len(data))} wants {format_bytes(becomes)} of memory"
+        )
+
+
+def _jpeg(data: bytes) -> int:
+    """Return the bytes of a JPEG's pixels; 0 of what is none."""
+    at = 2
+    while data[:2] == b"\xff\xd8" and at + 10 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            deep, high, wide = data[at + 4], data[at + 5 : at + 7], data[at + 7 : at + 9]
+            size = int.from_bytes(high, "big") * int.from_bytes(wide, "big")
+            return size * data[at + 9] * -(-deep // 8)
+        # Some markers, and bytes that only fill up, stand alone.
+        at += 1 if marker == 0xFF else 2 if 0xD0 <= marker <= 0xD9 else 2 + length
+    return 0
+
+
+def _other_picture(data: bytes) -> int:
+    """Return about how many bytes another picture's pixels take; 0 of what is none."""
+    start = data.find(b"\xff\x4f\xff\x51", 0, 256)  # JPEG 2000, in its boxes or without
+    if start >= 0:
+        wide, high = (int.from_bytes(data[start + n : start + n + 4], "big") for n in (8, 12))
+        return wide * high * max(int.from_bytes(data[start + 40 : start + 42], "big"), 1)
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        wide, high = (int.from_bytes(data[n : n + 4], "big") for n in (16, 20))
+        return wide * high * max(data[24:25], default=8) // 8
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8X":
+        wide, high = (int.from_bytes(data[n : n + 3], "little") + 1 for n in (24, 27))
+        return wide * high * 4
+    return 0
 
 
 def _streamed(name: str, data: bytes) -> int:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from napari_srcnn.image.stack import StackError
+from napari_srcnn.io.expansion import MOST_BYTES, MOST_GROWTH
 from napari_srcnn.io.tiff_segments import Page, key_of
 from napari_srcnn.words import format_bytes
 
@@ -49,8 +50,6 @@ _TYPE_BYTES = {
 _TAG_TYPES = (2, 3, 4, 13, 16, 18)
 _WHOLE_TYPES = {3: "H", 4: "I", 16: "Q"}
 _SHARED_BYTES = 2**16
-#: What is decoded as one piece takes at most so many bytes, or so many times those in the file.
-MOST_BYTES, MOST_GROWTH = 256 * 2**20, 16
 # ImageDescription, where strips and tiles lie and how long they are, and SubIFDs.
 _NEEDED_TAGS = {270, 273, 279, 324, 325, 330}
 # What pages that are decoded alike have in common: size, bits, compression, photometric

@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 
 from napari_srcnn.image.rect import Rect
+from napari_srcnn.io.expansion import check_picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,6 +122,8 @@ def decoded(page: Page, numbers: list[int]) -> Iterator[Segment]:
     for data, number in read:
         if not isinstance(number, int):
             raise TypeError("tifffile reads strips in lists")
+        if isinstance(data, bytes) and key.compression != 1:
+            check_picture(data)
         values, (sample, depth, y, x, _), _ = key.decode(data, number, **jpeg)
         if values is not None:
             yield Segment(number=number, values=values, sample=sample, depth=depth, y=y, x=x)
