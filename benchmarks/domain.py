@@ -49,7 +49,7 @@ the run) and `napari_srcnn.check_domain(stack, model, axes)` say so where an ima
 for what reason, and what would help: another model, or fine-tuning.
 
 **How.** At most twelve tiles of 256 x 256 pixels are read, four of each of up to three channels, in
-about 30 ms. After their range (0.1 and 99.9 percentiles) became 0..1 they are described by 21
+about 50 ms. After their range (0.1 and 99.9 percentiles) became 0..1 they are described by 21
 numbers (`napari_srcnn.image.looks`): quantiles, skewness and contrast; the share of pixels at the
 least and the largest value; how finely values are divided (8 bits or more); the slopes of the power
 spectrum from band to band, its height, and whether it lies along the axes; noise (the sixth
@@ -63,7 +63,7 @@ photographs below, taken as gray, {chosen} get the photographs' network.
 
 **Fine-tuned models** have the mean and the deviation of these numbers over their own training
 images in their card, as they are and low-res. An image whose mean squared distance is more than 3.5
-is said to be unlike them: 9 % of the held-out parts of a stack are, 70 % of other stacks and 70 %
+is said to be unlike them: 9 % of the held-out parts of a stack are, 72 % of other stacks and 75 %
 of photographs.
 
 **How often it warns**, asked about images that nothing was learned from, gray, as they are and made

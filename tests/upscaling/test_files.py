@@ -235,14 +235,16 @@ def test_a_file_is_opened_resolved_and_proposed_for_once(
 ) -> None:
     opened = count_calls(monkeypatch, files_module, "read_stack")
     resolved = count_calls(monkeypatch, files_module, "resolve")
-    looked = count_calls(monkeypatch, choose, "_part")
+    looked = count_calls(monkeypatch, choose, "look_at")
+    # 8-bit gray is what is looked at: the others' type says enough.
+    tifffile.imwrite(job.source, noise(2, 20, 24).astype(np.uint8), **GRAY)
     run(job, replace(options, model=None))
     assert (len(opened), len(resolved), len(looked)) == (1, 1, 1)
 
 
 def test_one_look_at_an_image_proposes_for_every_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = count_calls(monkeypatch, choose, "_part")
-    proposals = choose.propose_models(noise(40, 40), (2, 3, 4))
+    looked = count_calls(monkeypatch, choose, "look_at")
+    proposals = choose.propose_models(noise(40, 40).astype(np.uint8), (2, 3, 4))
     assert len(looked) == 1
     assert {s: p.model.split("-x")[1][0] for s, p in proposals.items()} == {2: "2", 3: "3", 4: "4"}
 
