@@ -19,7 +19,7 @@ import torch
 import zarr
 from fuzzing.images import Page, Tiff, entry, jpeg, plain_page, read_all
 from fuzzing.models import CARD, make_state, pickled_call
-from fuzzing.records import JOB, MARK
+from fuzzing.records import JOB, MARK, RECORD
 from fuzzing.stores import bomb, deflated, zip_with_bomb
 from hypothesis import HealthCheck, given, settings
 from networks import random_network
@@ -220,11 +220,11 @@ _OME = (
 
 def ome(path: Path, *, dtd: str = "", sizes: str = "", data: str = "", notes: str = "") -> Path:
     """Write an OME-TIFF of one page."""
-    said = 'SizeX="8" SizeY="8" SizeZ="1" SizeC="1" SizeT="1"'
+    said = 'DimensionOrder="XYZCT" SizeX="8" SizeY="8" SizeZ="1" SizeC="1" SizeT="1"'
     for size in sizes.split():
         name = size.partition("=")[0]
         said = " ".join(size if one.startswith(f"{name}=") else one for one in said.split())
-    pixels = f'<Pixels DimensionOrder="XYZCT" Type="uint8" {said}>{data or "<TiffData/>"}</Pixels>'
+    pixels = f'<Pixels Type="uint8" {said}>{data or "<TiffData/>"}</Pixels>'
     xml = _OME.format(dtd, f'<Image ID="Image:0">{pixels}</Image>{notes}')
     path.write_bytes(Tiff([plain_page("<", description=xml.encode())]).write())
     return path
@@ -251,6 +251,7 @@ def test_no_file_outside_of_the_folder_is_read_as_a_part_of_an_image(
     ("sizes", "data"),
     [
         ('SizeT="1000000000"', ""),
+        ('DimensionOrder="XYZ"', '<Channel SamplesPerPixel="1099511627776"/><TiffData/>'),
         ('SizeX="4294967296" SizeY="4294967296"', ""),
         ("", '<TiffData IFD="0" PlaneCount="1000000000"/>'),
         ('SizeT="4000000000"', '<TiffData IFD="0" FirstT="3999999999" PlaneCount="1"/>'),
@@ -359,6 +360,13 @@ def test_a_record_with_a_number_that_is_none_is_no_record(scale: float) -> None:
     }
     with pytest.raises(ValueError, match="no record of how an image was made"):
         Provenance.from_dict(record | {"scale": scale})
+
+
+@pytest.mark.parametrize("name", ["seconds", "smoothing", "tile", "slices_done"])
+def test_a_record_with_a_list_where_a_number_should_be_is_no_record(name: str) -> None:
+    Provenance.from_dict(RECORD)
+    with pytest.raises(ValueError, match="where a number should be"):
+        Provenance.from_dict(RECORD | {name: [1.0]})
 
 
 @pytest.mark.parametrize(
