@@ -51,8 +51,13 @@ def check_ome(path: Path, tif: tifffile.TiffFile, chain: Chain) -> None:
             uuids = _called(data, "UUID")
             lies_in = _chain_of(path, opened, uuids[0], pages) if uuids else own
             sides += [] if lies_in is None else [lies_in.pixels_from(begun)]
+        samples = [_whole(one.get("SamplesPerPixel"), 1) for one in _called(pixels, "Channel")[:1]]
+        if "C" in axes and samples:
+            # Channels hold the samples, and are as many fewer.
+            sizes[axes.index("C")] //= samples[0] or 1
+        described = prod([*sizes, *samples])
         # Where all files are missing, no list is made.
-        counts.append(prod(sizes) // min(sides, default=prod(sizes) or 1))
+        counts.append(described // min(sides, default=described or 1))
         if max(counts) > MOST_PLANES:
             raise _too_many(path, max(counts))
     for along in root.iter():

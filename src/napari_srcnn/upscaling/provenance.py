@@ -251,18 +251,18 @@ class Provenance:
                 window=(float(low), float(high)),
                 noise=None if noise is None else tuple(Noise(**one) for one in noise),
                 noise_text=str(values.get("noise_text", "")),
-                smoothing=values.get("smoothing"),
+                smoothing=_number(values.get("smoothing")),
                 consistent=bool(values.get("consistent", False)),
                 deterministic=bool(values.get("deterministic", False)),
                 device=str(values["device"]),
                 processor=str(values.get("processor", "")),
-                tile=values.get("tile"),
-                clipped=values.get("clipped_values"),
-                nonfinite=values.get("nonfinite_pixels"),
-                seconds=values.get("seconds"),
+                tile=_number(values.get("tile")),
+                clipped=_number(values.get("clipped_values")),
+                nonfinite=_number(values.get("nonfinite_pixels")),
+                seconds=_number(values.get("seconds")),
                 messages=tuple(values.get("messages", ())),
-                slices_done=values.get("slices_done"),
-                slices_total=values.get("slices_total"),
+                slices_done=_number(values.get("slices_done")),
+                slices_total=_number(values.get("slices_total")),
                 options=None if options is None else dict(options),
                 source=None if source is None else SourceFile.from_dict(source),
                 pixels=None if pixels is None else Pixels.from_dict(pixels),
@@ -332,6 +332,13 @@ def _bytes(path: Path) -> int:
     if path.is_dir():
         return sum(file.stat().st_size for file in _files(path))
     return path.stat().st_size
+
+
+def _number(value: Any) -> Any:
+    """Return a number, or None where there is none; anything else is no record's."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{value!r} where a number should be")
+    return value
 
 
 def _whole(value: Any) -> int:
