@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ from hypothesis import strategies as st
 from fuzzing.case import Drawn, Kind
 from fuzzing.images import Tiff, plain_page
 from fuzzing.values import altered, as_json
-from napari_srcnn.upscaling.provenance import Provenance
+from napari_srcnn.upscaling.files import Job
+from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.shards.run import ShardRun
+from napari_srcnn.upscaling.sidecar import read_sidecar
 
 RECORD: dict[str, Any] = {
-    "schema": 2,
+    "schema": 3,
     "version": "0.1.0",
     "libraries": {"numpy": "2.0"},
     "model": "srcnn-9-5-5-x2",
@@ -26,7 +30,10 @@ RECORD: dict[str, Any] = {
     "noise": [{"gain": 1.0, "read": 2.0, "offset": 3.0}],
     "noise_text": "2.0",
     "smoothing": 1.0,
+    "consistent": True,
+    "deterministic": True,
     "device": "cpu",
+    "processor": "",
     "tile": 256,
     "clipped_values": 0,
     "nonfinite_pixels": 0,
@@ -36,27 +43,6 @@ RECORD: dict[str, Any] = {
     "slices_total": 2,
     "job": {"scale": 2, "model": None},
     "source": {"name": "a.tif", "bytes": 9, "content": "0", "image": 0, "siblings": ["b.tif"]},
-}
-JOB: dict[str, Any] = {
-    "source": "a.tif",
-    "image": 0,
-    "content": RECORD["source"],
-    "options": {"scale": 2},
-    "fixed": {
-        "scale": 2,
-        "model": "srcnn-9-1-5-x2",
-        "intensity": [[0.0, 255.0]],
-        "noise": None,
-        "window": [0.0, 1.0],
-        "axes": "YX",
-        "dtype": "uint8",
-        "tile": 64,
-    },
-    "model_sha256": "0" * 64,
-    "layout": {"version": "0.5", "compression": None},
-    "provenance": RECORD,
-    "version": "0.1.0",
-    "schema": 1,
 }
 MARK: dict[str, Any] = {
     "time": 1.0,
@@ -69,6 +55,19 @@ MARK: dict[str, Any] = {
     "seconds": 1.0,
 }
 _PLACE = "a.ome.zarr/0/.napari-srcnn"
+IMAGE = Tiff([plain_page("<")]).write()
+
+
+@functools.cache
+def begun() -> dict[str, Any]:
+    """What a job says of itself that was begun and can be gone on with."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "a.tif"), Path(folder, "a.ome.zarr")
+        source.write_bytes(IMAGE)
+        options = Options(model="srcnn-9-1-5-x2", device="cpu")
+        with ShardRun(Job(source=source, target=target), options) as run:
+            values: dict[str, Any] = json.loads(run.ledger.job_path.read_bytes())
+        return values
 
 
 @st.composite
@@ -78,21 +77,19 @@ def records(draw: st.DrawFn) -> Drawn:
 
 
 def _use_record(folder: Path, rest: object) -> None:
-    values = json.loads((folder / "a.json").read_bytes())
-    record = Provenance.from_dict(values)
-    json.dumps(record.to_dict())
+    json.dumps(read_sidecar(folder / "a.json").to_dict())
 
 
 @st.composite
 def jobs(draw: st.DrawFn) -> Drawn:
     """The folder of a result that was begun, with what it says of how to go on."""
     lines = [draw(as_json(draw(altered(MARK)))) for _ in range(draw(st.integers(0, 3)))]
-    job = draw(altered(JOB))
+    job = draw(altered(begun()))
     if isinstance(job, dict) and "source" in job:
         job["source"] = "a.tif"  # it may lie anywhere
     return {
         f"{_PLACE}/job.json": draw(as_json(job)),
-        "a.tif": Tiff([plain_page("<")]).write(),
+        "a.tif": IMAGE,
         f"{_PLACE}/done-1.jsonl": b"\n".join(lines),
         "../outside/secret": b"x",
     }, None
@@ -104,7 +101,6 @@ def _use_job(folder: Path, rest: object) -> None:
 
 
 KINDS = (
-    # JSON itself is refused by its own error.
-    Kind("records of provenance", records(), _use_record, (ValueError, RecursionError)),
+    Kind("records of provenance", records(), _use_record, (ValueError,)),
     Kind("jobs of shards", jobs(), _use_job, (ValueError,)),
 )
