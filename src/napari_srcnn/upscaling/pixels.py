@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ class KnownPixels:
         self.ndim = len(self.shape)
         self._out = out
         self._known = hashlib.sha256()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the image."""
+        return prod(self.shape) * self.dtype.itemsize
 
     def __setitem__(self, index: Any, plane: Any) -> None:
         # All processors that torch runs on are little-endian, so that this copies nothing.
