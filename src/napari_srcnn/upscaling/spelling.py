@@ -68,7 +68,7 @@ def _unusual(options: Any, usual: Any) -> list[tuple[str, Any]]:
 
 def _word(value: Any) -> str:
     if isinstance(value, int | float):
-        return _number(value)
+        return number_word(value)
     if isinstance(value, str | Path):
         return str(value)
     raise ValueError(f"A {type(value).__name__} cannot be written in a line.")
@@ -82,13 +82,13 @@ def _code(value: Any) -> str:
     raise ValueError(f"A {type(value).__name__} cannot be written in a line.")
 
 
-def _number(value: float) -> str:
+def number_word(value: float) -> str:
     """Return a number as short as it can be read again."""
     return repr(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _pair(pair: Sequence[float]) -> str:
-    return ",".join(map(_number, pair))
+    return ",".join(map(number_word, pair))
 
 
 def _range(value: Any) -> str:
@@ -111,7 +111,7 @@ def _noise_word(value: Any) -> str:
     if value is None or isinstance(value, str):
         return "none" if value is None else value
     return " ".join(
-        _pair((one.gain, one.read, one.offset)) if one.gain or one.offset else _number(one.read)
+        _pair((one.gain, one.read, one.offset)) if one.gain or one.offset else number_word(one.read)
         for one in value
     )
 
@@ -120,12 +120,12 @@ def _noise_code(value: Any) -> str:
     if value is None or isinstance(value, str):
         return repr(value)
     if all(not one.gain and not one.offset for one in value):
-        return _listed([_number(one.read) for one in value])
+        return _listed([number_word(one.read) for one in value])
     return _listed([_noise_made(one) for one in value])
 
 
 def _noise_made(noise: Noise) -> str:
-    said = [f"{field.name}={_number(getattr(noise, field.name))}" for field in fields(Noise)]
+    said = [f"{field.name}={number_word(getattr(noise, field.name))}" for field in fields(Noise)]
     return f"napari_srcnn.Noise({', '.join(said)})"
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +15,13 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+from commands import command_here
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_srcnn.assess.assessment import Assessment, assess
+from napari_srcnn.assess.lines import PLACEHOLDERS
 from napari_srcnn.image.resize import imresize
+from napari_srcnn.io import Stack, write_stack
 from napari_srcnn.widgets.assess.form import ALIGN
 from napari_srcnn.widgets.assess.pairs import stack_of
 from napari_srcnn.widgets.assess.plots import MISSING
@@ -283,3 +289,48 @@ def test_without_matplotlib_a_sentence_stands_in_the_plots_place(
     assert not widget.plots.spectra.isVisibleTo(widget)
     assert float(rows(widget)["RSE"][0]) > 0
     assert "0.25 down and 0.25 right" in widget.summary.text()
+
+
+def test_what_is_assessed_is_copied_as_lines_that_run(
+    viewer: Any, widget: Any, images: dict[str, np.ndarray], settle: Any, tmp_path: Path
+) -> None:
+    for name in ("cells", "enlarged"):
+        place = SOURCE if name == "cells" else RESULT
+        write_stack(
+            tmp_path / f"{name}.ome.tif",
+            Stack(
+                data=images[name],
+                axes="ZYX",
+                pixel_size=place["scale"],
+                units=place["units"],
+            ),
+        )
+        viewer.open(str(tmp_path / f"{name}.ome.tif"), plugin="napari-srcnn")
+    settle(widget)
+    widget.form.noise.value = None
+    widget.form.blur.setValue(0.5)
+    widget.copy_line("command")
+    line = QApplication.clipboard().text()
+    report = tmp_path / "enlarged-assessed.html"
+    assert shlex.split(line)[1:] == [
+        *("assess", str(tmp_path / "enlarged.ome.tif")),
+        *("--source", str(tmp_path / "cells.ome.tif")),
+        *("--blur", "0.5", "--noise", "none", "--report", str(report)),
+    ]
+    ended = command_here(*shlex.split(line)[1:])
+    assert ended.code == 0, ended.err
+    assert report.is_file()
+    widget.copy_line("Python")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(QApplication.clipboard().text(), {})
+    assert printed.getvalue().strip() == ended.out.strip()
+
+
+def test_a_line_says_which_image_is_in_no_file(opened: Any) -> None:
+    opened.copy_line("command")
+    first, second, line = QApplication.clipboard().text().splitlines()
+    assert first.startswith("# enlarged comes from no file. Save its layer")
+    assert second.startswith("# cells comes from no file.")
+    assert shlex.split(line)[2:5] == [PLACEHOLDERS[0], "--source", PLACEHOLDERS[1]]
+    assert first.removeprefix("# ") in opened.message.text()

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 
+from napari_srcnn.assess.lines import command_of, python_of
 from napari_srcnn.microscope.degradation import Degradation
+from napari_srcnn.upscaling.lines import origin_of
 from napari_srcnn.widgets.assess.pairs import Pairs, stack_of
 from napari_srcnn.widgets.assess.request import AssessRequest
+from napari_srcnn.widgets.shared.copy_as import PYTHON
 from napari_srcnn.widgets.shared.fields import Choice, Section, set_up, show_row
-from napari_srcnn.widgets.shared.layers import is_made_by_us
+from napari_srcnn.widgets.shared.layers import is_made_by_us, pixels
 from napari_srcnn.widgets.shared.rows import Amount, indented
 
 if TYPE_CHECKING:
@@ -156,6 +159,36 @@ class AssessForm(QWidget):
             data_range=self.range.value() or None,
             shown=shown,
         )
+
+    def line(self, kind: str) -> str:
+        """Return what is asked for as a line that runs.
+
+        Parameters
+        ----------
+        kind : str
+            "command" or "Python".
+
+        Raises
+        ------
+        ValueError
+            If something is missing.
+        """
+        request = self.request()
+        layers = [self.result.value, self.source.value, self.reference.value]
+        origins = [
+            origin_of(
+                layer.name,
+                None if layer.source.path is None else str(layer.source.path),
+                pixels(layer),
+                stack_of(layer).axes,
+                is_multiscale=layer.multiscale,
+            )
+            for layer in layers
+            if layer is not None
+        ]
+        say = python_of if kind == PYTHON else command_of
+        how = request.degradation, request.noise, request.data_range
+        return say(origins, *how, align=request.align)
 
     def show_layers(self, layers: Sequence[Image], selected: Sequence[Image]) -> None:
         """Offer layers, the topmost first; keep what the user chose, as long as it is there."""

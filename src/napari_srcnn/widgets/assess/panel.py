@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 from napari_srcnn.widgets.assess.form import AssessForm
 from napari_srcnn.widgets.assess.plots import Plots
 from napari_srcnn.widgets.assess.table import FigureTable
+from napari_srcnn.widgets.shared.copy_as import CopyAs
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
 
@@ -33,6 +34,7 @@ class AssessPanel(DockPanel):
             "Make the result small again as the microscope would, and compare it with its source; "
             "bicubic beside it."
         )
+        self.copy_as = CopyAs()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, _STEPS)
@@ -77,7 +79,8 @@ class AssessPanel(DockPanel):
         )
         for button in (self.copy_button, self.save_button, self.report_button):
             button.setStyleSheet("QPushButton { padding: 3px 5px; }")
-        self._work = _column(self.form, self.summary, self.assess_button, self._running, self.left)
+        begin = _row(self.assess_button, self.copy_as, stretched=self.assess_button)
+        self._work = _column(self.form, self.summary, begin, self._running, self.left)
         text = QLabel(
             "<p><b>What is an enlarged image worth?</b></p>"
             "<p>Made small again, it has to be the image that it was made of, to within the noise. "
@@ -120,7 +123,8 @@ class AssessPanel(DockPanel):
         """Say what will be compared, or why it cannot."""
         self.summary.setStyleSheet("QLabel { color: #e0a030; }" if is_wrong else "")
         self.summary.say(summary)
-        self.assess_button.setEnabled(not is_wrong and self.form.isEnabled())
+        for button in (self.assess_button, self.copy_as):
+            button.setEnabled(not is_wrong and self.form.isEnabled())
 
     def progress(self, text: str, fraction: float | None) -> None:
         """Show how far a job is; None where that is not known yet."""

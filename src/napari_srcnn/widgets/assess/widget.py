@@ -62,6 +62,7 @@ class AssessWidget(AssessPanel):
         self.form.edited.connect(self._on_edited)
         self.assess_button.clicked.connect(self.assess)
         self.cancel_button.clicked.connect(self.cancel)
+        self.copy_as.wanted.connect(self.copy_line)
         self.copy_button.clicked.connect(self.copy)
         self.save_button.clicked.connect(self.ask_and_save_figures)
         self.report_button.clicked.connect(self.ask_and_save_report)
@@ -125,6 +126,14 @@ class AssessWidget(AssessPanel):
             self.cancel_button.setEnabled(False)
             self.left.say("Stopping …")
             self.runner.cancel()
+
+    def copy_line(self, kind: str) -> None:
+        """Put what is asked for on the clipboard, as a line that runs: "command" or "Python"."""
+        self._layers.flush()
+        try:
+            self.say_for_now(self.copy_as.put(self.form.line(kind)))
+        except ValueError as error:
+            self.fail(str(error))
 
     def copy(self) -> None:
         """Put the table on the clipboard."""
