@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_srcnn.assess.assessment import Assessment, assess
 from napari_srcnn.assess.place import register
+from napari_srcnn.assess.resolution import frc
 from napari_srcnn.assess.spectra import spectra_of
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.image.stack import Stack
@@ -79,6 +80,9 @@ def test_bicubic_stands_beside_the_result_plane_by_plane() -> None:
     assert ours.beyond_3_sigma < 0.01
     assert found.unit == "micrometer"
     assert ours.decorrelation_length == pytest.approx(0.1 * ours.decorrelation_pixels)
+    shared = frc(reference.data[1], result.data[1]).pixels
+    assert ours.frc_pixels == pytest.approx(shared)
+    assert ours.frc_length == pytest.approx(0.1 * shared)
     assert any("not optical resolution" in note for note in found.notes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -15,7 +15,7 @@ from napari_srcnn.assess.align import Shift, aligned, measure_shift
 from napari_srcnn.assess.consistency import Consistency, consistency, unknown
 from napari_srcnn.assess.place import Compared, register
 from napari_srcnn.assess.planes import channel_of, places_of, plane_of
-from napari_srcnn.assess.resolution import decorrelation, frc
+from napari_srcnn.assess.resolution import Resolution, decorrelation, frc
 from napari_srcnn.assess.source_noise import noises_of
 from napari_srcnn.assess.truth import Against, against
 from napari_srcnn.image.intensity import integer_limits
@@ -49,7 +49,10 @@ class Row:
         As of `Against`; None where there is no reference.
     decorrelation_pixels : float or None
         Resolution of the middle plane in its own pixels.
-    decorrelation_length : float or None
+    frc_pixels : float or None
+        Shortest period of the middle plane that the reference has too, by Fourier ring
+        correlation: what is finer was made up, or lies in noise.
+    decorrelation_length, frc_length : float or None
         The same in the unit of the pixel size, where that is known.
     """
 
@@ -68,6 +71,8 @@ class Row:
     nrmse: float | None = None
     decorrelation_pixels: float | None = None
     decorrelation_length: float | None = None
+    frc_pixels: float | None = None
+    frc_length: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: what is no number is None."""
@@ -215,7 +220,7 @@ def assess(
     places = list(places_of(source))
     kept: dict[str, list[tuple[Consistency, Against | None]]] = {"result": [], "bicubic": []}
     middle = places[len(places) // 2]
-    sharp: dict[str, float | None] = {}
+    sharp: dict[str, _Periods] = {}
     with ThreadPoolExecutor(2) as both:
         for done, place in enumerate(places, start=1):
             low = plane_of(source, place)
@@ -255,7 +260,7 @@ def assess(
                 planes=found,
             )
     size = _pixel(result)
-    rows = tuple(_row(what, kept[what], sharp.get(what), size) for what in kept)
+    rows = tuple(_row(what, kept[what], sharp[what], size) for what in kept)
     notes += _said(rows[0])
     yield Assessment(
         rows=rows,
@@ -263,7 +268,7 @@ def assess(
         scale=scale,
         noise_text=text,
         unit=result.units[result.axes.index("Y")] if size else "",
-        source_frc_pixels=_own_frc(plane_of(source, middle)),
+        source_frc_pixels=_period(frc, plane_of(source, middle)),
         notes=(*notes, RESAMPLED),
         degradation=degradation,
         noises=tuple(noises),
@@ -273,6 +278,14 @@ def assess(
 
 
 # ---------------------------------------------------------------- pieces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Periods:
+    """The shortest periods of a plane, in its pixels, as far as they are known."""
+
+    decorrelation: float | None = None
+    frc: float | None = None
 
 
 def _check_range(data_range: float | None) -> None:
@@ -351,11 +364,14 @@ def _look(
     data_range: float | None,
     *,
     is_middle: bool,
-) -> tuple[Consistency, Against | None, float | None]:
+) -> tuple[Consistency, Against | None, _Periods]:
     """Return all that is measured of one image of a plane."""
     near = _consistency(image, low, scale, degradation, noise)
     true = None if truth is None else _against(truth, image, data_range)
-    return near, true, _decorrelation(image) if is_middle else None
+    if not is_middle:
+        return near, true, _Periods()
+    shared = None if truth is None else _period(frc, truth, image)
+    return near, true, _Periods(decorrelation=_period(decorrelation, image), frc=shared)
 
 
 def _consistency(
@@ -376,18 +392,13 @@ def _against(truth: Array, image: Array, data_range: float | None) -> Against:
         return Against(data_range=math.nan if data_range is None else data_range, **none)
 
 
-def _decorrelation(image: Array) -> float | None:
+def _period(measure: Callable[..., Resolution], *images: Array) -> float | None:
+    """Return a resolution; None where a plane has none: it is constant, small or not finite."""
     try:
-        return decorrelation(image).pixels
+        pixels = measure(*images).pixels
     except ValueError:
         return None
-
-
-def _own_frc(image: Array) -> float | None:
-    try:
-        return frc(image).pixels
-    except ValueError:
-        return None
+    return pixels if math.isfinite(pixels) else None
 
 
 def _figures(near: Consistency, true: Against | None) -> dict[str, Any]:
@@ -401,7 +412,7 @@ def _figures(near: Consistency, true: Against | None) -> dict[str, Any]:
 def _row(
     what: str,
     planes: Sequence[tuple[Consistency, Against | None]],
-    sharp: float | None,
+    periods: _Periods,
     size: float,
 ) -> Row:
     figures = [_figures(*pair) for pair in planes]
@@ -413,10 +424,16 @@ def _row(
     return Row(
         what=what,
         planes=len(planes),
-        decorrelation_pixels=sharp,
-        decorrelation_length=None if sharp is None or not size else sharp * size,
+        decorrelation_pixels=periods.decorrelation,
+        decorrelation_length=_length(periods.decorrelation, size),
+        frc_pixels=periods.frc,
+        frc_length=_length(periods.frc, size),
         **means,
     )
+
+
+def _length(pixels: float | None, size: float) -> float | None:
+    return None if pixels is None or not size else pixels * size
 
 
 def _said(row: Row) -> Iterator[str]:

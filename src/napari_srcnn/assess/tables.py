@@ -27,6 +27,8 @@ COLUMNS = {
     "nrmse": "NRMSE",
     "decorrelation_pixels": "decorrelation (pixels)",
     "decorrelation_length": "decorrelation",
+    "frc_pixels": "shared with reference (pixels)",
+    "frc_length": "shared with reference",
 }
 _SHARES = {"beyond_3_sigma", "total"}
 
@@ -47,16 +49,16 @@ def say(name: str, value: Any, unit: str = "") -> str:
     if name in _SHARES:
         # Of what is next to nothing, the sign says nothing either.
         return f"{round(value, 4) + 0.0:+.2%}" if name == "total" else f"{value:.2%}"
-    if name == "decorrelation_length":
+    if name.endswith("_length"):
         return f"{value:.3g} {ome_symbol(unit) or unit}"
     return f"{value:.4g}"
 
 
 def listing(assessment: Assessment) -> str:
     """Return the figures as lines, a column each for the result and bicubic."""
-    lines = [f"{'':24}" + "".join(f"{row.what:>14}" for row in assessment.rows)]
+    lines = [f"{'':32}" + "".join(f"{row.what:>14}" for row in assessment.rows)]
     for name, figures in said_of(assessment):
-        lines.append(f"{name:24}" + "".join(f"{figure:>14}" for figure in figures))
+        lines.append(f"{name:32}" + "".join(f"{figure:>14}" for figure in figures))
     return "\n".join([*lines, *remarks(assessment)])
 
 

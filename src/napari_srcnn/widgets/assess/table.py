@@ -36,6 +36,9 @@ _MEANING = {
     "decorrelation (pixels)": "How fine the image looks: the shortest period by decorrelation "
     "analysis, in its own pixels. It is no optical resolution.",
     "decorrelation": "The same as a length. It is no optical resolution.",
+    "shared with reference (pixels)": "The shortest period that the reference has too, by Fourier "
+    "ring correlation of the two. What is finer was made up, or lies in noise.",
+    "shared with reference": "The same as a length.",
 }
 
 
