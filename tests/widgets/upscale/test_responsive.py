@@ -20,7 +20,7 @@ def test_the_main_thread_is_not_held_up_longer_than_by_bare_napari(
     make_napari_viewer: Callable[..., Any], brain: np.ndarray, qtbot: Any
 ) -> None:
     viewer = make_napari_viewer(show=True)
-    stack = np.tile(brain, (2, 10, 7))
+    stack = np.tile(brain, (1, 10, 7))
     source = viewer.add_image(stack, name="cells")
     _, widget = viewer.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
     qtbot.waitUntil(lambda: widget.loaded is not None, timeout=60_000)
