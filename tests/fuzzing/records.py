@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import tempfile
@@ -96,7 +97,8 @@ def jobs(draw: st.DrawFn) -> Drawn:
 
 
 def _use_job(folder: Path, rest: object) -> None:
-    with ShardRun.reopen(folder / "a.ome.zarr", "cpu") as run:
+    # The job's own image is named by a path from here.
+    with contextlib.chdir(folder), ShardRun.reopen(folder / "a.ome.zarr", "cpu") as run:
         run.missing()
 
 
