@@ -72,6 +72,7 @@ def main() -> None:
     wait(lambda: widget.previews.split.is_shown)
     take("before-after")
     viewer.window.remove_dock_widget(widget)
+    viewer.reset_view()
     _, panel = viewer.window.add_plugin_dock_widget("napari-srcnn", "Assess a result")
     wait(lambda: panel.form.result.value is not None)
     panel.ended.connect(lambda: ended.append(True))

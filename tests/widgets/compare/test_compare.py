@@ -182,6 +182,9 @@ def test_channels_are_compared_by_one_line_and_all_that_was_hidden_is_shown_agai
     viewer.layers.remove(compared[0])
     one.press("remove")
     assert {layer: layer.visible for layer in viewer.layers} == before
+    one.divide()
+    viewer.window.remove_dock_widget(one.widget)
+    assert {layer: layer.visible for layer in viewer.layers} == before, "nothing would follow it"
 
 
 def test_a_preview_is_compared_with_the_image_and_with_a_reference_in_colour(

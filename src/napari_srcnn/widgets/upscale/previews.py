@@ -109,6 +109,6 @@ class Previews(QObject):
             one.show(IMAGE)
 
     def shut(self) -> None:
-        """Show the images alone, and let go of the canvas."""
-        self.suspend()
+        """Take the preview layers away, which nothing would follow any more; leave the canvas."""
+        self.remove()
         self.split.shut()
