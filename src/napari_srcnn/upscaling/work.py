@@ -21,7 +21,7 @@ from napari_srcnn.upscaling.provenance import Provenance, library_versions
 from napari_srcnn.upscaling.resolve import Plan
 from napari_srcnn.upscaling.tiles import Engine
 
-# Of the grid that a CPU computes by, pixels a side at most: 1 to 3 % slower than the tile that is
+# Of the grid that a CPU computes by, pixels a side at most: up to 4 % slower than the tile that is
 # the best by measurement on machines where that is 256, which is several times slower on others.
 CPU_BLOCK = 208
 
