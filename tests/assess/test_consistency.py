@@ -58,14 +58,15 @@ def test_what_was_painted_in_is_where_it_was_painted() -> None:
 
 
 def test_shot_noise_counts_where_it_is_bright() -> None:
-    low = np.full((8, 8), 100.0)
-    low[:, 4:] = 10_000.0
+    low = np.full((8, 24), 100.0)
+    low[:, 12:] = 10_000.0
     high = np.kron(low, np.ones((2, 2))) + 50.0
     found = consistency(high, low, 2, noise=Noise(gain=1.0))
     assert found.sigmas is not None
-    np.testing.assert_allclose(found.sigmas[:, :4], 5.0)  # 50 of √100
-    np.testing.assert_allclose(found.sigmas[:, 4:], 0.5)  # 50 of √10,000
-    assert found.beyond_3_sigma == 0.5
+    np.testing.assert_allclose(found.sigmas[:, :8], 5.0)  # 50 of √100, where no light is near
+    np.testing.assert_allclose(found.sigmas[:, 12:], 0.5)  # 50 of √10,000
+    assert found.beyond_3_sigma is not None
+    assert 8 / 24 <= found.beyond_3_sigma <= 12 / 24
 
 
 def test_the_microscopes_own_degradation_is_taken() -> None:
@@ -91,3 +92,13 @@ def test_what_is_not_finite_is_left_out() -> None:
 def test_shapes_that_do_not_fit_are_said() -> None:
     with pytest.raises(ValueError, match=r"41 × 40 pixels, where ×2 of the source's 20 × 20 are"):
         consistency(np.ones((41, 40)), np.ones((20, 20)), 2)
+
+
+def test_where_few_photons_are_counted_the_light_that_there_is_lies_within_the_noise() -> None:
+    # Nothing but photons, two a pixel: many pixels hold none, whose own noise would be nothing.
+    light = np.full((128, 128), 2.0)
+    source = np.random.default_rng(0).poisson(light).astype(float)
+    found = consistency(light.repeat(2, 0).repeat(2, 1), source, 2, noise=Noise(gain=1.0))
+    assert found.beyond_3_sigma is not None
+    # Of a Poisson distribution of mean 2, 0.0045 lie above 2 + 3 √2.
+    assert found.beyond_3_sigma < 0.0045

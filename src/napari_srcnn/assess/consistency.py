@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from napari_srcnn.image.metrics import fit_affine
+from napari_srcnn.image.resize import MEAN_REACH, MEAN_SIGMA
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 
 #: Standard deviations of the noise beyond which a pixel counts as one that was not recorded so.
 BEYOND = 3.0
+# Of the mean around a pixel, in standard deviations: as where a network is told the noise.
+_REACH = MEAN_REACH / MEAN_SIGMA
 
 Array = NDArray[np.float64]
 
@@ -28,7 +32,8 @@ class Consistency:
     difference : ndarray, shape (Y, X)
         The degraded result less the source, in image units.
     sigmas : ndarray or None
-        The same in standard deviations of the source's noise; None where none is known.
+        The same in standard deviations of the source's noise, taken at the pixel or at the mean
+        around it, whichever is brighter; None where none is known.
     error_map : ndarray, shape (Y, X)
         As `difference`, without its sign, after gain and offset were fitted to the source.
     rse : float
@@ -139,7 +144,7 @@ def in_sigmas(difference: Array, source: Array, noise: Noise) -> Array | None:
     """
     if not noise.is_any:
         return None
-    sigma = noise.sigma(np.where(np.isfinite(difference), source, np.nan))
+    sigma = noise.sigma(_light(source, np.isfinite(difference)))
     with np.errstate(divide="ignore", invalid="ignore"):
         sigmas = np.where(sigma > 0, difference / sigma, np.sign(difference) * np.inf)
     sigmas[difference == 0] = 0.0
@@ -159,6 +164,18 @@ def unknown(shape: tuple[int, ...]) -> Consistency:
         largest=math.nan,
         total=math.nan,
     )
+
+
+def _light(source: Array, good: NDArray[np.bool_]) -> Array:
+    """Return the light that a pixel's noise is that of: its own, or more where more is around it.
+
+    Of a few photons often none is counted: taken at that, the noise would be next to nothing, and
+    whatever shows the light that there is would lie beyond it.
+    """
+    around = gaussian_filter(np.where(good, source, 0.0), MEAN_SIGMA, truncate=_REACH)
+    share = gaussian_filter(good.astype(np.float64), MEAN_SIGMA, truncate=_REACH)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(good, np.maximum(source, around / share), np.nan)
 
 
 def _pearson(x: Array, y: Array) -> float:
