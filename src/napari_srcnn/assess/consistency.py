@@ -116,9 +116,7 @@ def consistency(
     if not good.any():
         raise ValueError("No pixel is finite in both, the source and the result.")
     difference = np.where(good, small - source, np.nan)
-    fitted = np.full(source.shape, np.nan)
-    fitted[good] = fit_affine(source[good], small[good])
-    error = np.abs(fitted - source)
+    error = error_left(small, source, good)
     sigmas = None if noise is None else in_sigmas(difference, source, noise)
     return Consistency(
         difference=difference,
@@ -130,6 +128,21 @@ def consistency(
         largest=float(np.abs(difference[good]).max()),
         total=_relative(small[good].sum(), source[good].sum()),
     )
+
+
+def error_left(small: Array, source: Array, good: NDArray[np.bool_]) -> Array:
+    """Return how far a degraded result is from its source once gain and offset are fitted.
+
+    Parameters
+    ----------
+    small, source : ndarray, shape (Y, X)
+    good : ndarray of bool, shape (Y, X)
+        Where both are known; elsewhere it is NaN.
+    """
+    error = np.full(source.shape, np.nan)
+    if good.any():
+        error[good] = np.abs(fit_affine(source[good], small[good]) - source[good])
+    return error
 
 
 def in_sigmas(difference: Array, source: Array, noise: Noise) -> Array | None:
@@ -173,6 +186,8 @@ def _light(source: Array, good: NDArray[np.bool_]) -> Array:
     whatever shows the light that there is would lie beyond it.
     """
     around = gaussian_filter(np.where(good, source, 0.0), MEAN_SIGMA, truncate=_REACH)
+    if good.all():
+        return np.asarray(np.maximum(source, around))
     share = gaussian_filter(good.astype(np.float64), MEAN_SIGMA, truncate=_REACH)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(good, np.maximum(source, around / share), np.nan)

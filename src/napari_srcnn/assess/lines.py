@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.upscaling.lines import PROGRAM, Origin
+from napari_srcnn.upscaling.lines import PROGRAM, Origin, commented, to_save
 from napari_srcnn.upscaling.noise_option import Told
 from napari_srcnn.upscaling.spelling import number_word
 from napari_srcnn.words import shell_line
@@ -106,16 +106,8 @@ def _path(origin: Origin, placeholder: str) -> str:
 
 
 def _cautions(origins: Sequence[Origin]) -> list[str]:
-    said = []
-    for origin, placeholder in zip(origins, PLACEHOLDERS, strict=False):
-        if _path(origin, placeholder) == placeholder:
-            why = "comes from no file" if not origin.path else "is a part of its file"
-            text = (
-                f"{origin.caution or f'{origin.name} {why}.'} Save its layer, and put the path of "
-                f"that file in place of {placeholder}."
-            )
-            said.append(f"# {' '.join(text.split())}")
-    return said
+    pairs = zip(origins, PLACEHOLDERS, strict=False)
+    return commented([to_save(*pair) for pair in pairs if _path(*pair) == pair[1]])
 
 
 def _sigma(noise: Told) -> float:

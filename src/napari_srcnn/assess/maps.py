@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_srcnn.assess.assessment import Assessment
-from napari_srcnn.assess.consistency import in_sigmas
+from napari_srcnn.assess.consistency import error_left, in_sigmas
 from napari_srcnn.assess.planes import channel_of, plane_of
-from napari_srcnn.image.metrics import fit_affine
 
 Array = NDArray[np.float64]
 Kind = Literal["difference", "sigmas", "error"]
@@ -71,12 +70,7 @@ class Maps:
             noise = self._found.noises[channel_of(self._found.compared.source, place)]
             sigmas = None if noise is None else in_sigmas(difference, source, noise)
             return np.full(source.shape, np.nan) if sigmas is None else sigmas
-        good = np.isfinite(difference)
-        error = np.full(source.shape, np.nan)
-        if good.any():
-            small = difference[good] + source[good]
-            error[good] = np.abs(fit_affine(source[good], small) - source[good])
-        return error
+        return error_left(difference + source, source, np.isfinite(difference))
 
     def _look(self, place: tuple[int, ...]) -> tuple[Array, Array]:
         """Return the difference of a plane, and its source."""

@@ -8,7 +8,7 @@ from typing import Any
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.training.finetune import RECIPE, FinetuneOptions
 from napari_srcnn.training.state import TrainConfig
-from napari_srcnn.upscaling.lines import PROGRAM, Origin
+from napari_srcnn.upscaling.lines import PROGRAM, Origin, commented, to_save
 from napari_srcnn.upscaling.spelling import keywords_of
 from napari_srcnn.words import shell_line
 
@@ -66,7 +66,7 @@ def command_of(options: FinetuneOptions, high: Origin, low: Origin | None = None
             "The rectangles are left out, for which the command line has no word: this learns from "
             "all of each image."
         )
-    return "\n".join((*_commented(said), shell_line(words)))
+    return "\n".join((*commented(said), shell_line(words)))
 
 
 def python_of(options: FinetuneOptions, high: Origin, low: Origin | None = None) -> str:
@@ -105,7 +105,7 @@ def python_of(options: FinetuneOptions, high: Origin, low: Origin | None = None)
         "if outcome.is_better:",
         "    run.save(outcome)",
     ]
-    return "\n".join((*_commented(_cautions(high, low)), *lines))
+    return "\n".join((*commented(_cautions(high, low)), *lines))
 
 
 def _usual(name: str) -> Any:
@@ -125,16 +125,8 @@ def _cautions(high: Origin, low: Origin | None) -> list[str]:
     said = []
     for origin, placeholder in ((high, HIGH_RES), (low, LOW_RES)):
         if origin is not None and not _path(origin):
-            why = "comes from no file" if not origin.path else "is a part of its file"
-            said.append(
-                f"{origin.caution or f'{origin.name} {why}.'} Save its layer, and put the path of "
-                f"that file in place of {placeholder}."
-            )
+            said.append(to_save(origin, placeholder))
     return said
-
-
-def _commented(said: list[str]) -> list[str]:
-    return [f"# {' '.join(text.split())}" for text in said]
 
 
 def _config_words(config: TrainConfig) -> list[str]:

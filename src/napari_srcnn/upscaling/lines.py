@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ class Origin:
         number = "" if self.image is None else f"_image{self.image}"
         folder = Path() if "://" in self.path or not self.path else path.parent
         return str(folder / f"{stack_name(path)}{number}_x{scale}{suffix}")
+
+
+def to_save(origin: Origin, placeholder: str) -> str:
+    """Return what its user has to do with an image that stands in a line as `placeholder`."""
+    why = "comes from no file" if not origin.path else "is a part of its file"
+    return (
+        f"{origin.caution or f'{origin.name} {why}.'} Save its layer, and put the path of that "
+        f"file in place of {placeholder}."
+    )
+
+
+def commented(sentences: Sequence[str]) -> list[str]:
+    """Return sentences as comments: of a name with several lines, none becomes one that runs."""
+    return [f"# {' '.join(text.split())}" for text in sentences]
 
 
 def origin_of(
@@ -204,8 +219,7 @@ def _comments(origin: Origin, otherwise: str) -> list[str]:
         said = f"{origin.name} is one channel of {file}: this enlarges all channels, each alike."
     if not origin.path:
         said = f"{origin.caution or f'{origin.name} comes from no file.'} {otherwise}"
-    # A name may have lines: none of them may become one that runs.
-    return [f"# {' '.join(said.split())}"] if said else []
+    return commented([said]) if said else []
 
 
 # ---------------------------------------------------------------- a folder

@@ -10,12 +10,11 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 
 from napari_srcnn.assess.lines import command_of, python_of
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.upscaling.lines import origin_of
 from napari_srcnn.widgets.assess.pairs import Pairs, stack_of
 from napari_srcnn.widgets.assess.request import AssessRequest
-from napari_srcnn.widgets.shared.copy_as import PYTHON
+from napari_srcnn.widgets.shared.copy_as import PYTHON, layer_origin
 from napari_srcnn.widgets.shared.fields import Choice, Section, set_up, show_row
-from napari_srcnn.widgets.shared.layers import is_made_by_us, pixels
+from napari_srcnn.widgets.shared.layers import is_made_by_us
 from napari_srcnn.widgets.shared.rows import Amount, indented
 
 if TYPE_CHECKING:
@@ -176,15 +175,7 @@ class AssessForm(QWidget):
         request = self.request()
         layers = [self.result.value, self.source.value, self.reference.value]
         origins = [
-            origin_of(
-                layer.name,
-                None if layer.source.path is None else str(layer.source.path),
-                pixels(layer),
-                stack_of(layer).axes,
-                is_multiscale=layer.multiscale,
-            )
-            for layer in layers
-            if layer is not None
+            layer_origin(layer, stack_of(layer).axes) for layer in layers if layer is not None
         ]
         say = python_of if kind == PYTHON else command_of
         how = request.degradation, request.noise, request.data_range

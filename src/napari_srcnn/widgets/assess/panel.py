@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtWidgets import (
-    QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -18,8 +16,7 @@ from napari_srcnn.widgets.assess.table import FigureTable
 from napari_srcnn.widgets.shared.copy_as import CopyAs
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
-
-_STEPS = 1000
+from napari_srcnn.widgets.shared.rows import JobBar, column, row
 
 
 class AssessPanel(DockPanel):
@@ -35,9 +32,7 @@ class AssessPanel(DockPanel):
             "bicubic beside it."
         )
         self.copy_as = CopyAs()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, _STEPS)
+        self.bar = JobBar()
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop after the plane at hand; nothing is kept.")
         self.left = Note()
@@ -69,18 +64,18 @@ class AssessPanel(DockPanel):
         self.show_busy(False)
 
     def _lay_out(self) -> None:
-        self._running = _row(self.bar, self.cancel_button, stretched=self.bar)
-        self._results = _column(
+        self._running = row(self.bar, self.cancel_button, stretched=self.bar, spacing=4)
+        self._results = column(
             self.title,
             self.table,
             self.remarks,
-            _row(self.copy_button, self.save_button, self.report_button),
+            row(self.copy_button, self.save_button, self.report_button, spacing=4),
             self.plots,
         )
         for button in (self.copy_button, self.save_button, self.report_button):
             button.setStyleSheet("QPushButton { padding: 3px 5px; }")
-        begin = _row(self.assess_button, self.copy_as, stretched=self.assess_button)
-        self._work = _column(self.form, self.summary, begin, self._running, self.left)
+        begin = row(self.assess_button, self.copy_as, stretched=self.assess_button, spacing=4)
+        self._work = column(self.form, self.summary, begin, self._running, self.left)
         text = QLabel(
             "<p><b>What is an enlarged image worth?</b></p>"
             "<p>Made small again, it has to be the image that it was made of, to within the noise. "
@@ -90,7 +85,7 @@ class AssessPanel(DockPanel):
         )
         text.setWordWrap(True)
         text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self._empty = _column(text, self.alone, self.upscale_button, self.sample_button)
+        self._empty = column(text, self.alone, self.upscale_button, self.sample_button)
         content = QWidget()
         inner = QVBoxLayout(content)
         inner.setContentsMargins(6, 6, 6, 6)
@@ -128,9 +123,7 @@ class AssessPanel(DockPanel):
 
     def progress(self, text: str, fraction: float | None) -> None:
         """Show how far a job is; None where that is not known yet."""
-        self.bar.setRange(0, 0 if fraction is None else _STEPS)
-        if fraction is not None:
-            self.bar.setValue(round(fraction * _STEPS))
+        self.bar.show_fraction(fraction)
         self.left.say(text)
 
     def show_busy(self, is_busy: bool) -> None:
@@ -146,22 +139,3 @@ class AssessPanel(DockPanel):
     def show_results(self, are_there: bool) -> None:
         """Show the table and the plots, or nothing of them."""
         self._results.setVisible(are_there)
-
-
-def _row(*parts: QWidget, stretched: QWidget | None = None) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
-    for part in parts:
-        layout.addWidget(part, int(part is stretched))
-    return row
-
-
-def _column(*parts: QWidget) -> QWidget:
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for part in parts:
-        layout.addWidget(part)
-    return column

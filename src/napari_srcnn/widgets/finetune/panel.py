@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtWidgets import (
-    QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -20,8 +18,8 @@ from napari_srcnn.widgets.models.manager import ModelManager
 from napari_srcnn.widgets.shared.copy_as import CopyAs
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note, Section
+from napari_srcnn.widgets.shared.rows import JobBar, column, row
 
-_STEPS = 1000
 _SUMMARY_LINES = 4
 
 
@@ -44,9 +42,7 @@ class FinetunePanel(DockPanel):
         self.discard_button.setToolTip("Forget the training that was stopped.")
         self.verdict = Note(small=False)
         self.curves, self.patches = Curves(), PatchView()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, _STEPS)
+        self.bar = JobBar()
         self.left = Note()
         self.pause_button = QPushButton("Pause")
         self.pause_button.setToolTip("Wait; the computer is free meanwhile.")
@@ -69,14 +65,14 @@ class FinetunePanel(DockPanel):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        self._stopped_buttons = _row(self.resume_button, self.discard_button)
-        self._running = _row(self.pause_button, self.stop_button, self.cancel_button)
-        self._asking = _row(self.save_button, self.drop_button)
-        self.live = _column(self.curves, self.patches)
-        self._work = _column(
+        self._stopped_buttons = row(self.resume_button, self.discard_button)
+        self._running = row(self.pause_button, self.stop_button, self.cancel_button)
+        self._asking = row(self.save_button, self.drop_button)
+        self.live = column(self.curves, self.patches)
+        self._work = column(
             self.form,
             self.summary,
-            _row(self.train_button, self.copy_as),
+            row(self.train_button, self.copy_as),
             self.stopped_note,
             self._stopped_buttons,
         )
@@ -174,29 +170,9 @@ class FinetunePanel(DockPanel):
 
     def progress(self, text: str, fraction: float | None) -> None:
         """Show how far a job is; None where that is not known yet."""
-        self.bar.setRange(0, 0 if fraction is None else _STEPS)
-        if fraction is not None:
-            self.bar.setValue(round(fraction * _STEPS))
+        self.bar.show_fraction(fraction)
         self.left.say(text)
 
     def ask_to_keep(self, is_asked: bool) -> None:
         """Ask whether to keep what is no better."""
         self._asking.setVisible(is_asked)
-
-
-def _row(*parts: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for part in parts:
-        layout.addWidget(part)
-    return row
-
-
-def _column(*parts: QWidget) -> QWidget:
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for part in parts:
-        layout.addWidget(part)
-    return column

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_srcnn.widgets.folder.form import FolderForm
 from napari_srcnn.widgets.folder.table import Detail, FileTable
 from napari_srcnn.widgets.shared.copy_as import CopyAs
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
-
-_STEPS = 1000
+from napari_srcnn.widgets.shared.rows import JobBar
 
 
 class FolderPanel(DockPanel):
@@ -26,9 +25,7 @@ class FolderPanel(DockPanel):
         self.stop_button = QPushButton("Stop")
         self.stop_button.setToolTip("Stop within seconds. The files that are done are kept.")
         self.copy_as = CopyAs()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, _STEPS)
+        self.bar = JobBar()
         self.left = Note()
         self.table = FileTable()
         self.detail = Detail()
@@ -64,9 +61,7 @@ class FolderPanel(DockPanel):
 
     def progress(self, text: str, fraction: float | None) -> None:
         """Show how far the folder is; None where that is not known yet."""
-        self.bar.setRange(0, 0 if fraction is None else _STEPS)
-        if fraction is not None:
-            self.bar.setValue(round(fraction * _STEPS))
+        self.bar.show_fraction(fraction)
         self.left.say(text)
 
     def show_busy(self, is_busy: bool) -> None:

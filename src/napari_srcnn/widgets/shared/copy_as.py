@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QMenu, QPushButton
+
+from napari_srcnn.upscaling.lines import Origin, origin_of
+from napari_srcnn.widgets.shared.layers import pixels
+
+if TYPE_CHECKING:
+    from napari.layers import Image
 
 COMMAND, PYTHON = "command", "Python"
 # napari's arrow would lie on the text.
@@ -54,3 +62,15 @@ class CopyAs(QPushButton):
 
     def _on_triggered(self) -> None:
         self.wanted.emit(self.sender().objectName())
+
+
+def layer_origin(layer: Image, axes: str) -> Origin:
+    """Return where a line finds what a layer shows."""
+    path = getattr(layer.source, "path", None)
+    return origin_of(
+        layer.name,
+        None if path is None else str(path),
+        pixels(layer),
+        axes,
+        is_multiscale=layer.multiscale,
+    )

@@ -5,9 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QProgressBar,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_srcnn.widgets.shared.fields import set_up
+
+_STEPS = 1000
+
+
+class JobBar(QProgressBar):
+    """How far a job is, without a number on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextVisible(False)
+        self.setRange(0, _STEPS)
+
+    def show_fraction(self, fraction: float | None) -> None:
+        """Show how far it is, 0..1; None where that is not known yet."""
+        self.setRange(0, 0 if fraction is None else _STEPS)
+        if fraction is not None:
+            self.setValue(round(fraction * _STEPS))
 
 
 class Amount(QDoubleSpinBox):
@@ -59,3 +84,25 @@ def indented(rows: Sequence[tuple[str, Any]]) -> tuple[QWidget, QFormLayout]:
     for text, part in rows:
         form.addRow(text, part)
     return content, form
+
+
+def row(*parts: QWidget, stretched: QWidget | None = None, spacing: int | None = None) -> QWidget:
+    """Return widgets beside each other, without a margin; one of them may take what is over."""
+    beside = QWidget()
+    layout = QHBoxLayout(beside)
+    layout.setContentsMargins(0, 0, 0, 0)
+    if spacing is not None:
+        layout.setSpacing(spacing)
+    for part in parts:
+        layout.addWidget(part, int(part is stretched))
+    return beside
+
+
+def column(*parts: QWidget) -> QWidget:
+    """Return widgets below each other, without a margin."""
+    below = QWidget()
+    layout = QVBoxLayout(below)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        layout.addWidget(part)
+    return below

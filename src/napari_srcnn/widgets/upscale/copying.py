@@ -6,27 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_srcnn.io import SUFFIX
-from napari_srcnn.upscaling.lines import Origin, command_of, origin_of, python_of
-from napari_srcnn.widgets.shared.copy_as import PYTHON
-from napari_srcnn.widgets.shared.layers import pixels
+from napari_srcnn.upscaling.lines import command_of, python_of
+from napari_srcnn.widgets.shared.copy_as import PYTHON, layer_origin
 from napari_srcnn.widgets.upscale import request
 
 if TYPE_CHECKING:
-    from napari.layers import Image
-
     from napari_srcnn.widgets.upscale.form import Form
-
-
-def layer_origin(layer: Image, axes: str) -> Origin:
-    """Return where a line finds what a layer shows."""
-    path = getattr(layer.source, "path", None)
-    return origin_of(
-        layer.name,
-        None if path is None else str(path),
-        pixels(layer),
-        axes,
-        is_multiscale=layer.multiscale,
-    )
 
 
 def line_of(form: Form, kind: str) -> str:

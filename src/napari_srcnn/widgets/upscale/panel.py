@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -18,12 +17,11 @@ from napari_srcnn.widgets.compare.bar import CompareBar
 from napari_srcnn.widgets.shared.copy_as import CopyAs
 from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
+from napari_srcnn.widgets.shared.rows import JobBar
 from napari_srcnn.widgets.upscale.form import Form
 
 if TYPE_CHECKING:
     from napari_srcnn.widgets.shared.messages import Task
-
-_STEPS = 1000
 
 
 class Panel(DockPanel):
@@ -44,9 +42,7 @@ class Panel(DockPanel):
         )
         self.copy_as = CopyAs()
         self.shown = CompareBar()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, _STEPS)
+        self.bar = JobBar()
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop within a second. Finished slices are kept.")
         self.left = Note()
@@ -129,9 +125,7 @@ class Panel(DockPanel):
 
     def progress(self, text: str, fraction: float | None) -> None:
         """Show how far a job is; None where that is not known yet."""
-        self.bar.setRange(0, 0 if fraction is None else _STEPS)
-        if fraction is not None:
-            self.bar.setValue(round(fraction * _STEPS))
+        self.bar.show_fraction(fraction)
         self.left.say(text)
 
     def show_busy(
