@@ -142,7 +142,9 @@ def test_a_network_that_returns_its_input_corrects_nothing(skip: bool) -> None:
         model = identity_network(skip=skip, kernels=kernels)
         with torch.inference_mode():
             assert torch.equal(model.correction(image), torch.zeros_like(model.correction(image)))
-            assert not fast_correction(model, CPU)(image, NOTHING).any()
+            fast = fast_correction(model, CPU)(image, NOTHING)
+        # Sums that minimal filtering takes apart are put together again to within rounding.
+        assert fast.abs().max() <= (3e-6 if kernels[1] == 5 and not skip else 0)
 
 
 # -- zero padding ----------------------------------------------------------------------------------

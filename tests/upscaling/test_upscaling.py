@@ -27,6 +27,7 @@ from napari_srcnn.image.resize import imresize
 from napari_srcnn.models.library import list_models, model_info
 from napari_srcnn.network.config import PRESETS
 from napari_srcnn.network.model import SRCNN
+from napari_srcnn.network.switches import tf32 as tf32_switched
 from napari_srcnn.training.photographs import crop_to_multiple, read_luma, read_rgb
 from napari_srcnn.upscaling import reader as reader_module
 from napari_srcnn.upscaling.api import bicubic, iter_upscale, plan_upscale, upscale, upscale_region
@@ -34,7 +35,6 @@ from napari_srcnn.upscaling.messages import Progress, Report
 from napari_srcnn.upscaling.plan import UpscalePlan
 from napari_srcnn.upscaling.speed import Busy, Stopwatch
 from napari_srcnn.upscaling.tiles import Engine, Pending
-from napari_srcnn.upscaling.tiles import _tf32 as tf32_switched
 from napari_srcnn.words import format_bytes
 
 DTYPES = [f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)]

@@ -33,6 +33,10 @@ class Geometry:
     held : tuple of two slices
         The source pixels that lie in what is computed, in those rows and columns; none where the
         result is not held to its source.
+    area : Tile
+        What is computed, in the whole output plane.
+    plane : tuple of two ints
+        Of that plane, pixels (Y, X).
     """
 
     rows: slice
@@ -40,6 +44,8 @@ class Geometry:
     enlarge_y: tuple[int, int, int, int, float]
     enlarge_x: tuple[int, int, int, int, float]
     padding: Padding
+    area: Tile
+    plane: tuple[int, int]
     inner: tuple[slice, slice] = (slice(None), slice(None))
     mean_y: tuple[int, int, int, int] | None = None
     mean_x: tuple[int, int, int, int] | None = None
@@ -119,6 +125,8 @@ def tile_geometry(
         mean_y=means[0] if noise else None,
         mean_x=means[1] if noise else None,
         padding=padding,
+        area=inside,
+        plane=(height, width),
         crop=(
             slice(tile.y0 - inside.y0, tile.y1 - inside.y0),
             slice(tile.x0 - inside.x0, tile.x1 - inside.x0),

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,20 +28,19 @@ from napari_srcnn.image.resize import mean_matrix, window_matrix
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
+from napari_srcnn.network.folded import Cells, FoldedCorrection
 from napari_srcnn.network.model import SRCNN
+from napari_srcnn.network.switches import same_bits, tf32
 from napari_srcnn.network.threads import Workers
-from napari_srcnn.upscaling.checks import DTYPES
 from napari_srcnn.upscaling.geometry import Geometry
 from napari_srcnn.upscaling.hold import hold, is_exact, within
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
 from napari_srcnn.upscaling.spread import calibrated
+from napari_srcnn.upscaling.tensors import cast, of_each, to_tensor, variance, window
 
 # The largest values that the network is shown, in its own units (of about 0..1).
 LIMIT, HALF_LIMIT = 1e30, 64.0
-
-
-_Known = TypeVar("_Known", IntensityRange, Noise)
 
 
 @lru_cache(maxsize=32)
@@ -183,6 +181,11 @@ class Engine:
         if half:
             precision = torch.bfloat16 if device.type == "cpu" else torch.float16
         self.correction = fast_correction(model, device, precision)
+        # Far from the border a CPU computes some networks from low-res pixels.
+        self.folded: FoldedCorrection | None = None
+        is_plain = color in ("gray", "channels") and not ensemble and precision == torch.float32
+        if device.type == "cpu" and is_plain and FoldedCorrection.fits(model.config):
+            self.folded = FoldedCorrection(model)
         self._streams: list[Any] = []
         if device.type == "cuda":
             # Two tiles in flight: one is copied while the other is computed. The weights were
@@ -244,7 +247,7 @@ class Engine:
                 began = time.perf_counter()
                 # A setting of a thread.
                 with torch.inference_mode():
-                    done = self._compute(_to_tensor(raw), geometry, ranges, noises, enhance, check)
+                    done = self._compute(to_tensor(raw), geometry, ranges, noises, enhance, check)
                 return replace(done, span=(began, time.perf_counter()))
 
             if self._on_cpu and workers is not None and workers.count:
@@ -257,7 +260,7 @@ class Engine:
         with torch.inference_mode(), self._switches(), torch.cuda.stream(stream):
             begun.record(stream)
             # The image's own dtype crosses the bus, from pinned memory, while others compute.
-            source = _to_tensor(raw).pin_memory().to(self.device, non_blocking=True)
+            source = to_tensor(raw).pin_memory().to(self.device, non_blocking=True)
             done = self._compute(source, geometry, ranges, noises, enhance, check)
             values = torch.empty(done.values.shape, dtype=done.values.dtype, pin_memory=True)
             values.copy_(done.values, non_blocking=True)
@@ -272,7 +275,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _switches(self) -> Iterator[None]:
-        with _tf32(self.tf32), _same_bits(self.deterministic):
+        with tf32(self.tf32), same_bits(self.deterministic):
             yield
 
     def _compute(
@@ -296,18 +299,25 @@ class Engine:
                 x = torch.where(finite, x, 0.0)
         enlarge_y = _matrix(exact, *geometry.enlarge_y)
         enlarge_x = _matrix(exact, *geometry.enlarge_x)
-        enlarged = enlarge_y @ x @ enlarge_x.T
         padding, halo = geometry.padding, self.config.halo
         # The computed rectangle was cut at the true border, so there the halo is missing.
         top, left = halo - padding.top, halo - padding.left
-        height = enlarged.shape[-2] + padding.top + padding.bottom - 2 * halo
-        width = enlarged.shape[-1] + padding.left + padding.right - 2 * halo
-        out = enlarged[..., top : top + height, left : left + width]
+        height, width = geometry.area.height, geometry.area.width
+        cells = self._cells(geometry) if enhance else None
+        enlarged = None
+        if cells is None:
+            enlarged = enlarge_y @ x @ enlarge_x.T
+            out = enlarged[..., top : top + height, left : left + width]
+        else:
+            out = enlarge_y[top : top + height] @ x @ enlarge_x[left : left + width].T
         spread, misfit = None, NO_MISFIT
         if enhance:
             bicubic = out
             sigma = self._sigma(whole, geometry, ranges, noises) if self.config.noise else None
-            out, spread = self._enhance(out, enlarged, sigma, padding, ranges)
+            if cells is not None:
+                out = self._enhance_cells(out, whole, sigma, geometry, cells, ranges)
+            elif enlarged is not None:
+                out, spread = self._enhance(out, enlarged, sigma, padding, ranges)
         reach = None
         if bad is not None:
             reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
@@ -330,7 +340,7 @@ class Engine:
             out = torch.where(reach, torch.nan, out)
             spread = None if spread is None else torch.where(reach, torch.nan, spread)
             nonfinite = reach.count_nonzero()
-        values, clipped = _cast(out, self.dtype)
+        values, clipped = cast(out, self.dtype)
         return Done(
             values=values, clipped=clipped, nonfinite=nonfinite, spread=spread, misfit=misfit
         )
@@ -362,7 +372,7 @@ class Engine:
             # What was told is the noise times the smoothing.
             known = [[one.times(1 / self.smoothing) for one in row] for row in noises]
             numbers = (lambda one: one.gain), (lambda one: one.read), (lambda one: one.offset)
-            gain, read, offset = (_of_each(known, number, x.device) for number in numbers)
+            gain, read, offset = (of_each(known, number, x.device) for number in numbers)
             tolerance = within(x, gain, read, offset)
         held = hold(
             out[:, :colors],
@@ -387,8 +397,7 @@ class Engine:
         colors = out.shape[1] - self.alpha
         x = source[(..., *geometry.whole)][:, :colors]
         result, plain = (image[(..., *geometry.whole_out)][:, :colors] for image in (out, bicubic))
-        variance = _variance(x, noises)
-        return measure(x, result, plain, variance, self.config.scale)
+        return measure(x, result, plain, variance(x, noises), self.config.scale)
 
     def _sigma(
         self,
@@ -410,10 +419,10 @@ class Engine:
         x = x[:, : x.shape[1] - self.alpha]
 
         # Of luma there is one range for three colours.
-        gain2 = _of_each(ranges, lambda one: one.gain, x.device).square()
-        shot = _of_each(noises, lambda one: one.gain, x.device) * gain2
-        read2 = _of_each(noises, lambda one: one.read, x.device).square() * gain2
-        light = x - _of_each(noises, lambda one: one.offset, x.device)
+        gain2 = of_each(ranges, lambda one: one.gain, x.device).square()
+        shot = of_each(noises, lambda one: one.gain, x.device) * gain2
+        read2 = of_each(noises, lambda one: one.read, x.device).square() * gain2
+        light = x - of_each(noises, lambda one: one.offset, x.device)
         # A marker as -3e38 for "no data" would overflow; infinity times a weight of zero is NaN.
         variance = light.mul_(shot).clamp_(-LIMIT, LIMIT).float()
         finite = x.isfinite()
@@ -438,14 +447,14 @@ class Engine:
         The second is the spread of a self-ensemble, in those units too.
         """
         colors = out.shape[1] - self.alpha
-        low = _of_each(ranges, lambda one: one.low, out.device)
-        gain = _of_each(ranges, lambda one: one.gain, out.device)
-        start = _of_each(ranges, lambda one: one.window[0], out.device)
-        inverse = _of_each(ranges, lambda one: one.inverse_gain, out.device)
+        low = of_each(ranges, lambda one: one.low, out.device)
+        gain = of_each(ranges, lambda one: one.gain, out.device)
+        start = of_each(ranges, lambda one: one.window[0], out.device)
+        inverse = of_each(ranges, lambda one: one.inverse_gain, out.device)
         if self.color == "luma":
             luma = torch.tensor(LUMA / 255, dtype=torch.float64, device=out.device)
             # The range is that of R, G and B; their luma (16/255..235/255) is what is windowed.
-            span = _of_each(ranges, lambda one: one.window[1] - one.window[0], out.device)
+            span = of_each(ranges, lambda one: one.window[1] - one.window[0], out.device)
             seen = ((enlarged[:, :3] - low) * (gain / span)).movedim(1, -1) @ luma
             seen = (seen[:, None] + LUMA_OFFSET / 255) * span + start
             inverse = inverse * LUMA_TO_RGB
@@ -483,11 +492,58 @@ class Engine:
             corrected = torch.cat([corrected, out[:, colors:]], 1)
         if not deviation:
             return corrected, None
-        span = _of_each(ranges, lambda one: one.window[1] - one.window[0], out.device)
+        span = of_each(ranges, lambda one: one.window[1] - one.window[0], out.device)
         apart = self._calibrated(deviation[0], noise, span)
         spread = torch.zeros(corrected.shape, dtype=torch.float32, device=out.device)
         spread[:, :colors] = apart * inverse.abs()
         return corrected, spread
+
+    def _cells(self, geometry: Geometry) -> tuple[Cells, Cells] | None:
+        """Return what a tile is computed of by the folded network; None near the border."""
+        if self.folded is None:
+            return None
+        area, (height, width), reach = geometry.area, geometry.plane, self.folded.reach
+        if min(area.y0, area.x0, height - area.y1, width - area.x1) < reach:
+            return None
+        return self.folded.cells(area.y0, area.y1), self.folded.cells(area.x0, area.x1)
+
+    def _enhance_cells(
+        self,
+        out: Tensor,
+        source: Tensor,
+        sigma: Tensor | None,
+        geometry: Geometry,
+        cells: tuple[Cells, Cells],
+        ranges: Sequence[Sequence[IntensityRange]],
+    ) -> Tensor:
+        """Add the network's correction, from source pixels, to bicubic in the image's own units."""
+        assert self.folded is not None
+        colors = out.shape[1] - self.alpha
+        (y0, y1), (x0, x1) = map(self.folded.low, cells)
+        top, left = geometry.rows.start, geometry.columns.start
+        x = window(source[:, :colors], (y0 - top, y1 - top), (x0 - left, x1 - left))
+        # Beyond what bicubic reads, too, there may be values that are not finite.
+        x = torch.where(x.isfinite(), x, 0.0)
+        low = of_each(ranges, lambda one: one.low, out.device)
+        gain = of_each(ranges, lambda one: one.gain, out.device)
+        start = of_each(ranges, lambda one: one.window[0], out.device)
+        seen = ((x - low) * gain + start).float().clamp_(-LIMIT, LIMIT)
+        if sigma is not None:
+            halo, area = self.config.halo, geometry.area
+            (y0, y1), (x0, x1) = map(self.folded.pixels, cells)
+            top, left = area.y0 - halo, area.x0 - halo
+            sigma = window(sigma.clamp_(0, LIMIT), (y0 - top, y1 - top), (x0 - left, x1 - left))
+        deltas = [
+            self.folded(seen[i, j], None if sigma is None else sigma[i, j], *cells)
+            for i, j in np.ndindex(*seen.shape[:2])
+        ]
+        delta = (deltas[0] if len(deltas) == 1 else torch.cat(deltas)).double()
+        delta = delta.view(*seen.shape[:2], *out.shape[2:])
+        if not self.config.skip:
+            delta -= (out[:, :colors] - low) * gain + start
+        inverse = of_each(ranges, lambda one: one.inverse_gain, out.device)
+        corrected = torch.addcmul(out[:, :colors], delta, inverse)
+        return torch.cat([corrected, out[:, colors:]], 1) if self.alpha else corrected
 
     def _calibrated(self, deviation: Tensor, noise: Tensor | None, span: Tensor) -> Tensor:
         """Return the spread of the views as the standard deviation of what may be wrong."""
@@ -531,88 +587,3 @@ class Engine:
         sides = (padding.left, padding.right, padding.top, padding.bottom)
         touched = F.pad(touched, sides, mode="replicate")
         return F.max_pool2d(touched.float(), 2 * self.config.halo + 1, stride=1) > 0
-
-
-# Held while a tile's work is handed to a GPU, which is when torch looks at its switches.
-_SWITCH = threading.RLock()
-
-
-@contextlib.contextmanager
-def _tf32(allowed: bool) -> Iterator[None]:
-    """Allow TF32 in convolutions, or forbid it, while a tile's work is handed to a GPU.
-
-    torch has one switch for the whole process. An application sets it once, by
-    :func:`~napari_srcnn.network.device.set_tf32`, and then nothing is switched here. In somebody
-    else's process it is put back after each tile, and no two of our tiles can take it from each
-    other. No other switch of cuDNN is touched.
-    """
-    cudnn = torch.backends.cudnn
-    with _SWITCH:
-        before = cudnn.allow_tf32
-        if before == allowed:
-            yield
-            return
-        cudnn.allow_tf32 = allowed
-        try:
-            yield
-        finally:
-            cudnn.allow_tf32 = before
-
-
-@contextlib.contextmanager
-def _same_bits(wanted: bool) -> Iterator[None]:
-    """Allow only kernels that give the same bits each time, while work is handed to a GPU."""
-    cudnn = torch.backends.cudnn
-    if not wanted:
-        yield
-        return
-    with _SWITCH:
-        before = cudnn.deterministic, cudnn.benchmark
-        cudnn.deterministic, cudnn.benchmark = True, False
-        try:
-            yield
-        finally:
-            cudnn.deterministic, cudnn.benchmark = before
-
-
-def _variance(mean: Tensor, noises: Sequence[Sequence[Noise]]) -> Tensor:
-    """Return the noise's variance where the image has a mean, shape (B, S, h, w)."""
-    gain = _of_each(noises, lambda one: one.gain, mean.device)
-    read = _of_each(noises, lambda one: one.read, mean.device)
-    offset = _of_each(noises, lambda one: one.offset, mean.device)
-    return gain * (mean - offset).clamp_min(0) + read.square()
-
-
-def _of_each(
-    rows: Sequence[Sequence[_Known]], number: Callable[[_Known], float], device: torch.device
-) -> Tensor:
-    """Return a number of each slice's ranges or noises, to be taken with (B, S, h, w)."""
-    values = [[number(one) for one in row] for row in rows]
-    return torch.tensor(values, dtype=torch.float64, device=device)[..., None, None]
-
-
-def _to_tensor(raw: NDArray[Any]) -> Tensor:
-    """Wrap an array; torch takes neither other byte orders nor read-only memory."""
-    native = raw.dtype.newbyteorder("=")
-    return torch.from_numpy(np.require(raw, dtype=native, requirements=["C", "W", "O"]))
-
-
-_TORCH_DTYPES = {np.dtype(name): getattr(torch, name) for name in DTYPES}
-
-
-def _cast(values: Tensor, dtype: np.dtype[Any]) -> tuple[Tensor, Tensor]:
-    """Round, clip and cast on the device; return the values and how many were clipped."""
-    target = _TORCH_DTYPES[dtype]
-    if dtype.kind in "iu":
-        low, high = integer_limits(dtype)
-        values = values.round()
-        # NaN becomes the lower limit, and is counted by itself.
-        inside = ((values >= low) & (values <= high)) | values.isnan()
-        values = values.nan_to_num(nan=low).clamp(low, high)
-    elif dtype.itemsize < 8:
-        high = float(np.finfo(dtype).max)
-        inside = (values.abs() <= high) | values.isnan()
-        values = values.clamp(-high, high)
-    else:
-        return values, torch.zeros((), dtype=torch.int64)
-    return values.to(target), inside.numel() - inside.count_nonzero()
