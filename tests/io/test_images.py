@@ -292,3 +292,15 @@ def test_an_interruption_and_a_full_memory_are_not_called_damage(
         monkeypatch.setattr(tifffile.FileHandle, "read_segments", fail)
         with pytest.raises(error):
             stack[0]
+
+
+@pytest.mark.parametrize("said", [5, 2**40, 2**60])
+def test_a_text_that_says_more_images_than_there_are_takes_no_memory(
+    tmp_path: Path, said: int
+) -> None:
+    text = f"ImageJ=1.53k\nimages=1\nslices=1\nframes={said}\n"
+    path = tmp_path / "few.tif"
+    plane = np.zeros((8, 8), np.uint8)
+    tifffile.imwrite(path, plane, description=text, metadata=None, compression="zlib")
+    with pytest.raises(StackError, match=rf"few.tif is truncated: .* {said} images"):
+        read_stack(path)

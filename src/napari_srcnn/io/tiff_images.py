@@ -38,7 +38,9 @@ def images_of(
     check_index(path, tif)
     numbers = _ome_numbers(tif)
     found = [
-        _image(series, numbers.get(n, n)) for n, series in enumerate(tif.series) if series.shape
+        _image(path, series, numbers.get(n, n), chain)
+        for n, series in enumerate(tif.series)
+        if series.shape
     ]
     own = [image for image in found if any(_lies_in(path, page) for page in image.pages)]
     images = [_with_all_planes(path, tif, image) for image in own or found]
@@ -61,12 +63,20 @@ def images_of(
     return kept or images, tuple(notes)
 
 
-def _image(series: tifffile.TiffPageSeries, number: int) -> TiffImage:
+def _image(path: Path, series: tifffile.TiffPageSeries, number: int, chain: Chain) -> TiffImage:
     """Return what tifffile found as one of ours."""
     pages = tuple(series._pages)  # as stored: iterated over, a run would give other images' pages
     run = series.dataoffset if len(pages) == 1 and series.keyframe.is_final else None
+    if run is None:
+        # A text may say any number of pages, all of which would be iterated over.
+        if len(series) > max(len(pages), chain.pages):
+            raise StackError(
+                f"{path.name} is truncated: its text says that it has {len(series)} images, and it "
+                f"holds {max(len(pages), chain.pages)}"
+            )
+        pages = tuple(series)
     return TiffImage(
-        pages=pages if len(pages) == 1 and run is not None else tuple(series),
+        pages=pages,
         shape=tuple(int(size) for size in series.shape),
         axes=str(series.axes),
         dtype=np.dtype(series.dtype).newbyteorder("="),
