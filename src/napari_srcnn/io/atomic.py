@@ -118,7 +118,7 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
-def write_bytes(target: str | os.PathLike[str], data: bytes) -> None:
+def write_bytes(target: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write `data` as the file `target`, all of it or nothing.
 
     Parameters

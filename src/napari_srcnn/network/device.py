@@ -143,6 +143,16 @@ def raise_malloc_thresholds() -> None:
     mallopt(_M_TRIM_THRESHOLD, 256 << 20)
 
 
+def return_free_memory() -> None:
+    """Give what :func:`raise_malloc_thresholds` keeps back to the system; else do nothing.
+
+    For between pieces of work that take seconds each: what one of them needed and the next does
+    not would be kept beside what that needs.
+    """
+    if _malloc_raised:
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def set_tf32(allowed: bool) -> None:
     """Allow TF32 in this process's convolutions on NVIDIA GPUs, or forbid it (torch allows it).
 

@@ -208,7 +208,7 @@ class ZarrTarget:
 
     def encode(
         self, level: int, index: Sequence[int], values: NDArray[Any]
-    ) -> list[tuple[str, bytes]]:
+    ) -> list[tuple[str, memoryview]]:
         """Return the files of one shard; nothing is written. Safe to call from several threads.
 
         Parameters
@@ -222,7 +222,7 @@ class ZarrTarget:
 
         Returns
         -------
-        list of (str, bytes)
+        list of (str, memoryview)
             Keys (see `key_path`) and contents: one for 0.5, one a chunk for 0.4. What holds zeros
             alone is left out, so that there may be none.
         """
@@ -250,8 +250,9 @@ class ZarrTarget:
         of_memory = set(held)
         array[...] = shard
         first = self._first(of, index)
+        # Not copied: a shard's file is large.
         return [
-            (self._key(of, first, key), held[key].to_bytes())
+            (self._key(of, first, key), memoryview(held[key].as_numpy_array()))
             for key in sorted(held)
             if key not in of_memory
         ]

@@ -69,7 +69,7 @@ class Mark:
         }
 
 
-def digest(content: bytes) -> str:
+def digest(content: bytes | memoryview) -> str:
     """Return what a file's content is known by."""
     return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_srcnn.io.atomic import write_bytes
 from napari_srcnn.io.room import write_failure
+from napari_srcnn.network.device import return_free_memory
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit
 from napari_srcnn.upscaling.plan import Part
 from napari_srcnn.upscaling.provenance import Provenance
@@ -64,6 +65,7 @@ class ShardRun(JobFolder):
             leading = len(self.plan.request.leading)
             part = self.plan.part(self.target.region(0, index)[: leading + 2])
             values = part.values
+        return_free_memory()
         seconds = 0.0 if level else time.perf_counter() - begun
         return Shard(level=level, index=index, values=values, part=part, seconds=seconds)
 
@@ -93,6 +95,7 @@ class ShardRun(JobFolder):
             self.ledger.add(mark)
         except OSError as error:
             raise write_failure(self.job.target, error, shard.values.nbytes) from error
+        return_free_memory()
         return mark
 
     def make(self, level: int, index: Index) -> Mark:
@@ -173,6 +176,8 @@ class ShardRun(JobFolder):
                 if waiting is not None:
                     yield waiting.result()
                 waiting = writer.submit(self.write, shard)
+                # Its pixels go as soon as they are written.
+                del shard
             if waiting is not None:
                 yield waiting.result()
 
