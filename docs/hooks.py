@@ -61,16 +61,15 @@ def models_page() -> str:
         "",
         "Made of the models' own cards; `napari-srcnn models NAME` shows one of them whole.",
         "",
-        "| model | scale | parameters | told the noise | size, kB |",
-        "|---|---|---|---|---|",
+        "| model | scale | filters | channels | told the noise | size, kB |",
+        "|---|---|---|---|---|---|",
     ]
     for path in sorted((ROOT / "weights").glob("*.safetensors")):
-        config = napari_srcnn.load_model(path).config
-        parameters = sum(p.numel() for p in napari_srcnn.load_model(path).parameters())
-        told = "yes" if path.stem.endswith("-noise") else ""
+        config = napari_srcnn.model_info(path).config
+        layers = "-".join(map(str, config.kernels))
         parts.append(
-            f"| {path.stem} | ×{config.scale} | {parameters:,} | {told} "
-            f"| {path.stat().st_size // 1000} |"
+            f"| {path.stem} | ×{config.scale} | {layers} | {'RGB' if config.channels == 3 else '1'} "
+            f"| {'yes' if config.noise else 'no'} | {path.stat().st_size // 1000} |"
         )
     return "\n".join(parts) + "\n"
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
+from tools_by_path import load_tool
 
 from napari_srcnn.cli.app import app
-from tools_by_path import load_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -31,8 +31,11 @@ def navigation(entry: Any) -> list[str]:
     """The pages of a part of mkdocs' navigation."""
     if isinstance(entry, str):
         return [entry]
-    return [page for part in (entry.values() if isinstance(entry, dict) else entry)
-            for page in navigation(part)]
+    return [
+        page
+        for part in (entry.values() if isinstance(entry, dict) else entry)
+        for page in navigation(part)
+    ]
 
 
 def commands(text: str) -> list[str]:
@@ -103,16 +106,13 @@ def test_every_command_in_the_texts_is_one_that_the_program_takes(line: str) -> 
         arguments.remove("--help")
         assert arguments[0] in typer.main.get_command(app).commands
         return
-    # The real parser: unknown commands, options and values are refused, no file is looked for.
+    # The real parser refuses commands and options that are not there; no file is looked for.
     command = typer.main.get_command(app).commands[arguments[0]]
     context = command.context_class(command, info_name=arguments[0])
     given, left, _ = command.make_parser(context).parse_args(arguments[1:])
     assert not left, line
     for parameter in command.params:
-        value = given.get(parameter.name)
-        assert not (parameter.required and value in (None, ())), f"{line}: {parameter.name}"
-        if value is not None and "Path" not in str(parameter.type):
-            parameter.type_cast_value(context, value)
+        assert not parameter.required or given.get(parameter.name), f"{line}: {parameter.name}"
 
 
 def test_the_reference_names_every_command_and_every_public_function() -> None:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "napari_srcnn"
 
 
 def wanted() -> set[str]:
-    """The files that a wheel has, by their names in it, without its metadata."""
+    """Return the files that a wheel has, by their names in it, without its metadata."""
     source = {
         f"napari_srcnn/{path.relative_to(PACKAGE).as_posix()}"
         for path in PACKAGE.rglob("*")
@@ -27,7 +27,7 @@ def wanted() -> set[str]:
 
 
 def faults(wheel: Path) -> list[str]:
-    """What a wheel lacks, and what it has too much."""
+    """Say what a wheel lacks, and what it has too much."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     return [f"{wheel.name} lacks {name}." for name in sorted(wanted() - names)] + [

@@ -20,19 +20,21 @@ CONDA = {"torch": "pytorch", "dask[array]": "dask-core"}
 
 
 def requirement(line: str) -> str:
-    """A dependency in conda's spelling: the name, a space, the bound."""
+    """Spell a dependency as conda does: the name, a space, the bound."""
     name, bound = re.fullmatch(r"([\w.\[\]-]+)(.*)", line).groups()  # type: ignore[union-attr]
     return f"{CONDA.get(name, name)} {bound}".strip()
 
 
 def recipe(sha256: str | None = None) -> str:
-    """The text of the recipe."""
+    """Make the text of the recipe."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     init = (ROOT / "src" / "napari_srcnn" / "__init__.py").read_text("utf-8")
-    version = re.search(r'^__version__ = "(.+)"$', init, re.MULTILINE).group(1)  # type: ignore[union-attr]
+    found = re.search(r'^__version__ = "(.+)"$', init, re.MULTILINE)
+    version = found.group(1)  # type: ignore[union-attr]
     least = project["requires-python"].removeprefix(">=")
     source = (
-        "  url: https://pypi.org/packages/source/n/napari-srcnn/napari_srcnn-${{ version }}.tar.gz\n"
+        "  url: https://pypi.org/packages/source/n/napari-srcnn/"
+        "napari_srcnn-${{ version }}.tar.gz\n"
         f"  sha256: {sha256}"
         if sha256
         else "  path: .."
