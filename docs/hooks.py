@@ -68,8 +68,8 @@ def models_page() -> str:
         config = napari_srcnn.model_info(path).config
         layers = "-".join(map(str, config.kernels))
         parts.append(
-            f"| {path.stem} | ×{config.scale} | {layers} | {'RGB' if config.channels == 3 else '1'} "
-            f"| {'yes' if config.noise else 'no'} | {path.stat().st_size // 1000} |"
+            f"| {path.stem} | ×{config.scale} | {layers} "
+            f"| {'RGB' if config.channels == 3 else '1'} | {'yes' if config.noise else 'no'} | {path.stat().st_size // 1000} |"
         )
     return "\n".join(parts) + "\n"
 
