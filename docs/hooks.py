@@ -67,9 +67,10 @@ def models_page() -> str:
     for path in sorted((ROOT / "weights").glob("*.safetensors")):
         config = napari_srcnn.model_info(path).config
         layers = "-".join(map(str, config.kernels))
+        channels = "RGB" if config.channels == 3 else "1"
         parts.append(
-            f"| {path.stem} | ×{config.scale} | {layers} "
-            f"| {'RGB' if config.channels == 3 else '1'} | {'yes' if config.noise else 'no'} | {path.stat().st_size // 1000} |"
+            f"| {path.stem} | ×{config.scale} | {layers} | {channels} "
+            f"| {'yes' if config.noise else 'no'} | {path.stat().st_size // 1000} |"
         )
     return "\n".join(parts) + "\n"
 
