@@ -9,11 +9,12 @@ VENV ?= .venv
 ARGS ?=
 export VENV PYTHON TORCH_INDEX
 
-.PHONY: help test demo lint clean
+.PHONY: help test demo docs lint clean
 
 help:
 	@echo "make demo   upscale a bundled 16-bit stack and show it in napari (pictures in demo/)"
 	@echo "make test   run the whole suite, the real viewer included"
+	@echo "make docs   build the documentation site into site/, warnings as errors"
 	@echo "make lint   ruff, mypy and import-linter"
 	@echo "make clean  remove the environment and everything that was made"
 
@@ -29,6 +30,10 @@ demo:
 	@tools/setup.sh test
 	tools/with-display.sh any $(VENV)/bin/napari-srcnn demo --out demo
 
+docs:
+	@tools/setup.sh docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
 lint:
 	@tools/setup.sh dev
 	$(VENV)/bin/ruff check .
@@ -37,5 +42,5 @@ lint:
 	$(VENV)/bin/lint-imports --no-cache
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo site build dist .pytest_cache .mypy_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
