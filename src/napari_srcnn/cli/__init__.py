@@ -8,31 +8,9 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
-from napari_srcnn.cli import (
-    assess,
-    benchmark,
-    demo,
-    finetune,
-    models,
-    replay,
-    train,
-    upscale,
-    verify,
-)
 from napari_srcnn.cli.app import app
 
-__all__ = [
-    "assess",
-    "benchmark",
-    "demo",
-    "finetune",
-    "main",
-    "models",
-    "replay",
-    "train",
-    "upscale",
-    "verify",
-]
+__all__ = ["main"]
 
 
 def main() -> None:
