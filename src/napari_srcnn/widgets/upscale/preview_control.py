@@ -9,6 +9,8 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_srcnn.widgets.compare.bar import DIVIDED, IMAGE, PIXELS, REMOVE, SRCNN
 from napari_srcnn.widgets.shared import messages
+from napari_srcnn.widgets.shared.display import image_layers
+from napari_srcnn.widgets.shared.layers import pixels
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale.following import REST, Following
 from napari_srcnn.widgets.upscale.look import Look
@@ -149,6 +151,7 @@ class PreviewControl(QObject):
     def refresh(self) -> None:
         """Let go of layers that are gone, and offer what can be compared of those there are."""
         was_shown = self.previews.is_shown
+        self._plans.keep_of([pixels(image) for image in image_layers(self._viewer)])
         self.previews.forget_removed()
         is_made = bool(self._results())
         if was_shown and (not self.previews.is_shown or (self._is_of_results and not is_made)):
@@ -164,7 +167,7 @@ class PreviewControl(QObject):
         self._until_ready.stop()
         self._aside.shut()
         self._ahead_of_it.shut()
-        self._plans.forget()
+        self._plans.keep_of([])
         if not self._is_shut:
             self._is_shut = True
             self._viewer.canvas.grid.events.enabled.disconnect(self._on_grid)

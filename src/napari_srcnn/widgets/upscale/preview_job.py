@@ -83,12 +83,15 @@ class Plans:
             rest = [one for one in self._kept if not _is_like(one, plan)]
             self._kept = [plan, *rest][:_KEPT]
 
-    def forget(self, source: Any = None) -> None:
-        """Forget what was measured of pixels that were changed, or all."""
+    def forget(self, source: Any) -> None:
+        """Forget what was measured of pixels that were changed."""
         with self._lock:
-            self._kept = [
-                one for one in self._kept if source is not None and one.source.source is not source
-            ]
+            self._kept = [one for one in self._kept if one.source.source is not source]
+
+    def keep_of(self, sources: Sequence[Any]) -> None:
+        """Let go of other pixels than these."""
+        with self._lock:
+            self._kept = [one for one in self._kept if any(one.source.source is x for x in sources)]
 
     def rate(self, plan: UpscalePlan) -> float:
         """Return about how many pixels of the result are computed a second."""
