@@ -92,7 +92,8 @@ def one_round(side: int) -> None:
 
     def rest() -> None:
         # What the widget finds out of an image by itself, and gets ready for it.
-        live(lambda: "Measuring" not in widget.form.noise_note.text())
+        note = widget.form.noise_note
+        live(lambda: note.text() and "Measuring" not in note.text())
         wait(1.0)
         live(lambda: not any(t.name.startswith("napari-srcnn") for t in threading.enumerate()))
 
@@ -106,10 +107,12 @@ def one_round(side: int) -> None:
         return drawn[-1]
 
     rest()
+    inserted: list[float] = []
+    viewer.layers.events.inserted.connect(lambda event: inserted.append(time.perf_counter()))
     began = time.perf_counter()
     widget.preview_button.click()
-    there = live(lambda: widget.previews.is_shown)
-    first = until_drawn(there) - began
+    live(lambda: inserted)
+    first = until_drawn(inserted[0]) - began
     whole = live(lambda: not widget.runner.job) - began
 
     wait(1.0)
