@@ -6,8 +6,6 @@ Qt, so that napari's menus and ``napari-srcnn --help`` answer at once.
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from napari_srcnn._moved import install as _install
 
 # What type checkers take for true; importing typing would be most of the import's time.
@@ -92,6 +90,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # half of the package's import time
+
     value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value

@@ -6,10 +6,9 @@ Old names are found last, after all that exists, and lead to the very modules th
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
-# What type checkers take for true: importing typing and importlib.abc would be most of the
-# package's import time.
+# What type checkers take for true: importing typing, or importlib before it is needed, would be
+# most of the package's import time.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -125,7 +124,8 @@ def attribute_of(package: str) -> Callable[[str], Any]:
     places = MOVED[package.removeprefix(f"{ROOT}.")]
 
     def find(name: str) -> Any:
-        from importlib.util import find_spec  # takes time, and few need it
+        from importlib import import_module
+        from importlib.util import find_spec
 
         # Python asks here before it looks for a module of the package.
         if not name.startswith("__") and find_spec(f"{package}.{name}") is None:
@@ -174,6 +174,8 @@ class _Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         """Replace the empty module by the one that is meant, or fill it with all that are."""
+        from importlib import import_module
+
         old = module.__name__
         places = MOVED[old.removeprefix(f"{ROOT}.")]
         found = [import_module(f"{ROOT}.{place}") for place in places]

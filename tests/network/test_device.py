@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
+
 import psutil
 import pytest
 import torch
@@ -73,3 +77,32 @@ def test_a_measurement_belongs_to_a_processor_its_threads_and_a_torch() -> None:
     assert processor_name() in key
     assert f"{torch.get_num_threads()} threads" in key
     assert torch.__version__ in key
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="glibc's malloc alone"
+)
+def test_a_thread_keeps_the_memory_of_what_it_computes() -> None:
+    # In a process of its own: it cannot be undone.
+    code = """
+import resource, threading
+import torch
+from napari_srcnn.network.device import raise_malloc_thresholds
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    maps = [torch.empty(n << 20, dtype=torch.uint8).fill_(1) for n in (13, 13, 7, 20, 13, 13)]
+    del maps
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+raise_malloc_thresholds()
+found = []
+thread = threading.Thread(target=lambda: found.extend(faults() for _ in range(10)))
+thread.start()
+thread.join()
+print(*found)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, *_, before, last = map(int, run.stdout.split())
+    assert first > 1000, "79 MiB are 20,000 pages of 4 KiB"
+    assert before + last < first / 100

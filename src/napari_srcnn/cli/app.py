@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 import napari_srcnn
+from napari_srcnn.cli.commands import Commands
 from napari_srcnn.words import sentence
 
 BAD_INPUT, STOPPED = 2, 130
 
 app = typer.Typer(
     name="napari-srcnn",
+    cls=Commands,
     help="Enlarge microscopy and medical images with SRCNN, without a screen.",
     epilog="napari-srcnn COMMAND --help explains a command.",
     no_args_is_help=True,

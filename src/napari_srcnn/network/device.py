@@ -13,7 +13,7 @@ import psutil
 import torch
 
 # What glibc's malloc is told by raise_malloc_thresholds; the numbers are of its <malloc.h>.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _malloc_raised = False
 
 
@@ -141,6 +141,9 @@ def raise_malloc_thresholds() -> None:
     # 32 MiB is the largest mmap threshold that glibc takes on 64 bits.
     _malloc_raised = bool(mallopt(_M_MMAP_THRESHOLD, 32 << 20))
     mallopt(_M_TRIM_THRESHOLD, 256 << 20)
+    # All threads but the first have heaps of 64 MiB each, which are unmapped as soon as they are
+    # empty, whatever the threshold, but not where so much room is to be kept.
+    mallopt(_M_TOP_PAD, 64 << 20)
 
 
 def return_free_memory() -> None:

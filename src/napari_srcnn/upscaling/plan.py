@@ -118,7 +118,7 @@ class UpscalePlan(Work):
             As :meth:`region`.
         """
         # What is seen for a moment is computed where it is seen, and not on the grid around it.
-        part = self._compute(region, enhance=True, on_grid=False)
+        part = self._compute(region, enhance=True, alone=True, on_grid=False)
         return part.values, part.misfit
 
     def part(self, region: Sequence[Any]) -> Part:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -136,6 +138,21 @@ class Work:
             deterministic=self.is_deterministic,
             calibration=None if self.calibration is None else self.calibration.weights,
         )
+
+    def smoothed(self, smoothing: float) -> Self:
+        """Return the same with more or less of the noise told.
+
+        The network and the intensities, where they are there already, are taken along.
+        """
+        made = copy.copy(self)
+        made.request = replace(self.request, smoothing=smoothing)
+        # What was found out when it was first asked for stands among the attributes.
+        vars(made).pop("told", None)
+        if "engine" in vars(self):
+            engine = copy.copy(self.engine)
+            engine.smoothing = smoothing
+            vars(made)["engine"] = engine
+        return made
 
     @property
     def block(self) -> int | None:

@@ -307,3 +307,36 @@ def test_a_preview_that_leaves_its_image_by_more_than_the_noise_says_so(opened: 
     opened.widget.preview()
     opened.finish()
     assert "made small again" in opened.widget.message.text()
+
+
+def test_while_the_slider_is_moved_the_middle_is_renewed_and_all_ends_as_it_stands(
+    opened: Open,
+) -> None:
+    opened.add(cells(128, 128))
+    opened.measured()
+    opened.widget.preview()
+    opened.finish()
+    preview, control = opened.viewer.layers[-1], opened.widget.preview_control
+    whole, before = preview.data, preview.data.copy()
+    renewed: list[np.ndarray] = []
+
+    def note(event: Any) -> None:
+        if preview.data is whole and not renewed:
+            renewed.append(preview.data != before)
+
+    preview.events.set_data.connect(note)
+    control._plans.rates[model_info(TOLD).sha256] = 1e5  # pixels a second: so slow a machine
+    for value in (0.5, 0, 2):
+        opened.form.smoothing.value = value
+    opened.qtbot.waitUntil(lambda: preview.data is not whole, timeout=20_000)
+    assert renewed, "the middle came before all of it"
+    rows, columns = (np.flatnonzero(renewed[0].any(axis=axis)) for axis in (1, 0))
+    middle = [(part[0] + part[-1]) / 2 for part in (rows, columns)]
+    assert middle == pytest.approx([n / 2 for n in whole.shape], abs=8)
+    assert len(rows) < whole.shape[0] / 2
+    opened.qtbot.waitUntil(lambda: control._shown.tasks[0].options.smoothing == 2, timeout=20_000)
+    last = preview.data.copy()
+    control.forget(opened.viewer.layers[0].data)
+    opened.widget.preview()
+    opened.finish()
+    np.testing.assert_array_equal(preview.data, last)

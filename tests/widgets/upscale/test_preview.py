@@ -10,7 +10,7 @@ import pytest
 
 import napari_srcnn
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, visible_box
-from napari_srcnn.widgets.upscale.tasks import _cut
+from napari_srcnn.widgets.upscale.preview_job import PREVIEW_PIXELS, _cut
 
 
 def outer(layer: Any) -> np.ndarray:
@@ -129,10 +129,11 @@ def test_a_preview_refuses_what_is_not_one_slice_on_screen(
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_what_would_take_long_is_cut_to_its_middle(scale: int) -> None:
-    assert _cut((0, 100, 0, 50), scale) == ((0, 100, 0, 50), False)
-    (y0, y1, x0, x1), cut = _cut((0, 20_000, 1000, 31_000), scale)
+    pixels = PREVIEW_PIXELS / scale**2
+    assert _cut((0, 100, 0, 50), pixels) == ((0, 100, 0, 50), False)
+    (y0, y1, x0, x1), cut = _cut((0, 20_000, 1000, 31_000), pixels)
     assert cut
-    assert 0.9 < (y1 - y0) * (x1 - x0) * scale**2 / (16 << 20) <= 1
+    assert 0.9 < (y1 - y0) * (x1 - x0) * scale**2 / PREVIEW_PIXELS <= 1
     assert (y0 + y1) // 2 == pytest.approx(10_000, abs=1)
     assert (x0 + x1) // 2 == pytest.approx(16_000, abs=1)
 

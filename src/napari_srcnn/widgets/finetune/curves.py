@@ -6,12 +6,13 @@ to draw, and the window may not stall for either.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QPointF, QRectF, Qt, QTimer
+from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
@@ -21,20 +22,26 @@ LINES = {"bicubic": QColor("#9a9a9a"), "start": QColor("#7fc97f")}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 8, 16, 18
 # Share of the height that the PSNR's plot takes; the loss has the rest.
 _SHARE = 0.64
-# Milliseconds between two drawings.
+# Milliseconds between two drawings, and up to how many measurements each has a dot.
 PACE = 500
+_DOTS = 100
 
 
 class Curves(QWidget):
-    """PSNR on what is held out over the minutes, with bicubic's and the start's; the loss."""
+    """PSNR on what is held out over the minutes, with bicubic's and the start's; the loss.
+
+    However often is measured, it is drawn twice a second at most; between, what is drawn is kept as
+    a picture, so that a label that changes beside it costs no drawing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        # However often is measured: what is drawn costs the training time.
         self._pace = QTimer(self)
         self._pace.setSingleShot(True)
         self._pace.setInterval(PACE)
-        self._pace.timeout.connect(self.update)
+        self._pace.timeout.connect(self._on_pace)
+        self._is_due = False
+        self._picture: QPixmap | None = None
         self.psnr: list[tuple[float, float]] = []
         self.loss: list[tuple[float, float]] = []
         self.lines: dict[str, float] = {}
@@ -50,50 +57,116 @@ class Curves(QWidget):
         self.psnr, self.loss, self.lines = [], [], dict(lines)
         if "start" in lines:
             self.psnr.append((0.0, lines["start"]))
-        self.update()
+        self._draw_anew()
 
     def add_psnr(self, seconds: float, value: float) -> None:
         """Add a measurement."""
         self.psnr.append((seconds, value))
-        self._update_soon()
+        self._draw_soon()
 
     def add_loss(self, seconds: float, value: float) -> None:
         """Add the mean error of the steps since the last measurement."""
         self.loss.append((seconds, value))
-        if len(self.loss) > 2000:
+        if len(self.loss) > 1000:
             self.loss = self.loss[::2]
-        self._update_soon()
+        self._draw_soon()
 
-    def _update_soon(self) -> None:
+    def _draw_soon(self) -> None:
+        # At once where that may be: then the bar and the labels, which change with the same
+        # message, are brought to the screen with it, and the whole window once instead of twice.
+        self._is_due = True
         if not self._pace.isActive():
+            self._on_pace()
+
+    def _on_pace(self) -> None:
+        if self._is_due:
+            self._is_due = False
             self._pace.start()
+            self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        self._picture = None
+        self.update()
+
+    def changeEvent(self, event: QEvent) -> None:  # Qt's name
+        """Take other colours or letters on."""
+        self._picture = None
+        super().changeEvent(event)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # Qt's name
-        """Draw both plots."""
+        """Show both plots as they were drawn last."""
+        size = self.size() * self.devicePixelRatioF()
+        if self._picture is None or self._picture.size() != size:
+            self._picture = QPixmap(size)
+            self._picture.setDevicePixelRatio(self.devicePixelRatioF())
+            self._picture.fill(Qt.GlobalColor.transparent)
+            self._draw(self._picture)
         painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._picture)
+        painter.end()
+
+    def _draw(self, picture: QPixmap) -> None:
+        """Draw both plots."""
+        painter = QPainter(picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        font = painter.font()
+        font = self.font()
         font.setPointSizeF(8.0)
         painter.setFont(font)
         width, height = self.width() - _LEFT - _RIGHT, self.height() - 2 * _TOP - 2 * _BOTTOM
         upper = QRectF(_LEFT, _TOP, width, height * _SHARE)
         lower = QRectF(_LEFT, upper.bottom() + _TOP + _BOTTOM, width, height * (1 - _SHARE))
-        end = max([t for t, _ in self.psnr + self.loss], default=0.0)
+        end = max([t for t, _ in self.psnr[-1:] + self.loss[-1:]], default=0.0)
         end = max(end, 10.0)
-        values = [v for _, v in self.psnr] + list(self.lines.values())
-        _Plot(painter, upper, end, values, self.palette().windowText().color()).draw(
-            "PSNR on held-out images (dB)", self.psnr, ACCENT, self.lines, dots=True
+        # Columns a little wider than the line, whose drawing is most of the time.
+        columns = max(width // 3, 1)
+        psnr, loss = (thinned(points, end, columns) for points in (self.psnr, self.loss))
+        values = [v for _, v in psnr] + list(self.lines.values())
+        color = self.palette().windowText().color()
+        _Plot(painter, upper, end, values, color).draw(
+            "PSNR on held-out images (dB)",
+            psnr,
+            ACCENT,
+            self.lines,
+            dots=len(psnr) <= _DOTS,
         )
-        logs = [(t, math.log10(max(v, 1e-12))) for t, v in self.loss]
-        _Plot(
-            painter,
-            lower,
-            end,
-            [v for _, v in logs],
-            self.palette().windowText().color(),
-            is_log=True,
-        ).draw("Training error (log)", logs, LOSS, {}, dots=False)
+        logs = [(t, math.log10(max(v, 1e-12))) for t, v in loss]
+        _Plot(painter, lower, end, [v for _, v in logs], color, is_log=True).draw(
+            "Training error (log)", logs, LOSS, {}, dots=False
+        )
         painter.end()
+
+
+def thinned(
+    points: list[tuple[float, float]], end: float, columns: int
+) -> list[tuple[float, float]]:
+    """Return what can be seen of a curve on so many columns: two points in each.
+
+    Parameters
+    ----------
+    points : list of (float, float)
+        Seconds, in their order, and values.
+    end : float
+        The seconds that the last column stands for.
+    columns : int
+
+    Returns
+    -------
+    list of (float, float)
+        The points themselves where there are few; else the lowest and the highest of each column.
+    """
+    if len(points) <= 2 * columns:
+        return points
+    flat = np.fromiter(itertools.chain.from_iterable(points), np.float64, 2 * len(points))
+    seconds, values = flat[::2], flat[1::2]
+    column = np.minimum(seconds * columns / end, columns - 1).astype(int)
+    starts = np.flatnonzero(np.diff(column, prepend=-1))
+    at, low, high = (
+        seconds[starts],
+        np.minimum.reduceat(values, starts),
+        np.maximum.reduceat(values, starts),
+    )
+    pairs = np.stack([at, low, at, high], axis=-1).reshape(-1, 2)
+    return [(float(t), float(v)) for t, v in pairs]
 
 
 class _Plot:

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
         Trained,
     )
 
-# Seconds between two steps that are told: what is drawn of them costs the training time.
-PACE = 0.5
+# Seconds between two steps that are told: what is drawn of them costs the training time. A little
+# more than between two drawings of the curves, so that these come with the rest and not after it.
+PACE = 0.6
 
 
 @dataclass(frozen=True, slots=True)

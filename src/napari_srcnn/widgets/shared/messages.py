@@ -150,7 +150,8 @@ class Previewed:
 
     `origin` is its first row and column in pixels of the result; `image` what the image has there,
     each pixel once; `others` what other images of the result's shape have there; `doubt` says what
-    the user should know of it, if anything.
+    the user should know of it, if anything. Where not `is_whole`, it is the middle, and the rest
+    follows with it.
     """
 
     task: int
@@ -162,6 +163,7 @@ class Previewed:
     image: NDArray[Any]
     others: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     doubt: str = ""
+    is_whole: bool = True
 
 
 class Cancelled(Exception):

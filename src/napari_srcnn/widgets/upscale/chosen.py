@@ -41,9 +41,12 @@ class ChosenLayers(QObject):
     -------
     edited : str
         The name of the field in which something was chosen.
+    pixels_changed : array-like
+        The pixels of an image are others now.
     """
 
     edited = Signal(str)
+    pixels_changed = Signal(object)
 
     def __init__(self, panel: Panel, viewer: ViewerModel, layers: LayerListWatch) -> None:
         super().__init__(panel)
@@ -205,6 +208,7 @@ class ChosenLayers(QObject):
         """Pixels that were changed in their place are other pixels."""
         self._noise.forget(pixels(event.source))
         self._looks.forget(pixels(event.source))
+        self.pixels_changed.emit(pixels(event.source))
 
     def _watch(self, layers: tuple[Image, ...]) -> None:
         """Follow what the line before the run depends on."""

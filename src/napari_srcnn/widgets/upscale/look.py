@@ -21,6 +21,18 @@ class Look:
         self.subjects = tuple(subjects)
         self.looks = [Appearance.of(one.base) for one in subjects]
         self.results: list[messages.Previewed] = []
+        #: The middles of what takes long, which come before.
+        self.first: list[messages.Previewed] = []
+
+    def take(self, message: messages.Previewed) -> bool:
+        """Take a result; tell whether with it the middle of each is there, and no more."""
+        (self.results if message.is_whole else self.first).append(message)
+        return not message.is_whole and len(self.first) == len(self.subjects)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all was computed."""
+        return len(self.results) == len(self.subjects)
 
     @property
     def tasks(self) -> tuple[messages.Task, ...]:
@@ -45,6 +57,10 @@ class Look:
         """Tell whether another one asks for other slices, or for what another network makes."""
         return self._of != other._of
 
+    def is_smoothed_to(self, other: Look) -> bool:
+        """Tell whether another one asks for the same place, and no more than to be smoothed."""
+        return not self.is_elsewhere(other) and self._where == other._where
+
     @property
     def _of(self) -> tuple[Any, ...]:
         # Smoothed more or less it is the same picture: it stays until the next one is there.
@@ -52,12 +68,15 @@ class Look:
 
     @property
     def _key(self) -> tuple[Any, ...]:
-        options, boxes = [one.options for one in self.tasks], [one.box for one in self.tasks]
+        return (*self._content([one.options for one in self.tasks]), *self._where)
+
+    @property
+    def _where(self) -> tuple[Any, ...]:
         images = [
             (id(one.base), id(one.task.result), [(name, id(x)) for name, x in one.task.others])
             for one in self.subjects
         ]
-        return (*self._content(options), boxes, images)
+        return [one.box for one in self.tasks], images
 
     def _content(self, options: Sequence[Options]) -> tuple[Any, ...]:
         slices = [

@@ -70,6 +70,8 @@ class PreviewLayer:
         self._kind = IMAGE
         self._is_lowest = False
         self._title, self._suffix, self._scale = "", "", 1
+        # Row and column of its first pixel, in pixels of the result.
+        self._origin: tuple[int, ...] = (0, 0)
         self._caption = ""
         # What it takes the place of, and was visible.
         self._hidden: list[Image] = []
@@ -95,6 +97,7 @@ class PreviewLayer:
         """Take other pixels, and lie where they belong."""
         result, base = part.result, part.base
         self._is_lowest, self._suffix, self._scale = is_lowest, suffix, scale
+        self._origin = result.origin
         self._title = "Preview" if part.factor > 1 else "Compare"
         self._pixels, self._limit = _pictures(result, scale, base.ndim - 2, is_rgb=base.rgb)
         arguments = part.appearance.enlarged(part.factor, (*result.index, *result.origin))
@@ -105,6 +108,18 @@ class PreviewLayer:
         shape = result.srcnn.shape[:2]
         whole = tuple(n * part.factor for n in _plane_of(base))
         self.layer.bounding_box.visible = shape != whole
+
+    def renew(self, result: Previewed) -> None:
+        """Show a part anew, as it was smoothed otherwise; all of it follows."""
+        leading = self._base.ndim - 2
+        pictures, _ = _pictures(result, self._scale, leading, is_rgb=self._base.rgb)
+        first = [round(n - o) for n, o in zip(result.origin, self._origin, strict=True)]
+        height, width = result.srcnn.shape[:2]
+        part = (slice(first[0], first[0] + height), slice(first[1], first[1] + width))
+        for kind in (SRCNN, DIFFERENCE):
+            self._pixels[kind][(slice(None),) * leading + part] = pictures[kind]
+        if self._kind in (SRCNN, DIFFERENCE):
+            self.layer.refresh()
 
     def _make(self, arguments: dict[str, Any]) -> None:
         with kept_selection(self._viewer):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_srcnn.widgets.shared.messages import Previewed
+
 
 class Previews(QObject):
     """The preview layers, one for each image; there is at most one preview at a time.
@@ -81,6 +83,14 @@ class Previews(QObject):
                 one = self._one[part.base] = PreviewLayer(self._viewer, part.base)
             one.update(part, scale, suffix, is_lowest=not number)
         self.show(self.kind or SRCNN)
+
+    def renew(self, bases: Sequence[Image], results: Sequence[Previewed]) -> None:
+        """Show a part of each anew, where the rest follows."""
+        for base, result in zip(bases, results, strict=True):
+            if base in self._one:
+                self._one[base].renew(result)
+        if self.kind == DIVIDED:
+            self.show(DIVIDED)
 
     def show(self, kind: str) -> None:
         """Show one kind of preview, or the image alone for ``""``."""

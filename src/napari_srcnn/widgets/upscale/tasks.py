@@ -6,11 +6,9 @@ The messages carry all that the window needs, so no thread but the main one touc
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import logging
 import math
-import operator
 import threading
 import time
 import warnings
@@ -29,7 +27,6 @@ from napari_srcnn.widgets.shared.messages import (
     Guarded,
     Loaded,
     Opened,
-    Previewed,
     Proposed,
     Step,
     Stopped,
@@ -46,8 +43,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 # Progress is shown at most so often, however small the tiles are.
 INTERVAL = 0.05
-# A preview that covers more than this is cut to its middle: it should take seconds.
-PREVIEW_PIXELS = 16 << 20
 # A plane up to this size is shown enlarged until the network's pixels come.
 FILLED_BYTES = 64 << 20
 # What can happen to a job, and is said in a sentence: torch, and the libraries behind lazy arrays,
@@ -87,7 +82,7 @@ def show_filters(model: str, cancel: threading.Event) -> Iterator[Filters | Fail
     try:
         yield Filters(model, filter_mosaic(load_model(model)))
     except ERRORS as error:
-        yield _failed(error)
+        yield failed(error)
 
 
 def upscale_layers(
@@ -109,7 +104,7 @@ def upscale_layers(
     except Cancelled:
         return
     except ERRORS as error:
-        yield _failed(error)
+        yield failed(error)
         return
     total = sum(plan.network_pixels for plan in plans)
     before, held = 0, 0
@@ -125,7 +120,7 @@ def upscale_layers(
             try:
                 storage, *more = (allocate(plan.shape, d, in_memory=in_memory) for d in dtypes)
             except ValueError as error:
-                yield _failed(error)
+                yield failed(error)
                 return
             spread = more[0] if more else None
         yield Opened(number, storage, spread)
@@ -138,14 +133,14 @@ def upscale_layers(
             yield track.stopped(storage.array)
         except ERRORS as error:
             yield track.stopped(storage.array)
-            yield _failed(error)
+            yield failed(error)
             return
         if cancel.is_set():
             return
         before += plan.network_pixels
 
 
-def _failed(error: Exception) -> Failed:
+def failed(error: Exception) -> Failed:
     """Return what the user is told; all of it stands in the log."""
     _logger.warning("A job of the widget failed.", exc_info=error)
     return Failed(sentence(error))
@@ -169,8 +164,15 @@ def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
     from napari_srcnn.upscaling.resolve import resolve
 
     source = Guarded(task.source, cancel)
-    try:
+    with in_the_name_of(task):
         return load_plan(resolve(task.options, source), source, task.measured)
+
+
+@contextlib.contextmanager
+def in_the_name_of(task: Task) -> Iterator[None]:
+    """Say of what cannot be enlarged which layer it is."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{task.name}: {error}") from error
 
@@ -287,72 +289,3 @@ def _of_spread(plan: UpscalePlan, spread: NDArray[Any] | None) -> dict[str, Any]
     known = plan.calibration
     within = None if known is None else {what: list(pair) for what, pair in known.within.items()}
     return {"spread": {"calibrated": known is not None, "within_1_and_2_sigma": within}}
-
-
-def preview_layers(
-    tasks: Sequence[Task], cancel: threading.Event
-) -> Iterator[Step | Previewed | Failed]:
-    """Compute the visible part of layers' current slices, by the network and by bicubic.
-
-    Of a result that is there its own pixels are taken.
-    """
-    from napari_srcnn.upscaling.misfit import NO_MISFIT
-
-    began = time.perf_counter()
-    try:
-        plans = [_plan(task, cancel) for task in tasks]
-        for number, (task, plan) in enumerate(zip(tasks, plans, strict=True)):
-            box, cut = _cut(task.box or (0, *plan.request.plane), plan.scale)
-            rows, columns = (
-                slice(low * plan.scale, high * plan.scale)
-                for low, high in ((box[0], box[1]), (box[2], box[3]))
-            )
-            parts: list[list[NDArray[Any]]] = [[], []]
-            misfits = []
-            bands = list(range(rows.start, rows.stop, max(plan.tile, 1)))
-            for done, start in enumerate(bands):
-                if cancel.is_set():
-                    return
-                band = slice(start, min(start + plan.tile, rows.stop))
-                place = (*task.first, band, columns)
-                if task.result is None:
-                    values, found = plan.preview(place)
-                    misfits.append(found)
-                else:
-                    values = Guarded(task.result, cancel)[place]
-                parts[0].append(values)
-                parts[1].append(plan.region(place, enhance=False))
-                fraction = (number + (done + 1) / len(bands)) / len(tasks)
-                left = (time.perf_counter() - began) * (1 - fraction) / fraction
-                yield Step(task=number, fraction=fraction, seconds_left=left, text="Preview")
-            srcnn, bicubic = (np.concatenate(part) for part in parts)
-            misfit = functools.reduce(operator.add, misfits, NO_MISFIT)
-            whole = (*task.first, rows, columns)
-            low = (*task.first, slice(box[0], box[1]), slice(box[2], box[3]))
-            yield Previewed(
-                task=number,
-                index=task.first,
-                srcnn=srcnn,
-                bicubic=bicubic,
-                origin=(rows.start, columns.start),
-                cut=cut,
-                image=Guarded(task.source, cancel)[low],
-                others={name: Guarded(one, cancel)[whole] for name, one in task.others},
-                doubt=misfit.sentence if misfit.is_beyond_noise else "",
-            )
-    except Cancelled:
-        return
-    except ERRORS as error:
-        yield _failed(error)
-
-
-def _cut(box: tuple[int, ...], scale: int) -> tuple[tuple[int, int, int, int], bool]:
-    """Return the middle of a box where the whole of it would take long."""
-    y0, y1, x0, x1 = box
-    height, width = y1 - y0, x1 - x0
-    shrink = math.sqrt(PREVIEW_PIXELS / (height * width * scale**2))
-    if shrink >= 1:
-        return (y0, y1, x0, x1), False
-    h, w = max(int(height * shrink), 1), max(int(width * shrink), 1)
-    y, x = y0 + (height - h) // 2, x0 + (width - w) // 2
-    return (y, y + h, x, x + w), True

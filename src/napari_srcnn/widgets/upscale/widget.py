@@ -48,6 +48,7 @@ class UpscaleWidget(UpscaleParts):
         self._layers.changed.connect(self._show_layers)
         self._layers.removed.connect(self._on_removed)
         self._chosen.edited.connect(self._on_edited)
+        self._chosen.pixels_changed.connect(self.preview_control.forget)
         self.preview_button.clicked.connect(self.preview)
         self.upscale_button.clicked.connect(self.upscale)
         self.go_on_button.clicked.connect(self.go_on)
@@ -94,6 +95,8 @@ class UpscaleWidget(UpscaleParts):
         # A slider that is dragged says so often, and nothing that is told depends on it.
         if name != "smoothing":
             self.describe_chosen()
+        else:
+            self.preview_control.follow()
         self.preview_control.poke()
 
     def describe_chosen(self) -> None:
@@ -101,6 +104,8 @@ class UpscaleWidget(UpscaleParts):
         # Without torch there is no device to know the speed of.
         summary, intensities, is_wrong = self._chosen.describe(with_times=self.loaded is not None)
         self.describe(summary, intensities, is_wrong=is_wrong)
+        if self.loaded is not None:
+            self.preview_control.prepare()
 
     # ------------------------------------------------------------ jobs
 
