@@ -2,9 +2,10 @@
 
     python tools/calibrate_spread.py DATA [MODEL ...] [--only-measure]
 
-DATA is the folder of NAPARI_SRCNN_DATA. Fitted is on parts of what the weights were trained on,
-with noise of 0, 1 and 5 % of the range for the networks that are told it; the shares that are
-written are of what was held out of the trainings and, for x2, of a camera's frames. Afterwards
+DATA is the folder of NAPARI_SRCNN_DATA. Fitted is on parts of what the weights were trained on, as
+they are and with half the pixels a side, with noise of 0, 1, 2 and 5 % of the range for the
+networks that are told it; the shares that are written are of what was held out of the trainings,
+with noise of 0, 1 and 5 %, and, for x2, of a camera's frames. Afterwards
 `tools/describe_weights.py` writes `weights/README.md`.
 
 Of many stacks the truth is noisy itself. That noise, as it is measured on the truth, is added to
@@ -16,7 +17,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ from train_microscopes import NOT_TRAINED, stacks
 from napari_srcnn.image.intensity import PERCENTILES, IntensityRange
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.io import stack_name
+from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.microscope.noise_report import measure_noise
 from napari_srcnn.models.card import ModelInfo
@@ -43,13 +46,16 @@ from napari_srcnn.training.sources import sources_from_paths
 from napari_srcnn.training.spread import Errors, fit_weights, measure_errors, shares
 
 Image = NDArray[np.float64]
-# Result pixels a side; blocks of a channel of a stack; photographs that are fitted on.
-SIDE, BLOCKS, PHOTOGRAPHS = 96, 1, 30
-LEVELS, UNTOLD = (0.0, 0.01, 0.05), (0.0, 0.01)
+# Result pixels a side; blocks of a channel of a stack that are measured and that are fitted on;
+# photographs that are fitted on.
+SIDE, BLOCKS, FITTED, PHOTOGRAPHS = 96, 1, 4, 90
+LEVELS, UNTOLD, FIT_LEVELS = (0.0, 0.01, 0.05), (0.0, 0.01), (0.0, 0.01, 0.02, 0.05)
 # Of the error: with more noise of its own a truth is left out; and of the range, as it would be
 # anyhow.
 OWN, MUCH = 0.5, 0.06
 CHANNELS, PIXELS = 3, 4 << 20
+# Pixels a side of a truth that is half as large.
+LEAST = 64
 FRAMES, STACKS, PICTURES = "single camera frames", "held-out parts of stacks", "Set5 and Set14"
 
 
@@ -64,7 +70,13 @@ def middle(low: Image, high: Image, scale: int) -> tuple[Image, Image]:
 
 
 def compare(
-    model: SRCNN, info: ModelInfo, low: Image, high: Image, noise: Noise, own: float
+    model: SRCNN,
+    info: ModelInfo,
+    low: Image,
+    high: Image,
+    noise: Noise,
+    own: float,
+    source: str = "",
 ) -> Errors | None:
     """Compare a microscope's image with its truth; None of one without a range."""
     window = info.window("microscope")
@@ -79,6 +91,7 @@ def compare(
         IntensityRange(lowest, highest, window),
         noise=noise if model.config.noise else None,
         own=own,
+        source=source,
     )
 
 
@@ -87,7 +100,9 @@ def is_noisy(found: Errors) -> bool:
     return found.own >= OWN * math.sqrt(float(np.square(found.error).mean()))
 
 
-def of_stacks(model: SRCNN, info: ModelInfo, micro: Path) -> tuple[list[Errors], list[Errors]]:
+def of_stacks(
+    model: SRCNN, info: ModelInfo, micro: Path, *, only_held: bool = False
+) -> tuple[list[Errors], list[Errors]]:
     """Return what comes of parts of the stacks that were trained on, and of what was held out."""
     trained: list[Errors] = []
     held: list[Errors] = []
@@ -96,28 +111,46 @@ def of_stacks(model: SRCNN, info: ModelInfo, micro: Path) -> tuple[list[Errors],
             data = make_dataset(sources_from_paths(path), model.config, limit=PIXELS)
         except ValueError:
             continue
+        name = stack_name(path)
         for key, known in list(data.ranges.items())[:CHANNELS]:
-            for blocks, found in ((data.training, trained), (data.held, held)):
-                if blocks is data.training and stack_name(path) in NOT_TRAINED:
-                    continue
-                for block in [one for one in blocks if one.key == key][:BLOCKS]:
-                    found += of_block(model, info, block, known)
+            for block in [one for one in data.held if one.key == key][:BLOCKS]:
+                held += of_block(model, info, block, known, LEVELS)
+            blocks = [one for one in data.training if one.key == key]
+            if only_held or name in NOT_TRAINED:
+                continue
+            for block in blocks[:: max(len(blocks) // FITTED, 1)][:FITTED]:
+                half = halved(block, model.config.scale)
+                for one in (block, half) if min(half.high.shape) >= LEAST else (block,):
+                    trained += of_block(model, info, one, known, FIT_LEVELS, name)
     return trained, held
 
 
+def halved(block: Block, scale: int) -> Block:
+    """Return a block as a camera with half as many pixels a side sees it, with less noise."""
+    height, width = (n // (2 * scale) * scale for n in block.high.shape)
+    pixels = block.high[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+    high = pixels.mean((1, 3))
+    return replace(block, high=high, low=Degradation().low_res(high, scale))
+
+
 def of_block(
-    model: SRCNN, info: ModelInfo, block: Block, known: IntensityRange
+    model: SRCNN,
+    info: ModelInfo,
+    block: Block,
+    known: IntensityRange,
+    levels: Sequence[float],
+    source: str = "",
 ) -> Iterator[Errors]:
     """Yield what comes of a part of a stack with noise of each strength."""
     width = known.high - known.low
     own = measure_noise(block.high).level
     if own > MUCH:
         return
-    for level in LEVELS if model.config.noise else UNTOLD:
+    for level in levels if model.config.noise else UNTOLD:
         sigma = level * width
         noise = Noise(gain=0.5 * level * sigma, read=math.sqrt(0.5) * sigma, offset=known.low)
         low = noise.apply(block.low, np.random.default_rng(0))
-        found = compare(model, info, low, block.high, measure_noise(low).noise, own)
+        found = compare(model, info, low, block.high, measure_noise(low).noise, own, source)
         if found is not None and not is_noisy(found):
             yield found
 
@@ -147,7 +180,8 @@ def of_pictures(model: SRCNN, paths: list[Path]) -> Iterator[Errors]:
         image = image[tuple(slice(n // scale * scale) for n in image.shape[:2])]
         low = imresize(image, scale=1 / scale).round().clip(0, 255)
         small, large = middle(low, image, scale)
-        yield measure_errors(model, small, large, IntensityRange(0.0, 255.0))
+        known = IntensityRange(0.0, 255.0)
+        yield measure_errors(model, small, large, known, source=path.name)
 
 
 def calibrate(path: Path, data: Path, *, only_measure: bool) -> None:
@@ -157,7 +191,7 @@ def calibrate(path: Path, data: Path, *, only_measure: bool) -> None:
     info = model_info(path)
     natural = data / "natural"
     if "stacks" in card:
-        fitted, held = of_stacks(model, info, data / "micro")
+        fitted, held = of_stacks(model, info, data / "micro", only_held=only_measure)
         measured = {STACKS: held}
         if model.config.scale == 2:
             measured[FRAMES] = list(of_frames(model, info, data / "micro" / "real_noise"))

@@ -272,7 +272,11 @@ def _spread(value: Any) -> Spread | None:
     if not isinstance(value, dict) or set(value) != {"weights", "within"}:
         return None
     weights, within = value["weights"], value["within"]
-    if not isinstance(weights, list) or len(weights) not in (3, 6) or not _are_numbers(weights):
+    if (
+        not isinstance(weights, list)
+        or len(weights) not in (3, 4, 6, 8)
+        or not _are_numbers(weights)
+    ):
         return None
     if not isinstance(within, dict) or not within:
         return None

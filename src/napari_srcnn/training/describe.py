@@ -16,6 +16,7 @@ from napari_srcnn.training.dataset import Dataset
 from napari_srcnn.training.field import Array
 from napari_srcnn.training.spread import Errors, measure_errors, rescaled, shares
 from napari_srcnn.upscaling.response import measure_response
+from napari_srcnn.upscaling.spread import is_told
 
 # Blocks that are looked at: enough to know how they differ, and done in a second.
 _LOOKED = 8
@@ -64,7 +65,7 @@ def calibrate(model: SRCNN, data: Dataset, start: Spread | None) -> dict[str, An
     is too little for more. It is fitted on one half of that and measured on the other.
     """
     # Of truths with noise of their own, drawn anew, nothing is known without it.
-    if start is None or data.is_recorrupted or len(start.weights) != 3 + 3 * model.config.noise:
+    if start is None or data.is_recorrupted or is_told(start.weights) != model.config.noise:
         return None
     rng = np.random.default_rng(0)
     halves: tuple[list[Errors], list[Errors]] = [], []

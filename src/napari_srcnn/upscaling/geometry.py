@@ -65,6 +65,7 @@ def tile_geometry(
     noise: bool = False,
     block: Tile | None = None,
     reach: int = 0,
+    around: int = 0,
 ) -> Geometry:
     """Return what `tile` needs of a source plane.
 
@@ -82,11 +83,16 @@ def tile_geometry(
         What is computed as one, the tile in it; the tile itself by default.
     reach : int
         Source pixels around that which hold the result to its source; 0 where it is not held.
+    around : int
+        Result pixels around that which are computed along, at least.
     """
     height, width = (n * scale for n in plane)
     inside = tile if block is None else block
     if reach:
         inside = _whole_pixels(inside, plane, scale, reach)
+    # What holds a result to its source is further than what a spread is calibrated by.
+    elif around:
+        inside, _ = inside.with_halo(around, height, width)
     computed, padding = inside.with_halo(halo, height, width)
     ends = (computed.y0, computed.y1), (computed.x0, computed.x1)
     reads, inner, enlarge, means = [], [], [], []

@@ -307,6 +307,7 @@ class TileLoop:
             noise=config.noise,
             block=self._block_of(tile),
             reach=self.plan.reach if self.enhance else 0,
+            around=self.plan.around if self.enhance else 0,
         )
 
     def _block_of(self, tile: Tile) -> Tile | None:

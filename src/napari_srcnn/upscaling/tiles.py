@@ -36,7 +36,7 @@ from napari_srcnn.upscaling.geometry import Geometry
 from napari_srcnn.upscaling.hold import hold, is_exact, within
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
-from napari_srcnn.upscaling.spread import calibrated
+from napari_srcnn.upscaling.spread import calibrated, looks_around, mean_around
 from napari_srcnn.upscaling.tensors import cast, of_each, to_tensor, variance, window
 
 # The largest values that the network is shown, in its own units (of about 0..1).
@@ -310,19 +310,18 @@ class Engine:
             out = enlarged[..., top : top + height, left : left + width]
         else:
             out = enlarge_y[top : top + height] @ x @ enlarge_x[left : left + width].T
-        spread, misfit = None, NO_MISFIT
+        spread, misfit, reach = None, NO_MISFIT, None
+        if bad is not None:
+            reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
+            if not enhance:
+                reach = reach[..., top : top + height, left : left + width]
         if enhance:
             bicubic = out
             sigma = self._sigma(whole, geometry, ranges, noises) if self.config.noise else None
             if cells is not None:
                 out = self._enhance_cells(out, whole, sigma, geometry, cells, ranges)
             elif enlarged is not None:
-                out, spread = self._enhance(out, enlarged, sigma, padding, ranges)
-        reach = None
-        if bad is not None:
-            reach = self._reach(bad, enlarge_y, enlarge_x, padding if enhance else None)
-            if not enhance:
-                reach = reach[..., top : top + height, left : left + width]
+                out, spread = self._enhance(out, enlarged, sigma, padding, ranges, reach)
         if enhance and self.source_of is not None and geometry.held is not None:
             free = reach
             # Markers as -3e38 for "no data" stay by themselves, as what was made around them.
@@ -441,10 +440,12 @@ class Engine:
         sigma: Tensor | None,
         padding: Padding,
         ranges: Sequence[Sequence[IntensityRange]],
+        reach: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Add the network's correction to bicubic, in the image's own units.
 
-        The second is the spread of a self-ensemble, in those units too.
+        The second is the spread of a self-ensemble, in those units too; `reach` is where both
+        depend on pixels that are not finite.
         """
         colors = out.shape[1] - self.alpha
         low = of_each(ranges, lambda one: one.low, out.device)
@@ -493,7 +494,7 @@ class Engine:
         if not deviation:
             return corrected, None
         span = of_each(ranges, lambda one: one.window[1] - one.window[0], out.device)
-        apart = self._calibrated(deviation[0], noise, span)
+        apart = self._calibrated(deviation[0], noise, span, reach)
         spread = torch.zeros(corrected.shape, dtype=torch.float32, device=out.device)
         spread[:, :colors] = apart * inverse.abs()
         return corrected, spread
@@ -545,7 +546,9 @@ class Engine:
         corrected = torch.addcmul(out[:, :colors], delta, inverse)
         return torch.cat([corrected, out[:, colors:]], 1) if self.alpha else corrected
 
-    def _calibrated(self, deviation: Tensor, noise: Tensor | None, span: Tensor) -> Tensor:
+    def _calibrated(
+        self, deviation: Tensor, noise: Tensor | None, span: Tensor, reach: Tensor | None
+    ) -> Tensor:
         """Return the spread of the views as the standard deviation of what may be wrong."""
         if self.calibration is None:
             return deviation
@@ -556,7 +559,10 @@ class Engine:
             )
             y, x = (slice(self.config.halo, self.config.halo + n) for n in deviation.shape[-2:])
             noise = noise[..., y, x] / span
-        return calibrated(self.calibration, deviation / span, noise) * span
+        deviation, mean = deviation / span, None
+        if looks_around(self.calibration):
+            mean = mean_around(deviation, None if reach is None else reach[:, : deviation.shape[1]])
+        return calibrated(self.calibration, deviation, noise, mean) * span
 
     def _correct(self, seen: Tensor, padding: Padding) -> tuple[Tensor, ...]:
         """Return the network's correction and, of a self-ensemble, its standard deviation too."""

@@ -21,6 +21,7 @@ from napari_srcnn.upscaling.hold import reach_of
 from napari_srcnn.upscaling.noise import ToldNoise, tell
 from napari_srcnn.upscaling.provenance import Provenance, library_versions
 from napari_srcnn.upscaling.resolve import Plan
+from napari_srcnn.upscaling.spread import AROUND, looks_around
 from napari_srcnn.upscaling.tiles import Engine
 
 # Of the grid that a CPU computes by, pixels a side at most: up to 4 % slower than the tile that is
@@ -215,6 +216,12 @@ class Work:
         return None if self.request.info is None else self.request.info.card.spread
 
     @property
+    def around(self) -> int:
+        """Result pixels around a tile that its spread is calibrated by; 0 where they are none."""
+        known = self.calibration if self.request.ensemble else None
+        return AROUND if known is not None and looks_around(known.weights) else 0
+
+    @property
     def network_pixels(self) -> int:
         """Output pixels that pass the network, over all slices and channels."""
         request = self.request
@@ -230,8 +237,8 @@ class Work:
         config, half = self.model.config, self.request.half
         mpx_per_s = speed.recall(self.device, config, half, "mpx_per_s")
         views = 8.0 if self.request.ensemble else 1.0
-        # What holds a tile to its source is computed around it.
-        views *= (1 + 2 * self.reach * self.scale / self.tile) ** 2
+        # What holds a tile to its source, or calibrates its spread, is computed around it.
+        views *= (1 + 2 * max(self.reach * self.scale, self.around) / self.tile) ** 2
         return None if mpx_per_s is None else views * self.network_pixels / 1e6 / mpx_per_s
 
     def provenance(self, *, with_ranges: bool = True) -> Provenance:
