@@ -6,12 +6,12 @@
 
 Stacks of uint16 planes are upscaled x2 by the command line, from TIFF to OME-TIFF, on the CPU, each
 in a process of its own, of which the time from its start to its end and the peak of its memory are
-taken. A stack is at most so many megapixels large; of planes so large that fewer than three numbers
-of them are left, 1, 2, 4 and 8 are taken as far as they fit. Per side and number of threads a line
-is laid through the times, ``start-up + planes * seconds a plane``, with relative deviations counted:
-it grows linearly where no job is off by more than 5 %. Start-up by itself is the time of a job of
-one plane of 64 x 64. With the defaults it takes about an hour of an idle machine of two cores and
-4 GB of disk.
+taken. A stack is at most so many megapixels large; where fewer than three numbers of planes are
+left, 1, 2, 4 and 8 are taken as far as they fit. Per side and number of threads a line is laid
+through the times, ``start-up + planes * seconds a plane``, by their relative deviations: it grows
+linearly where no job is off by more than 5 %. Start-up by itself is the time of a job of one plane
+of 64 x 64. With the defaults it takes about an hour of an idle machine of two cores and 5 GB of
+disk.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import tifffile
 
 from napari_srcnn.samples import load_sample
 
-LARGEST_DEVIATION = 0.05
+SCALE, LARGEST_DEVIATION = 2, 0.05
 FEW_PLANES = (1, 2, 4, 8)
 COMMAND = "from napari_srcnn.cli import main; main()"
 # As in memory.py: with torch loaded here every process would seem to take as much.
@@ -103,9 +103,8 @@ def numbers_of(side: int, planes: Iterable[int], megapixels: float) -> list[int]
     """Return the numbers of planes that fit, and some more where they are too few for a line."""
     most = megapixels * 1e6 / side**2
     fitting = [n for n in planes if n <= most]
-    return (
-        fitting if len(fitting) > 2 else sorted({*fitting, *(n for n in FEW_PLANES if n <= most)})
-    )
+    few = [n for n in FEW_PLANES if n <= most]
+    return fitting if len(fitting) > 2 else sorted({*fitting, *few})
 
 
 def run(folder: Path, side: int, planes: int, threads: int, model: str) -> tuple[float, int]:
@@ -179,22 +178,30 @@ def lines_of(result: dict[str, Any]) -> list[str]:
             "|---|---|---|---|---|",
         ]
         for row in own:
-            working = max(row["seconds"] - start["seconds"], 1e-9)
-            rate = row["planes"] * (2 * row["side"]) ** 2 / 1e6 / working
+            working = row["seconds"] - start["seconds"]
+            rate = "–"
+            if working > LARGEST_DEVIATION * start["seconds"]:
+                rate = f"{row['planes'] * (SCALE * row['side']) ** 2 / 1e6 / working:.2f}"
             lines.append(
-                f"| {row['side']}² | {row['planes']} | {row['seconds']:.2f} | {rate:.2f} | "
+                f"| {row['side']}² | {row['planes']} | {row['seconds']:.2f} | {rate} | "
                 f"{row['peak'] / 1e6:.0f} MB |"
             )
-        lines += ["", "| plane | line through them | most that a job is off | within 5 % |"]
-        lines.append("|---|---|---|---|")
+        lines += [
+            "",
+            "| plane | line | a job is off by at most | within 5 % | most over least memory |",
+        ]
+        lines.append("|---|---|---|---|---|")
         for side in sorted({row["side"] for row in own}):
             jobs = [row for row in own if row["side"] == side]
+            peaks = [row["peak"] for row in jobs]
+            grown = f"{max(peaks) / min(peaks):.2f}"
             if len(jobs) < 3:
-                lines.append(f"| {side}² | too few jobs | | |")
+                lines.append(f"| {side}² | too few jobs | | | {grown} |")
                 continue
             begin, each, off = fit(jobs)
             good = "yes" if off <= LARGEST_DEVIATION else "**no**"
-            lines.append(f"| {side}² | {begin:.2f} s + {each:.4g} s a plane | {off:.1%} | {good} |")
+            line = f"{begin:.2f} s + {each:.4g} s a plane"
+            lines.append(f"| {side}² | {line} | {off:.1%} | {good} | {grown} |")
         lines.append("")
     return lines
 
@@ -205,10 +212,10 @@ def page(results: list[dict[str, Any]]) -> str:
         "# How time and memory grow",
         "",
         "Written by `benchmarks/growth.py --page`. Stacks of uint16 planes, upscaled ×2 by the",
-        "command line from TIFF to OME-TIFF on the processor, each by a process of its own: its time",
-        "from start to end, and the most memory that it took, Python and torch included. A line is",
-        "laid through the times of planes of one size, by their relative deviations; where no job is",
-        "off by more than 5 %, twice as many planes take twice as long.",
+        "command line from TIFF to OME-TIFF on the processor, each by a process of its own: its",
+        "time from start to end, and the most memory that it took, Python and torch included. A",
+        "line is laid through the times of planes of one size, by their relative deviations; where",
+        "no job is off by more than 5 %, twice as many planes take twice as long.",
         "",
     ]
     for result in results:
