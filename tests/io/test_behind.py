@@ -66,11 +66,11 @@ def test_few_planes_wait_however_slow_the_writing_is() -> None:
     assert 1 < target.largest <= 3
 
 
-@pytest.mark.parametrize(("limit", "most"), [(80, 2), (40, 1), (39, 0)])
-def test_no_more_bytes_wait_than_may(limit: int, most: int) -> None:
-    # A plane has 40 bytes; one that is more than may wait is written before anything else goes on.
+@pytest.mark.parametrize(("limit", "largest", "most"), [(80, 40, 2), (30, 40, 1), (80, 39, 0)])
+def test_no_more_bytes_wait_than_may(limit: int, largest: int, most: int) -> None:
+    # A plane has 40 bytes; one that is too large is written before anything else goes on.
     target = Target(8, waits=0.01)
-    with WriteBehind(target, limit=limit) as behind:
+    with WriteBehind(target, limit=limit, largest=largest) as behind:
         bring(target, behind)
     assert target.largest == most
     assert len(target.got) == 8

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Planes, and bytes of them, that wait or are being written at a time: more would only hide for how
-# long a slow disk or compression holds up a job.
-_PLANES, _BYTES = 3, 32 << 20
+# long a slow disk or compression holds up a job. One may always be written while the next is made,
+# but for one so large that memory may not hold another.
+_PLANES, _BYTES, _LARGEST = 3, 16 << 20, 256 << 20
 
 
 class Planes(Protocol):
@@ -34,9 +35,8 @@ class WriteBehind:
     """Writes planes in another thread and in their order: ``with behind: behind[index] = plane``.
 
     Compressing, hashing and writing leave Python's lock to those who compute meanwhile. Few planes
-    wait at a time; whoever brings one more waits until there is room, and one that is larger than
-    all that may wait is written at once, as there is memory for one of these. What goes wrong is
-    raised where the next plane is brought, or by `flush`, and nothing is written after it. When the
+    wait at a time; whoever brings one more waits until there is room. What goes wrong is raised
+    where the next plane is brought, or by `flush`, and nothing is written after it. When the
     ``with`` block ends all has been written or, after an exception, what waited is forgotten.
 
     Parameters
@@ -44,16 +44,18 @@ class WriteBehind:
     out : array-like
         Has shape and dtype and takes ``out[index] = plane``. One thread alone uses it meanwhile.
     limit : int
-        Bytes of planes that wait, or are being written, at most.
+        Bytes of planes that wait, or are being written, at most; or one plane.
+    largest : int
+        Bytes of a plane above which whoever brings it waits until it is written.
 
     Notes
     -----
     A plane is kept, not copied: whoever has brought it does not change it any more.
     """
 
-    def __init__(self, out: Planes, *, limit: int = _BYTES) -> None:
+    def __init__(self, out: Planes, *, limit: int = _BYTES, largest: int = _LARGEST) -> None:
         self.shape, self.dtype = tuple(out.shape), np.dtype(out.dtype)
-        self._out, self._limit = out, limit
+        self._out, self._limit, self._largest = out, limit, largest
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-srcnn write")
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._has_failed = False
@@ -67,7 +69,7 @@ class WriteBehind:
         while self._waiting and not self._has_room(plane.nbytes):
             self._wait()
         self._waiting.append((self._pool.submit(self._write, index, plane), plane.nbytes))
-        if plane.nbytes > self._limit:
+        if plane.nbytes > self._largest:
             self.flush()
 
     def flush(self) -> None:

@@ -18,7 +18,7 @@ from napari_srcnn.upscaling.resolve import Plan
 # A source plane up to this size is read once and kept; of a larger one, a band of rows at a time.
 PLANE_LIMIT = 256 << 20
 # So many bytes of planes are kept while what is to be known of a stack is measured.
-KEPT_LIMIT = 32 << 20
+KEPT_LIMIT = 16 << 20
 # One up to this size is read while the one before it is computed.
 AHEAD_LIMIT = 64 << 20
 

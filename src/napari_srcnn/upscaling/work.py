@@ -117,10 +117,10 @@ class Work:
     def _known(self) -> tuple[tuple[IntensityRange, ...], ToldNoise | None]:
         """What is measured of the source: together, so that it is read once."""
         request = self.request
+        if not self.model.config.noise and request.noise is None:
+            return request.measure(self.source), None
         source = KeptPlanes(self.source, len(request.leading))
         ranges = request.measure(source)
-        if not self.model.config.noise and request.noise is None:
-            return ranges, None
         return ranges, tell(request, source, ranges, self.measured)
 
     @cached_property
