@@ -15,6 +15,7 @@ from napari_srcnn.image.intensity import (
     cast,
     dtype_range,
     measure_range,
+    robust_range,
     sample,
 )
 
@@ -237,3 +238,19 @@ def test_a_stack_of_which_most_planes_are_empty_has_the_range_of_the_others() ->
     stack[3:9] = np.random.default_rng(0).integers(100, 4000, (6, 50, 60))
     found = measure_range(stack, (200,))
     assert (found.low, found.high) == pytest.approx((0, 4000), abs=20)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", ">u2"])
+@pytest.mark.parametrize("kind", ["even", "few", "mostly one", "one"])
+def test_counted_values_have_the_range_of_values_that_are_sorted(dtype: str, kind: str) -> None:
+    rng = np.random.default_rng(3)
+    limits = np.iinfo(dtype)
+    for size in (1, 2, 7, 1000, 1999):
+        values = rng.integers(limits.min, limits.max, size, endpoint=True)
+        if kind == "few":
+            values = rng.integers(3, 6, size)
+        elif kind != "even":
+            values = np.where(rng.random(size) < (0.95 if kind == "mostly one" else 1), 7, values)
+        stack = values.astype(dtype).reshape(1, 1, size)
+        measured = measure_range(stack, (1,))
+        assert (measured.low, measured.high) == robust_range(values.astype(np.float64))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +15,14 @@ import pytest
 import tifffile
 from networks import random_network
 
-from napari_srcnn.io import OmeTiffWriter, read_stack
+import napari_srcnn
+from napari_srcnn.io import OmeTiffWriter, read_stack, tiff, tiff_array
 from napari_srcnn.models import choose
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.upscaling import files as files_module
+from napari_srcnn.upscaling.batch.messages import Ended, Writing
+from napari_srcnn.upscaling.batch.run import upscale_files
 from napari_srcnn.upscaling.files import (
     FileRun,
     Job,
@@ -26,9 +31,9 @@ from napari_srcnn.upscaling.files import (
     split_job,
     why_not_done,
 )
-from napari_srcnn.upscaling.messages import Report
+from napari_srcnn.upscaling.messages import Progress, Report
 from napari_srcnn.upscaling.options import Options
-from napari_srcnn.upscaling.provenance import SCHEMA, Provenance, SourceFile, fingerprint
+from napari_srcnn.upscaling.provenance import SCHEMA, Pixels, Provenance, SourceFile, fingerprint
 
 GRAY: dict[str, Any] = {"photometric": "minisblack"}
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -247,6 +252,117 @@ def test_one_look_at_an_image_proposes_for_every_scale(monkeypatch: pytest.Monke
     proposals = choose.propose_models(noise(40, 40).astype(np.uint8), (2, 3, 4))
     assert len(looked) == 1
     assert {s: p.model.split("-x")[1][0] for s, p in proposals.items()} == {2: "2", 3: "3", 4: "4"}
+
+
+def test_a_command_opens_its_source_for_its_images_and_for_their_pixels_only(
+    job: Job, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = count_calls(monkeypatch, tiff, "_open")
+    *_, ended = upscale_files([job], options, Writing(format="tiff"))
+    assert isinstance(ended, Ended)
+    assert ended.outcome.outcome == "done"
+    assert [path for (path,) in opened] == [job.source] * 2
+    assert provenance(job.target).source == SourceFile.of(job.source)
+
+
+# -- planes that are read ahead and written behind ------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_file_holds_what_arrays_give(
+    tmp_path: Path, options: Options, compression: str | None
+) -> None:
+    pixels = noise(7, 20, 24)
+    job = Job(source=tmp_path / "in.tif", target=tmp_path / "out.ome.tif")
+    tifffile.imwrite(job.source, pixels, metadata={"axes": "ZYX"}, imagej=True)
+    with FileRun(job, options, compression=compression) as work:
+        *_, _ = work.messages()
+    result = napari_srcnn.upscale(pixels, 2, model="small", device="cpu", tile=64)
+    with read_stack(job.target) as written:
+        np.testing.assert_array_equal(written[:], result)
+    pixels_sha256 = hashlib.sha256(result.tobytes()).hexdigest()
+    assert provenance(job.target).pixels == Pixels(
+        sha256=pixels_sha256, dtype="uint16", shape=(7, 40, 48)
+    )
+
+
+def test_each_plane_is_read_once_to_be_measured_and_once_to_be_enlarged(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Told the noise, so that both the range and the noise are measured.
+    save_model(user_model_dir() / "told.safetensors", random_network(noise=True), {})
+    job = Job(source=tmp_path / "in.tif", target=tmp_path / "out.ome.tif")
+    tifffile.imwrite(job.source, noise(6, 64, 64), metadata={"axes": "ZYX"}, imagej=True)
+    read: list[int] = []
+    true = tiff_array.TiffArray._plane
+
+    def counted(self: Any, index: tuple[int, ...], box: Any) -> Any:
+        read.append(*index)
+        return true(self, index, box)
+
+    monkeypatch.setattr(tiff_array.TiffArray, "_plane", counted)
+    with FileRun(job, Options(scale=2, model="told", device="cpu", tile=48)) as work:
+        assert work.plan.ranges
+        assert work.plan.told is not None
+        assert sorted(read) == list(range(6))
+        *_, report = work.messages()
+    assert isinstance(report, Report)
+    assert len(report.ranges) == len(report.noise or ()) == 1
+    assert sorted(read) == sorted([*range(6), *range(6)])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")
+def test_a_disk_that_fills_up_while_others_compute_leaves_one_sentence_and_the_old_file(
+    tmp_path: Path, options: Options
+) -> None:
+    import resource
+
+    job = Job(source=tmp_path / "in.tif", target=tmp_path / "out.ome.tif")
+    tifffile.imwrite(job.source, noise(12, 64, 64), metadata={"axes": "ZYX"}, imagej=True)
+    job.target.write_bytes(b"the old one")
+    there = set(tmp_path.iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    expected = pytest.raises(ValueError, match=r"^out.ome.tif was not written: [^\n]+$")
+    try:
+        with expected, FileRun(job, options) as work:
+            messages = work.messages()
+            # Room for two of the twelve planes.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, limits[1]))
+            list(messages)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert job.target.read_bytes() == b"the old one"
+    assert set(tmp_path.iterdir()) == there
+
+
+def test_what_cannot_be_read_ahead_is_said_in_a_sentence(tmp_path: Path, options: Options) -> None:
+    job = Job(source=tmp_path / "in.tif", target=tmp_path / "out.ome.tif")
+    tifffile.imwrite(job.source, noise(6, 64, 64), metadata={"axes": "ZYX"}, imagej=True)
+    expected = pytest.raises(ValueError, match=r"^in.tif cannot be read at plane \d")
+    with expected, FileRun(job, options) as work:
+        messages = work.messages()
+        next(messages)
+        with job.source.open("r+b") as file:
+            file.truncate(job.source.stat().st_size // 2)
+        list(messages)
+    assert not job.target.exists()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_cancelled_job_leaves_nothing_and_no_thread(
+    tmp_path: Path, options: Options, error: type[BaseException]
+) -> None:
+    job = Job(source=tmp_path / "in.tif", target=tmp_path / "out.ome.tif")
+    tifffile.imwrite(job.source, noise(9, 64, 64), metadata={"axes": "ZYX"}, imagej=True)
+    there = set(tmp_path.iterdir())
+    with pytest.raises(error), FileRun(job, options) as work:  # noqa: PT012
+        messages = work.messages()
+        for message in messages:
+            if isinstance(message, Progress) and message.slices_done > 2:
+                messages.close()  # type: ignore[attr-defined]  # it is a generator
+                raise error
+    assert set(tmp_path.iterdir()) == there
+    assert not [one for one in threading.enumerate() if one.name.startswith("napari-srcnn")]
 
 
 # -- images that are more, or less, than a file ---------------------------------------------------

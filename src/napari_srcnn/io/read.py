@@ -13,6 +13,7 @@ from napari_srcnn.io.zarr.store import is_zarr
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
     from types import ModuleType
 
     from napari_srcnn.image.stack import Stack
@@ -69,7 +70,11 @@ def image_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     StackError
         The file cannot be read.
     """
-    found = _room_of(path).image_names(path)
+    return _told_apart(_room_of(path).image_names(path))
+
+
+def _told_apart(found: Sequence[str]) -> tuple[str, ...]:
+    """Return names of which none is empty, and none is there twice."""
     names: list[str] = []
     for number, given in enumerate(found, start=1):
         name = " ".join(given.split()) or f"image {number}"
@@ -96,6 +101,31 @@ def image_files(path: str | os.PathLike[str], series: int = 0) -> tuple[Path, ..
         The file cannot be read.
     """
     return tiff.image_files(path, series) if _room_of(path) is tiff else (Path(path),)
+
+
+def images_in(path: str | os.PathLike[str]) -> tuple[tuple[str, tuple[Path, ...]], ...]:
+    """Return what the images of a file are called, and the files that hold each, by one look.
+
+    Parameters
+    ----------
+    path : str or path-like
+        See `read_stack`.
+
+    Returns
+    -------
+    tuple of (str, tuple of Path)
+        As of `image_names` and of `image_files`.
+
+    Raises
+    ------
+    StackError
+        The file cannot be read.
+    """
+    if _room_of(path) is not tiff:
+        return tuple((name, (Path(path),)) for name in image_names(path))
+    found = tiff.images_in(path)
+    names = _told_apart([name for name, _ in found])
+    return tuple((name, files) for name, (_, files) in zip(names, found, strict=True))
 
 
 def _room_of(path: str | os.PathLike[str]) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from math import prod
@@ -30,6 +31,7 @@ from napari_srcnn.io.tiff_meaning import meaning_of
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -54,26 +56,36 @@ def read_stack(path: str | os.PathLike[str], *, series: int = 0) -> Stack:
 
 def image_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Return what the images of a TIFF file are called; see `napari_srcnn.io.image_names`."""
-    path = Path(path)
-    chain = check_file(path)
-    tif, _ = _open(path)
-    with tif, in_one_sentence(path, _DAMAGED):
-        images, _ = images_of(path, tif, chain)
+    with _images(path) as images:
         return tuple(image.name for image in images)
 
 
 def image_files(path: str | os.PathLike[str], series: int = 0) -> tuple[Path, ...]:
     """Return the files that hold an image of a TIFF file; see `napari_srcnn.io.image_files`."""
+    with _images(path) as images:
+        return _files(path, images[series]) if 0 <= series < len(images) else (Path(path),)
+
+
+def images_in(path: str | os.PathLike[str]) -> tuple[tuple[str, tuple[Path, ...]], ...]:
+    """Return names and files of the images of a TIFF file; see `napari_srcnn.io.images_in`."""
+    with _images(path) as images:
+        return tuple((image.name, _files(path, image)) for image in images)
+
+
+@contextlib.contextmanager
+def _images(path: str | os.PathLike[str]) -> Iterator[list[TiffImage]]:
+    """Open a file for what it says of its images."""
     path = Path(path)
     chain = check_file(path)
     tif, _ = _open(path)
     with tif, in_one_sentence(path, _DAMAGED):
-        images, _ = images_of(path, tif, chain)
-        if not 0 <= series < len(images):
-            return (path,)
-        pages = (page for page in images[series].pages if page is not None)
-        found = {Path(page.parent.filehandle.path).resolve() for page in pages}
-    return (path,) if len(found) < 2 else tuple(sorted(found))
+        yield images_of(path, tif, chain)[0]
+
+
+def _files(path: str | os.PathLike[str], image: TiffImage) -> tuple[Path, ...]:
+    """Return the files that hold an image."""
+    found = {page.parent.filehandle.path for page in image.pages if page is not None}
+    return (Path(path),) if len(found) < 2 else tuple(sorted({Path(p).resolve() for p in found}))
 
 
 def _reopen(path: str, series: int) -> TiffArray:

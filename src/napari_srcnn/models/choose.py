@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from napari_srcnn.models.domain import look_at
+from napari_srcnn.models.domain import Looks, look_at
 from napari_srcnn.models.library import default_model, microscopes_model
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A model's name, and why it was chosen, as a sentence."""
+    """A model's name, and why it was chosen, as a sentence; what was seen of the image, if any."""
 
     model: str
     why: str
+    looks: Looks | None = field(default=None, compare=False, repr=False)
 
 
 def propose_model(stack: Any, scale: int, axes: str | None = None) -> Proposal:
@@ -62,18 +63,19 @@ def propose_models(
     if dtype.kind not in "iuf" or not any(found.values()):
         return {s: Proposal(name, "The best for this scale.") for s, name in photographs.items()}
     bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
-    is_photograph = dtype == np.uint8 and look_at(stack, axes).kind == "photograph"
+    looks = look_at(stack, axes) if dtype == np.uint8 else None
+    is_photograph = looks is not None and looks.kind == "photograph"
     proposals = {}
     for scale, photograph in photographs.items():
         microscopes = found[scale]
         if microscopes is None:
-            proposals[scale] = Proposal(photograph, "The best for this scale.")
+            proposals[scale] = Proposal(photograph, "The best for this scale.", looks)
         elif is_photograph:
-            proposals[scale] = Proposal(photograph, "8-bit, looks like a photograph.")
+            proposals[scale] = Proposal(photograph, "8-bit, looks like a photograph.", looks)
         else:
             # What the network is told of the noise is measured better, and said beside this.
             why = f"{bits}, taken for a microscope's or scanner's image."
-            proposals[scale] = Proposal(microscopes, why)
+            proposals[scale] = Proposal(microscopes, why, looks)
     return proposals
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,10 +17,11 @@ from napari_srcnn.io import (
     Stack,
     StackError,
     image_files,
-    image_names,
+    images_in,
     read_stack,
     stack_name,
 )
+from napari_srcnn.io.behind import WriteBehind
 from napari_srcnn.io.zarr.store import is_there, is_zarr
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import bundled_name, microscopes_model, model_info
@@ -50,11 +52,14 @@ class Job:
     source, target : Path
     image : int
         Which of the source's images, from 0.
+    known : tuple of Path
+        The files that hold the image, where somebody has looked.
     """
 
     source: Path
     target: Path
     image: int = 0
+    known: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     def open(self, axes: str | None = None) -> Stack:
         """Open the source's image, with its axes named `axes` where they are given.
@@ -74,6 +79,8 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that hold the image: the source, and others where it is spread over several."""
+        if self.known:
+            return self.known
         try:
             return image_files(self.source, self.image)
         except StackError:  # said when the file is opened
@@ -161,19 +168,21 @@ def split_job(job: Job, image: int | str | None = None) -> list[Job]:
         If there is no such image.
     """
     try:
-        names = image_names(job.source)
+        found = images_in(job.source)
     except StackError:  # said when the file is opened
         return [job]
     if image is not None:
-        return [replace(job, image=_number_of(image, names, job.source))]
-    total = len(names)
-    if total == 1:
-        return [job]
+        number = _number_of(image, [name for name, _ in found], job.source)
+        return [replace(job, image=number, known=found[number][1])]
+    if len(found) == 1:
+        return [replace(job, known=found[0][1])]
     stem = stack_name(job.target)
     ending = job.target.name[len(stem) :]
     return [
-        replace(job, image=n, target=job.target.with_name(f"{stem}_image{n + 1}{ending}"))
-        for n in range(total)
+        replace(
+            job, image=n, target=job.target.with_name(f"{stem}_image{n + 1}{ending}"), known=files
+        )
+        for n, (_, files) in enumerate(found)
     ]
 
 
@@ -398,8 +407,11 @@ class FileRun:
 
         Nothing can be wrong with the target any more when this returns.
         """
+        # It is known by its bytes, and reading all of them takes a while.
+        aside = self._files.enter_context(ThreadPoolExecutor(1, thread_name_prefix="known"))
+        source = aside.submit(self._source)
         self.plan.choose_tile()
-        made = replace(self.plan.provenance(), options=record(self.options), source=self._source())
+        made = replace(self.plan.provenance(), options=record(self.options))
         self.job.target.parent.mkdir(parents=True, exist_ok=True)
         writer = OmeTiffWriter(
             self.job.target,
@@ -411,19 +423,29 @@ class FileRun:
             overwrite=True,
         )
         self.notes = self.stack.notes + writer.notes
-        return self._run(self._files.enter_context(writer), made)
+        known = KnownPixels(self.plan.shape, self.plan.dtype, self._files.enter_context(writer))
+        # Ends before the writer does, whatever ends them.
+        behind = self._files.enter_context(WriteBehind(known))
+        return self._run(behind, known, writer, made.options, source)
 
-    def _run(self, writer: OmeTiffWriter, begun: Provenance) -> Iterator[Progress | Report]:
+    def _run(
+        self,
+        behind: WriteBehind,
+        known: KnownPixels,
+        writer: OmeTiffWriter,
+        options: Mapping[str, Any] | None,
+        source: Future[SourceFile],
+    ) -> Iterator[Progress | Report]:
         """Write the planes, know them by their hash, and say in the file what is known then."""
-        target = KnownPixels(self.plan.shape, self.plan.dtype, writer)
-        with closing(self.plan.run(target)) as messages:  # type: ignore[type-var]  # a generator
+        with closing(self.plan.run(behind)) as messages:  # type: ignore[type-var]  # a generator
             for message in messages:
                 if isinstance(message, Report):
+                    behind.flush()
                     self.made = replace(
                         message.provenance,
-                        options=begun.options,
-                        source=begun.source,
-                        pixels=target.pixels(),
+                        options=options,
+                        source=source.result(),
+                        pixels=known.pixels(),
                     )
                     writer.describe(self.made.to_dict())
                 yield message

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from napari_srcnn.upscaling.geometry import Geometry, tile_geometry
 from napari_srcnn.upscaling.levels import fixed_blocks
 from napari_srcnn.upscaling.messages import Index
 from napari_srcnn.upscaling.noise import noises_of
-from napari_srcnn.upscaling.reader import PlaneReader
+from napari_srcnn.upscaling.reader import PlaneReader, reads_files
 from napari_srcnn.upscaling.speed import MIN_TILE, bytes_per_pixel
 from napari_srcnn.upscaling.tiles import Pending, Result
 from napari_srcnn.upscaling.work import Work
@@ -119,10 +119,17 @@ class TileLoop:
         self.begun = 0
         self._number = itertools.count()
         self.said: list[str] = []
+        # The same for all slices, until memory runs out.
+        self._grids: dict[tuple[int, int | None], list[Tile]] = {}
+        self._geometries: dict[Tile, Geometry] = {}
         grid = self._grid()
         ends = [self._geometry(tile) for tile in (grid[0], grid[-1])]
         self.rows = slice(ends[0].rows.start, ends[1].rows.stop)
         self.columns = slice(ends[0].columns.start, ends[1].columns.stop)
+        # Those that were begun and have tiles left.
+        self._groups: list[_Group] = []
+        # The readers of the slices that come next.
+        self._ahead: dict[Index, PlaneReader] = {}
         self._waiting: deque[tuple[_Group, Tile]] = deque()
         self._pending: deque[tuple[_Group, Tile, Pending]] = deque()
 
@@ -143,9 +150,7 @@ class TileLoop:
 
     def tiles_left(self) -> int:
         """Return how many tiles are still to come, each slice's by itself."""
-        begun = sum(
-            len(entry[0].indices) for queue in (self._waiting, self._pending) for entry in queue
-        )
+        begun = sum(group.left * len(group.indices) for group in self._groups)
         return begun + self._grid_size() * (len(self.order) - self.begun)
 
     def tiles(self, workers: Workers) -> Iterator[Computed]:
@@ -156,12 +161,19 @@ class TileLoop:
         ValueError
             If there is no memory for the smallest tile.
         """
+        if not reads_files(self.source):
+            yield from self._tiles(workers, None)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="napari-srcnn read") as pool:
+            yield from self._tiles(workers, pool)
+
+    def _tiles(self, workers: Workers, pool: ThreadPoolExecutor | None) -> Iterator[Computed]:
         waiting, pending = self._waiting, self._pending
         while waiting or pending or self.begun < len(self.order):
             more = bool(waiting) or self.begun < len(self.order)
             if more and len(pending) < self.engine.depth(workers):
                 if not waiting:
-                    self._begin_group()
+                    self._begin_group(pool)
                 group, tile = waiting.popleft()
                 if max(tile.height, tile.width) > self.tile:
                     parts = list(tile.split())
@@ -185,18 +197,27 @@ class TileLoop:
             else:
                 yield from self._take()
 
-    def _begin_group(self) -> None:
+    def _begin_group(self, pool: ThreadPoolExecutor | None) -> None:
         # Running out of memory makes the batch smaller on the way.
         indices = self.order[self.begun : self.begun + self.batch]
         self.begun += len(indices)
-        plan = self.plan.request
         readers = [
-            PlaneReader(self.source, index, plan, rows=self.rows, columns=self.columns)
-            for index in indices
+            self._ahead[index] if index in self._ahead else self._reader(index) for index in indices
         ]
+        if pool is not None:
+            following = self.order[self.begun : self.begun + self.batch]
+            self._ahead = {index: self._reader(index) for index in following}
+            for reader in self._ahead.values():
+                reader.read_ahead(pool)
         grid = self._grid()
         group = _Group(indices, readers, len(grid))
+        self._groups.append(group)
         self._waiting.extend((group, tile) for tile in grid)
+
+    def _reader(self, index: Index) -> PlaneReader:
+        return PlaneReader(
+            self.source, index, self.plan.request, rows=self.rows, columns=self.columns
+        )
 
     def _submit(self, group: _Group, tile: Tile, workers: Workers) -> Pending:
         """Start computing one tile."""
@@ -239,10 +260,13 @@ class TileLoop:
             self._shrink(error, tile)
             return
         group.left -= 1
+        if not group.left:
+            self._groups.remove(group)
         yield Computed(indices=group.indices, tile=tile, result=result, is_last=not group.left)
 
     def _shrink(self, error: RuntimeError | MemoryError, failed: Tile) -> None:
         """Halve the tile after running out of memory; at its smallest, go on on the CPU."""
+        self._geometries.clear()
         label = device_label(self.engine.device)
         if self.engine.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -272,6 +296,13 @@ class TileLoop:
         self.said.append(message)
 
     def _grid(self) -> list[Tile]:
+        """Return the tiles of a slice."""
+        known = self.tile, self.block
+        if known not in self._grids:
+            self._grids[known] = self._make_grid()
+        return self._grids[known]
+
+    def _make_grid(self) -> list[Tile]:
         area = self.area
         y, x = area.y0, area.x0
         if self.block is None:
@@ -291,12 +322,15 @@ class TileLoop:
 
     def _grid_size(self) -> int:
         """Return how many tiles a slice has."""
-        area = self.area
-        if self.block is not None:
-            return len(fixed_blocks(area, self._plane, self.block))
-        return math.ceil(area.height / self.tile) * math.ceil(area.width / self.tile)
+        return len(self._grid())
 
     def _geometry(self, tile: Tile) -> Geometry:
+        """Return what a tile is computed of."""
+        if tile not in self._geometries:
+            self._geometries[tile] = self._make_geometry(tile)
+        return self._geometries[tile]
+
+    def _make_geometry(self, tile: Tile) -> Geometry:
         plan, config = self.plan.request, self.plan.model.config
         return tile_geometry(
             tile,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -276,6 +277,12 @@ class Provenance:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that results depend on."""
+    return dict(_library_versions())
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    """Read them from the libraries' metadata, which takes longer than a small tile."""
     found = {}
     for name in _LIBRARIES:
         try:

@@ -5,7 +5,7 @@ Knows no torch.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -17,6 +17,7 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.choose import propose_model
 from napari_srcnn.models.degradation import degradation_of
+from napari_srcnn.models.domain import Looks
 from napari_srcnn.models.library import default_model, model_info
 from napari_srcnn.network.config import WINDOWS, SRCNNConfig
 from napari_srcnn.upscaling.checks import Kind, Pair, check_axes, check_source
@@ -61,6 +62,8 @@ class Plan:
         To be chosen, as "auto", or chosen.
     note : str
         What the user should be told of how this was resolved; may be empty.
+    looks : Looks or None
+        What was seen of the image, where its model was proposed by it.
     """
 
     source_shape: tuple[int, ...]
@@ -84,6 +87,7 @@ class Plan:
     info: ModelInfo | None = None
     device: str | torch.device = "auto"
     note: str = ""
+    looks: Looks | None = field(default=None, compare=False, repr=False)
 
     @property
     def model_name(self) -> str:
@@ -226,10 +230,11 @@ def resolve(options: Options, stack: Any) -> Plan:
     shape, source_dtype = check_source(stack)
     axes = check_axes(options.axes, shape)
     samples = shape[-1] if axes.endswith("S") else 0
-    model, why = options.model, ""
+    model, why, looks = options.model, "", None
     if model is None:
         scale = DEFAULT_SCALE if options.scale is None else options.scale
         proposal = propose_model(stack, scale, axes)
+        looks = proposal.looks
         model, why = proposal.model, f"{proposal.model}: {proposal.why}"
     config, info = _network_of(model)
     _check_scale_of(config, options.scale, info.name if info is not None else "the given model")
@@ -266,6 +271,7 @@ def resolve(options: Options, stack: Any) -> Plan:
         info=info,
         device=options.device,
         note=why,
+        looks=looks,
     )
     _check_count(plan)
     return plan

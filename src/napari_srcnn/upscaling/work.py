@@ -20,6 +20,7 @@ from napari_srcnn.upscaling import speed
 from napari_srcnn.upscaling.hold import reach_of
 from napari_srcnn.upscaling.noise import ToldNoise, tell
 from napari_srcnn.upscaling.provenance import Provenance, library_versions
+from napari_srcnn.upscaling.reader import KeptPlanes
 from napari_srcnn.upscaling.resolve import Plan
 from napari_srcnn.upscaling.spread import AROUND, looks_around
 from napari_srcnn.upscaling.tiles import Engine
@@ -102,20 +103,28 @@ class Work:
         """The model file's checksum; empty for a network that came from no file."""
         return self.request.model_sha256
 
-    @cached_property
+    @property
     def ranges(self) -> tuple[IntensityRange, ...]:
         """Intensity ranges, one a channel or one for all; measured when first asked for."""
-        return self.request.measure(self.source)
+        return self._known[0]
 
-    @cached_property
+    @property
     def told(self) -> ToldNoise | None:
         """The noise that the network is told, or its result is held to within; None for neither.
 
         Measured when first asked for.
         """
-        if not self.model.config.noise and self.request.noise is None:
-            return None
-        return tell(self.request, self.source, self.ranges, self.measured)
+        return self._known[1]
+
+    @cached_property
+    def _known(self) -> tuple[tuple[IntensityRange, ...], ToldNoise | None]:
+        """What is measured of the source: together, so that it is read once."""
+        request = self.request
+        if not self.model.config.noise and request.noise is None:
+            return request.measure(self.source), None
+        source = KeptPlanes(self.source, len(request.leading))
+        ranges = request.measure(source)
+        return ranges, tell(request, source, ranges, self.measured)
 
     @cached_property
     def engine(self) -> Engine:

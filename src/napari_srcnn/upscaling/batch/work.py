@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from napari_srcnn.io import Stack
-from napari_srcnn.models.domain import check_domain
+from napari_srcnn.models.domain import judge, look_at
 from napari_srcnn.upscaling.batch.messages import (
     Device,
     Ended,
@@ -85,7 +86,7 @@ def unlike(plan: Plan, stack: Stack) -> tuple[str, ...]:
     """Return the sentence about an image that is unlike what its model was trained on, if it is."""
     if plan.info is None:
         return ()
-    sentence = check_domain(stack, plan.info, plan.axes).sentence
+    sentence = judge(plan.looks or look_at(stack, plan.axes), plan.info).sentence
     return (sentence,) if sentence else ()
 
 
@@ -104,13 +105,19 @@ def _tiff(
         return
     begun = time.perf_counter()
     # What can be wrong with the file is said before torch is loaded, which takes seconds.
-    with FileRun(job, options, compression=writing.compression) as run:
+    with (
+        FileRun(job, options, compression=writing.compression) as run,
+        ThreadPoolExecutor(1, thread_name_prefix="napari-srcnn look") as aside,
+    ):
         yield from _prepared(prepare)
         report: Report | None = None
+        # While the rest is measured and the first tile computed, none of which depends on it.
+        looked = aside.submit(unlike, run.request, run.stack)
         messages = run.messages()
-        for note in (*run.notes, *unlike(run.request, run.stack)):
-            yield Remark(task=task, text=note)
-        for message in messages:
+        yield from (Remark(task=task, text=note) for note in run.notes)
+        for number, message in enumerate(messages):
+            if not number:
+                yield from (Remark(task=task, text=note) for note in looked.result())
             if isinstance(message, Report):
                 report = message
                 break

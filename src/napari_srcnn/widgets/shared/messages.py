@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_srcnn.models.choose import Proposal
     from napari_srcnn.network.device import DeviceInfo
     from napari_srcnn.upscaling.options import Options
+    from napari_srcnn.upscaling.resolve import Plan
     from napari_srcnn.widgets.shared.storage import Storage
 
 
@@ -41,6 +42,8 @@ class Task:
         The layer's.
     source : array-like
     options : Options
+    plan : Plan
+        What they come to with the layer.
     first : tuple of int
         Leading index of the slice on screen.
     box : tuple of four ints
@@ -58,6 +61,7 @@ class Task:
     name: str
     source: Any
     options: Options
+    plan: Plan
     first: Index
     box: tuple[int, int, int, int] | None = None
     measured: tuple[MeasuredNoise, ...] = ()

@@ -51,7 +51,7 @@ class LazyControl(QObject):
         lazy: list[tuple[Image, Task]] = []
         whole: list[tuple[Image, Task]] = []
         for layer, task in zip(layers, tasks, strict=True):
-            is_lazy = request.is_lazy(layer, request.plan_of(layer, task.options), above)
+            is_lazy = request.is_lazy(layer, task.plan, above)
             (lazy if is_lazy else whole).append((layer, task))
         return lazy, whole
 
@@ -59,8 +59,7 @@ class LazyControl(QObject):
         """Show lazy results, and return their layers."""
         shown = []
         for layer, task in chosen:
-            plan = request.plan_of(layer, task.options)
-            made = LazyLayer(self._viewer, layer, task, plan, self.budget)
+            made = LazyLayer(self._viewer, layer, task, self.budget)
             if (window := main_window(self._panel)) is not None:
                 # napari's own closing takes the layers away before; a window's does not.
                 window.destroyed.connect(partial(_close, weakref.ref(made.lazy)))

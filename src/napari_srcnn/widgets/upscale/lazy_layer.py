@@ -21,7 +21,6 @@ from napari_srcnn.widgets.upscale.lazy_level import LazyLevel, is_too_large
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_srcnn.upscaling.resolve import Plan
 
 # Drawn anew at most so often (milliseconds), and rarer where that takes long.
 REFRESH = 50
@@ -39,8 +38,6 @@ class LazyLayer(QObject):
     source : Image
     task : Task
         Of the source.
-    plan : Plan
-        What the task comes to.
     budget : int, optional
         As of :class:`~napari_srcnn.upscaling.lazy.LazyResult`.
     """
@@ -50,7 +47,6 @@ class LazyLayer(QObject):
         viewer: ViewerModel,
         source: Image,
         task: Task,
-        plan: Plan,
         budget: int | None = None,
     ) -> None:
         super().__init__(QCoreApplication.instance())
@@ -60,6 +56,7 @@ class LazyLayer(QObject):
         levels = [
             Guarded(level, never) for level in (source.data if source.multiscale else [source.data])
         ]
+        plan = task.plan
         self.lazy = LazyResult(plan, levels, measured=task.measured, budget=budget)
         self._data = [LazyLevel(self.lazy, level) for level in range(len(self.lazy.levels))]
         # Of a plane without slices napari keeps the coarsest level as it has first seen it.

@@ -57,7 +57,7 @@ def task_of(layer: Image, options: Options, dims: Dims, *, is_preview: bool = Fa
     ValueError
         If the layer cannot be enlarged or, for a preview, nothing of one slice is on screen.
     """
-    plan_of(layer, options)
+    plan = plan_of(layer, options)
     box = None
     if is_preview:
         if not shows_planes(layer, dims):
@@ -75,6 +75,7 @@ def task_of(layer: Image, options: Options, dims: Dims, *, is_preview: bool = Fa
         name=layer.name,
         source=pixels(layer),
         options=options,
+        plan=plan,
         first=current_index(layer, dims),
         box=box,
     )

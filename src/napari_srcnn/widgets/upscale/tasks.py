@@ -161,11 +161,9 @@ def _fill(out: NDArray[Any], plan: UpscalePlan, task: Task) -> None:
 
 def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
     from napari_srcnn.upscaling.plan import load_plan
-    from napari_srcnn.upscaling.resolve import resolve
 
-    source = Guarded(task.source, cancel)
     with in_the_name_of(task):
-        return load_plan(resolve(task.options, source), source, task.measured)
+        return load_plan(task.plan, Guarded(task.source, cancel), task.measured)
 
 
 @contextlib.contextmanager
