@@ -1,6 +1,6 @@
 """Speed on the CPU beside plain PyTorch and ONNX Runtime, on one 2048 x 2048 float32 image.
 
-    python benchmarks/speed.py [--kernels 9-1-5 9-5-5] [--side 2048] [--rounds 3] [--json OUT]
+    python benchmarks/speed.py [--kernels 9-1-5 9-5-5] [--side 2048] [--rounds 5] [--json OUT]
 
 Timed, in turn, round by round, in one process and on the same enlarged image with its halo:
 
@@ -56,9 +56,11 @@ from napari_srcnn.upscaling.tiles import Engine
 
 NO_PADDING = Padding(top=0, bottom=0, left=0, right=0)
 CPU = torch.device("cpu")
-# What the figures have to reach: times ONNX Runtime, times the plain network.
-TARGETS = {"9-1-5": (1.8, 8.0), "9-5-5": (1.05, 2.0)}
-LARGEST_DIFFERENCE = 1e-5
+# Times as fast as ONNX Runtime from array to array, which leaves bicubic, intensities and rounding
+# to others: has to be, should be.
+TARGETS = {"9-1-5": (1.6, 2.5), "9-5-5": (1.4, 1.8)}
+# From the plain network, in the range's units.
+LARGEST_DIFFERENCE = 2e-5
 # Bicubic, intensities and files, of a whole job: what it has to be, and what it should be.
 LARGEST_REST = {"9-1-5": (0.15, 0.10), "9-5-5": (0.20, None)}
 # Times as many output pixels a second from file to file at x4 as at x2: has to be, should be.
@@ -70,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kernels", nargs="+", default=["9-1-5", "9-3-5", "9-5-5"])
     parser.add_argument("--side", type=int, default=2048, help="of the enlarged image")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tile", type=int, help="instead of the one that is measured")
     parser.add_argument("--plain-malloc", action="store_true", help="as inside of napari")
     parser.add_argument("--json", type=Path)
@@ -94,19 +96,15 @@ def main() -> None:
             f"{row['mpx_per_s']:7.2f} {row['times_plain']:8.2f}"
             f" {row['times_onnx']:7.2f} {row['difference']:11.1e}"
         )
-    print()
+    print("\nover ONNX Runtime, round by round: min, median and max")
     for row in rows:
-        if row["method"].startswith("tiles") and row["kernels"] in TARGETS:
-            onnx_target, plain_target = TARGETS[row["kernels"]]
-            reached = (
-                row["times_onnx"] >= onnx_target
-                and row["times_plain"] >= plain_target
-                and row["difference"] <= LARGEST_DIFFERENCE
-            )
-            print(
-                f"{row['kernels']}: at least {onnx_target} x ONNX Runtime, {plain_target} x plain, "
-                f"within {LARGEST_DIFFERENCE:g}: {'reached' if reached else 'MISSED'}"
-            )
+        if row["method"] != "whole run":
+            continue
+        print(f"{row['kernels']:7s} {spread_of(row['rounds'], '.2f')}", end="")
+        for name, least in zip(("must", "aim"), TARGETS.get(row["kernels"], ()), strict=False):
+            reached = row["times_onnx"] >= least and row["difference"] <= LARGEST_DIFFERENCE
+            print(f"; {name}: at least {least}: {verdict(reached, name)}", end="")
+        print()
     print(
         f"\n{PLANES} x {PLANE_SIDE} x {PLANE_SIDE} uint16, TIFF to OME-TIFF, x2; "
         f"min, median and max of {FILE_ROUNDS} rounds"
@@ -184,6 +182,10 @@ def measure(kernels: str, side: int, rounds: int, tile: int | None) -> list[dict
             "times_plain": median["plain"] / median[name],
             "times_onnx": median["ONNX Runtime"] / median[name],
             "difference": float(np.abs(results[name] - results["plain"]).max()),
+            "rounds": [
+                other / own
+                for other, own in zip(seconds["ONNX Runtime"], seconds[name], strict=True)
+            ],
         }
         for name in methods
     ]

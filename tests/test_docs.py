@@ -107,7 +107,8 @@ def test_every_command_in_the_texts_is_one_that_the_program_takes(line: str) -> 
         assert arguments[0] in typer.main.get_command(app).commands
         return
     # The real parser refuses commands and options that are not there; no file is looked for.
-    command = typer.main.get_command(app).commands[arguments[0]]
+    command = typer.main.get_command(app).get_command(None, arguments[0])
+    assert command is not None, line
     context = command.context_class(command, info_name=arguments[0])
     given, left, _ = command.make_parser(context).parse_args(arguments[1:])
     assert not left, line

@@ -63,6 +63,8 @@ class Work:
         self.scale = request.scale
         self.batch = 1
         self._tile: int | None = request.tile
+        # The intensity ranges, where they are known and the noise is to be told anew.
+        self._ranges: tuple[IntensityRange, ...] = ()
         # Memory ran out, and the grid was given up.
         self._is_limited = False
 
@@ -119,11 +121,11 @@ class Work:
     @cached_property
     def _known(self) -> tuple[tuple[IntensityRange, ...], ToldNoise | None]:
         """What is measured of the source: together, so that it is read once."""
-        request = self.request
+        request, ranges = self.request, self._ranges
         if not self.model.config.noise and request.noise is None:
-            return request.measure(self.source), None
+            return ranges or request.measure(self.source), None
         source = KeptPlanes(self.source, len(request.leading))
-        ranges = request.measure(source)
+        ranges = ranges or request.measure(source)
         return ranges, tell(request, source, ranges, self.measured)
 
     @cached_property
@@ -157,7 +159,9 @@ class Work:
         made = copy.copy(self)
         made.request = replace(self.request, smoothing=smoothing)
         # What was found out when it was first asked for stands among the attributes.
-        vars(made).pop("told", None)
+        known = vars(made).pop("_known", None)
+        if known is not None:
+            made._ranges = known[0]
         if "engine" in vars(self):
             engine = copy.copy(self.engine)
             engine.smoothing = smoothing

@@ -29,8 +29,16 @@ def task(own_home: Any) -> Task:
     light = 100 + 900 * (0.5 + 0.5 * np.sin(y / 7) * np.cos(x / 9)) ** 2
     source = np.random.default_rng(0).poisson(light).astype(np.uint16)
     options = Options(scale=2, model="told")
-    noise = measure(resolve(options, source), source)
-    return Task(name="cells", source=source, options=options, first=(), box=BOX, measured=noise)
+    plan = resolve(options, source)
+    return Task(
+        name="cells",
+        source=source,
+        options=options,
+        plan=plan,
+        first=(),
+        box=BOX,
+        measured=measure(plan, source),
+    )
 
 
 def previews(plans: Plans, task: Task) -> list[Previewed]:
