@@ -76,6 +76,18 @@ def test_no_more_bytes_wait_than_may(limit: int, largest: int, most: int) -> Non
     assert len(target.got) == 8
 
 
+def test_the_disk_is_kept_busy_while_others_compute() -> None:
+    target, settled = Target(10), list[tuple[int, str]]()
+
+    def settle() -> None:
+        settled.append((len(target.got), threading.current_thread().name))
+
+    with WriteBehind(target, limit=120, settle=settle) as behind:
+        bring(target, behind)
+    # A plane has 40 bytes: after each three.
+    assert [(n, {name}) for n, name in settled] == [(n, target.threads) for n in (3, 6, 9)]
+
+
 def test_what_goes_wrong_is_raised_where_planes_are_brought_and_nothing_is_written_after() -> None:
     target = Target(20, fails_at=2)
     with pytest.raises(OSError, match="the disk is full"), WriteBehind(target) as behind:

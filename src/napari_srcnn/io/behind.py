@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -47,17 +48,28 @@ class WriteBehind:
         Bytes of planes that wait, or are being written, at most; or one plane.
     largest : int
         Bytes of a plane above which whoever brings it waits until it is written.
+    settle : callable, optional
+        Called in that thread whenever `limit` bytes more have been written: a disk that is kept
+        busy has little left to do at the end.
 
     Notes
     -----
     A plane is kept, not copied: whoever has brought it does not change it any more.
     """
 
-    def __init__(self, out: Planes, *, limit: int = _BYTES, largest: int = _LARGEST) -> None:
+    def __init__(
+        self,
+        out: Planes,
+        *,
+        limit: int = _BYTES,
+        largest: int = _LARGEST,
+        settle: Callable[[], None] | None = None,
+    ) -> None:
         self.shape, self.dtype = tuple(out.shape), np.dtype(out.dtype)
         self._out, self._limit, self._largest = out, limit, largest
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-srcnn write")
         self._waiting: deque[tuple[Future[None], int]] = deque()
+        self._settle, self._unsettled = settle, 0
         self._has_failed = False
 
     @property
@@ -114,6 +126,10 @@ class WriteBehind:
             return
         try:
             self._out[index] = plane
+            self._unsettled += plane.nbytes
+            if self._settle is not None and self._unsettled >= self._limit:
+                self._unsettled = 0
+                self._settle()
         except BaseException:
             self._has_failed = True
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -24,7 +25,6 @@ from napari_srcnn.io.tiff_layout import stored_axes
 from napari_srcnn.io.tiff_meaning import KeptTags
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
@@ -218,6 +218,18 @@ class OmeTiffWriter:
             In place of what was given first.
         """
         self._late_description = self._make_xml(provenance)
+
+    def settle(self) -> None:
+        """Wait until what was written is on the disk, so that less is left to do at the end."""
+        if self._tif is None or not hasattr(os, "fdatasync"):
+            return
+        try:
+            self._tif.filehandle.flush()
+            os.fdatasync(self._tif.filehandle.fileno())
+        except OSError as error:
+            failure = self._failure(error)
+            self.abort()
+            raise failure from error
 
     def abort(self) -> None:
         """Stop writing and remove what has been written."""

@@ -425,7 +425,7 @@ class FileRun:
         self.notes = self.stack.notes + writer.notes
         known = KnownPixels(self.plan.shape, self.plan.dtype, self._files.enter_context(writer))
         # Ends before the writer does, whatever ends them.
-        behind = self._files.enter_context(WriteBehind(known))
+        behind = self._files.enter_context(WriteBehind(known, settle=writer.settle))
         return self._run(behind, known, writer, made.options, source)
 
     def _run(

@@ -230,7 +230,8 @@ class TileLoop:
         if self.enhance and plan.told is not None:
             noises = [noises_of(plan.request, index, plan.told.noises) for index in indices]
         return self.engine.submit(
-            np.stack(windows),
+            # Of one slice it is copied where it is computed.
+            windows[0][None] if len(windows) == 1 else np.stack(windows),
             geometry,
             ranges,
             noises=noises,
