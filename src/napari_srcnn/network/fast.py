@@ -100,16 +100,18 @@ _ConvolveRelu = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def _arranged(model: SRCNN) -> list[Tensor]:
     """Return each layer's weight and bias for :func:`_in_blocks`; gradients pass through."""
-    first, middle, last = model.conv1, model.conv2, model.conv3
+    first, middle = model.conv1, model.conv2
     # The rows of a filter are channels of one that is one row high.
     rows = first.weight.flatten(1, 2)[:, :, None]
     if model.config.noise:
         half = model.config.kernels[0] // 2
         rows = torch.cat([rows, F.pad(model.noise.weight, (half, half))], 1)
-    weights = rows, middle.weight, _block_weight(last.weight)
-    biases = _bias(first), _bias(middle), _bias(last).repeat_interleave(BLOCK * BLOCK)
-    ordered = (weight.contiguous(memory_format=torch.channels_last) for weight in weights)
-    return [tensor for layer in zip(ordered, biases, strict=True) for tensor in layer]
+    ordered = (
+        weight.contiguous(memory_format=torch.channels_last) for weight in (rows, middle.weight)
+    )
+    biases = _bias(first), _bias(middle)
+    hidden = [tensor for layer in zip(ordered, biases, strict=True) for tensor in layer]
+    return [*hidden, *arranged_last(model)]
 
 
 def _in_blocks(
@@ -148,15 +150,17 @@ def _block_weight(weight: Tensor) -> Tensor:
 def arranged_last(model: SRCNN) -> tuple[Tensor, Tensor]:
     """Return the last layer's weight and bias as a convolution of stride `BLOCK`.
 
+    Gradients pass through.
+
     Returns
     -------
-    weight : Tensor of float32, shape (`BLOCK`² C, features, k + `BLOCK` - 1, k + `BLOCK` - 1)
-    bias : Tensor of float32, shape (`BLOCK`² C,)
+    weight : Tensor, shape (`BLOCK`² C, features, k + `BLOCK` - 1, k + `BLOCK` - 1)
+    bias : Tensor, shape (`BLOCK`² C,)
         For :func:`torch.nn.functional.pixel_shuffle`.
     """
     weight = _block_weight(model.conv3.weight).contiguous(memory_format=torch.channels_last)
     bias = _bias(model.conv3).repeat_interleave(BLOCK * BLOCK)
-    return weight.detach().float(), bias.detach().float()
+    return weight, bias
 
 
 def fast_forward(model: SRCNN, enlarged: Tensor) -> Tensor:

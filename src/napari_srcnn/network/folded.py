@@ -74,7 +74,7 @@ class FoldedCorrection:
         self._bias1 = _bias(model.conv1).detach().float().repeat(self.scale**2)
         self._weight2 = model.conv2.weight.detach().float().flatten(1).contiguous()
         self._bias2 = _bias(model.conv2).detach().float()
-        self._weight3, self._bias3 = arranged_last(model)
+        self._weight3, self._bias3 = (part.detach().float() for part in arranged_last(model))
         if BLOCK % self.scale == 0:
             # On cells as they are: their pixels are channels.
             self._weight3 = _on_cells(self._weight3, self.scale)
