@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from napari_srcnn.image.rect import Padding
 from napari_srcnn.network.config import SRCNNConfig
+from napari_srcnn.network.linear import is_right
 from napari_srcnn.network.minimal import POINTS, MinimalLayer
 from napari_srcnn.network.model import SRCNN, _bias, _centre
 
@@ -207,8 +208,4 @@ def _fused(weight: Tensor, bias: Tensor) -> _ConvolveRelu | None:
     except (AttributeError, RuntimeError, TypeError):
         return None
     steps = 100 if weight.dtype == torch.float32 else 4
-    tolerance = steps * torch.finfo(weight.dtype).eps * float(expected.abs().max())
-    holds = found.shape == expected.shape and torch.allclose(
-        found, expected, rtol=0, atol=tolerance
-    )
-    return fused if holds else None
+    return fused if is_right(found, expected, steps) else None
