@@ -119,13 +119,25 @@ def speed(folder: Path, given: argparse.Namespace) -> None:
 def workers(folder: Path, given: argparse.Namespace) -> None:
     """Print the times of one process of two threads, and of two workers of one."""
     source = stack_file(folder, given.planes)
-    one, two = [], []
+    times: dict[str, list[float]] = {"one process": [], "two workers": []}
+    every: dict[str, list[float]] = {name: [] for name in times}
     for number in range(given.times):
-        for times, name, more in ((one, "one", ()), (two, "two", ("--workers", "2"))):
-            target = folder / f"{name}{number}.ome.zarr"
+        for name, more in (("one process", ()), ("two workers", ("--workers", "2"))):
+            target = folder / f"{len(more)}-{number}.ome.zarr"
             _, seconds = ran(folder, "upscale", source, target, "--model", MODEL, *more)
-            times.append(seconds)
-    print(f"  one process {min(one):.1f} s, two workers {min(two):.1f} s (best of {given.times})")
+            times[name].append(seconds)
+            every[name].append(between_shards(target, 2 if more else 1))
+    for name in times:
+        print(
+            f"  {name}: {min(times[name]):.1f} s; once begun, a shard every "
+            f"{min(every[name]):.2f} s (best of {given.times})"
+        )
+
+
+def between_shards(store: Path, together: int) -> float:
+    """Return the seconds from shard to shard after the first, where so many come together."""
+    ends = sorted(path.stat().st_mtime for path in store.glob("0/c/*/*/*") if path.is_file())
+    return (ends[-1] - ends[together - 1]) / (len(ends) - together)
 
 
 def plan(folder: Path, given: argparse.Namespace) -> None:

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,7 @@ from napari_srcnn.upscaling.api import plan_upscale
 from napari_srcnn.upscaling.files import Job
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.upscaling.provenance import Provenance
+from napari_srcnn.upscaling.shards.cluster import on_cluster
 from napari_srcnn.upscaling.shards.messages import ShardProgress, ShardReport
 from napari_srcnn.upscaling.shards.plan_run import PlanRun
 from napari_srcnn.upscaling.shards.run import ShardRun
@@ -448,8 +451,6 @@ def zero_network() -> Any:
 
 def test_a_clusters_workers_write_the_same_though_one_is_killed(job: Job, options: Options) -> None:
     distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
-    from napari_srcnn.upscaling.shards.cluster import on_cluster
-
     whole = replace(job, target=job.target.with_name("whole.ome.zarr"))
     done(whole, options)
     with (
@@ -481,6 +482,72 @@ def test_a_scheduler_that_is_not_there_is_said(
         pytest.raises(ValueError, match=r"There is no dask scheduler at tcp://127.0.0.1:9"),
     ):
         list(cluster.on_cluster(run, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_workers_of_this_machine_write_the_same_and_are_gone_afterwards(
+    job: Job, options: Options
+) -> None:
+    pytest.importorskip("distributed", reason="needs the extra 'cluster'")
+    from napari_srcnn.upscaling.shards.local import LocalWorkers
+
+    whole = replace(job, target=job.target.with_name("whole.ome.zarr"))
+    done(whole, options)
+    with LocalWorkers(2) as workers, ShardRun(job, options, shard=SHARD) as run:
+        workers.begin()
+        *_, report = on_cluster(run, workers=workers)
+        assert workers.process is not None
+        assert workers.process.poll() is None
+    assert workers.process.poll() == 0
+    assert isinstance(report, ShardReport)
+    assert report.is_whole
+    assert contents(job.target) == contents(whole.target)
+
+
+@posix
+def test_workers_end_with_a_process_that_is_killed() -> None:
+    pytest.importorskip("distributed", reason="needs the extra 'cluster'")
+    program = """
+    import os, signal
+    from napari_srcnn.upscaling.shards.local import LocalWorkers
+    workers = LocalWorkers(1)
+    workers.address()
+    print(workers.process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    host = int(ran.stdout)
+    deadline = time.monotonic() + 60
+    while _is_running(host):
+        assert time.monotonic() < deadline, "The workers' process is still there."
+        time.sleep(0.1)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    # An orphan that ended may wait for a parent that never asks.
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_workers_without_dask_name_the_extra(
+    job: Job, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ValueError, match=r"pip install 'napari-srcnn\[cluster\]'"):
+        upscale_file(job.source, job.target, 2, workers=2, model="small", device="cpu")
+    with (
+        ShardRun(job, options, shard=SHARD) as run,
+        pytest.raises(ValueError, match=r"pip install 'napari-srcnn\[cluster\]'"),
+    ):
+        list(on_cluster(run, scheduler="tcp://127.0.0.1:9"))
 
 
 def test_the_example_of_the_page_on_clusters_runs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,14 @@ from napari_srcnn.cli.app import say
 
 if TYPE_CHECKING:
     from napari_srcnn.upscaling.options import Options
+    from napari_srcnn.upscaling.shards.local import LocalWorkers
     from napari_srcnn.upscaling.shards.messages import ShardReport
     from napari_srcnn.upscaling.shards.run import Messages, ShardRun
 
 #: An output of this ending is written shard by shard.
 ZARR_SUFFIX = ".zarr"
+# An OME-Zarr has one of these when it is whole.
+_SEALS = ("zarr.json", ".zgroup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +113,6 @@ def upscale_to_zarr(
         If it cannot be done; the message says what would work.
     """
     from napari_srcnn.io.zarr.store import is_there
-    from napari_srcnn.upscaling.batch.work import unlike
-    from napari_srcnn.upscaling.files import Job, split_job
-    from napari_srcnn.upscaling.shards.run import ShardRun
-    from napari_srcnn.upscaling.sidecar import embedded, write_sidecar
 
     if len(inputs) != 1:
         raise ValueError(
@@ -120,36 +120,77 @@ def upscale_to_zarr(
         )
     if not is_there(inputs[0]):
         raise ValueError(f"There is no file or folder {inputs[0]}; check its name.")
-    jobs = split_job(Job(source=inputs[0], target=output), image)
+    workers = None
+    if share.workers is not None:
+        from napari_srcnn.upscaling.shards.local import LocalWorkers
+
+        workers = LocalWorkers(share.workers)
+        if not any((output / name).exists() for name in _SEALS):
+            # Both load torch: they beside us, before we do.
+            workers.begin()
+    with workers or nullcontext():
+        _upscale_to_zarr(
+            inputs[0],
+            output,
+            options,
+            share,
+            workers,
+            image=image,
+            layout=layout,
+            force=force,
+            sidecar=sidecar,
+            quiet=quiet,
+        )
+
+
+def _upscale_to_zarr(
+    source: Path,
+    output: Path,
+    options: Options,
+    share: Share,
+    workers: LocalWorkers | None,
+    *,
+    image: int | str | None,
+    layout: dict[str, Any],
+    force: bool,
+    sidecar: bool,
+    quiet: bool,
+) -> None:
+    from napari_srcnn.upscaling.batch.work import unlike
+    from napari_srcnn.upscaling.files import Job, split_job
+    from napari_srcnn.upscaling.shards.run import ShardRun
+    from napari_srcnn.upscaling.sidecar import embedded, write_sidecar
+
+    jobs = split_job(Job(source=source, target=output), image)
     if len(jobs) > 1:
         raise ValueError(
-            f"{inputs[0].name} holds {len(jobs)} images, and {output} is one; say which by --image."
+            f"{source.name} holds {len(jobs)} images, and {output} is one; say which by --image."
         )
     with ShardRun(jobs[0], options, force=force, **layout) as run:
         if run.is_whole and not share.finish:
             if sidecar:
                 write_sidecar(output, embedded(output))
             if not quiet:
-                typer.echo(f"{inputs[0].name}: done already, skipped ({output}).")
+                typer.echo(f"{source.name}: done already, skipped ({output}).")
             return
         prepare(options, quiet=quiet)
         if not quiet:
             for note in (*run.notes, *unlike(run.plan.request, run.stack)):
                 say(f"Note: {note}")
-        report = follow(messages_of(run, share), inputs[0].name, quiet=quiet)
+        report = follow(messages_of(run, share, workers), source.name, quiet=quiet)
         if sidecar and report.is_whole:
             write_sidecar(output, embedded(output))
         if not quiet:
             typer.echo(summary(run, report))
 
 
-def messages_of(run: ShardRun, share: Share) -> Messages:
+def messages_of(run: ShardRun, share: Share, workers: LocalWorkers | None) -> Messages:
     """Return the messages of a run, done by whom it is to be done."""
     if share.finish:
         return run.finish()
     from napari_srcnn.upscaling.shards.cluster import shared
 
-    return shared(run, task=share.task, workers=share.workers, scheduler=share.scheduler)
+    return shared(run, task=share.task, workers=workers, scheduler=share.scheduler)
 
 
 def prepare(options: Options, *, quiet: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from napari_srcnn.upscaling.files import FileRun, Job
 from napari_srcnn.upscaling.options import Asked, Options
 from napari_srcnn.upscaling.shards.cluster import shared
+from napari_srcnn.upscaling.shards.local import LocalWorkers
 from napari_srcnn.upscaling.shards.run import ShardRun
 from napari_srcnn.upscaling.sidecar import embedded, write_sidecar
 
@@ -84,8 +86,11 @@ def upscale_file(
         if sidecar:
             write_sidecar(job.target, run.made)
         return job.target
-    with ShardRun(job, asked, version=version, compression=compression) as shards:
-        for _ in shared(shards, task=task, workers=workers, scheduler=scheduler):
+    with (
+        nullcontext() if workers is None else LocalWorkers(workers) as processes,
+        ShardRun(job, asked, version=version, compression=compression) as shards,
+    ):
+        for _ in shared(shards, task=task, workers=processes, scheduler=scheduler):
             pass
     if sidecar and shards.is_whole:
         write_sidecar(job.target, embedded(job.target))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_srcnn.upscaling.shards.folder import Index
+from napari_srcnn.upscaling.shards.local import LocalWorkers, need_distributed
 from napari_srcnn.upscaling.shards.messages import ShardProgress, Watch
 from napari_srcnn.upscaling.shards.run import Messages, ShardRun, Task
+from napari_srcnn.upscaling.shards.worker import make_shard
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,7 +27,7 @@ def shared(
     run: ShardRun,
     *,
     task: Task | None = None,
-    workers: int | None = None,
+    workers: LocalWorkers | None = None,
     scheduler: str | None = None,
 ) -> Messages:
     """Return the messages of a run, done by whom it is to be done: by this process alone, if none.
@@ -48,7 +47,7 @@ def shared(
 
 
 def on_cluster(
-    run: ShardRun, *, workers: int | None = None, scheduler: str | None = None
+    run: ShardRun, *, workers: LocalWorkers | None = None, scheduler: str | None = None
 ) -> Messages:
     """Write what is missing by a cluster's workers, the pyramid too; this process finishes it.
 
@@ -56,8 +55,8 @@ def on_cluster(
     ----------
     run : ShardRun
         Entered.
-    workers : int, optional
-        Processes on this machine, which share its cores.
+    workers : LocalWorkers, optional
+        Processes on this machine, which share its cores. Who made them closes them.
     scheduler : str, optional
         Address of a scheduler whose workers can read the source and write the target by the same
         paths.
@@ -76,34 +75,24 @@ def on_cluster(
 
 
 @contextlib.contextmanager
-def _connected(workers: int | None, scheduler: str | None) -> Iterator[Client]:
-    try:
-        import dask
-        import distributed
-    except ImportError:
-        raise ValueError(
-            "Workers and schedulers need dask.distributed; pip install 'napari-srcnn[cluster]'."
-        ) from None
-    settings = {"distributed.comm.timeouts.connect": _PATIENCE}
+def _connected(workers: LocalWorkers | None, scheduler: str | None) -> Iterator[Client]:
+    need_distributed()
+    import dask
+    import distributed
+
     # What it has to say is said here, in a sentence.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with dask.config.set(settings), ExitStack() as open_:
-        if scheduler is None:
-            cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
-            scheduler = open_.enter_context(cluster)
+    address = scheduler if workers is None else workers.address()
+    with dask.config.set({"distributed.comm.timeouts.connect": _PATIENCE}):
         try:
-            client = distributed.Client(scheduler, timeout=_PATIENCE)
+            client = distributed.Client(address, timeout=_PATIENCE)
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"There is no dask scheduler at {scheduler}: {error}. Start one by `dask scheduler`"
                 ", or take --workers N."
             ) from error
-        yield open_.enter_context(client)
+        with client:
+            yield client
 
 
 def _shards(run: ShardRun, client: Client, address: str, watch: Watch) -> Iterator[ShardProgress]:
@@ -129,7 +118,7 @@ def _level(
     places: dict[Any, Index] = {}
 
     def submit(index: Index) -> Any:
-        future = client.submit(_make, store, device, level, index, pure=False)
+        future = client.submit(make_shard, store, device, level, index, pure=False)
         places[future.key] = index
         return future
 
@@ -172,17 +161,3 @@ def _ahead(client: Client) -> int:
         client.wait_for_workers(1, timeout=_PATIENCE)
         threads = sum(client.nthreads().values())
     return int(_AHEAD * threads)
-
-
-def _make(store: str, device: str, level: int, index: Index) -> None:
-    """Compute and write one shard; what a worker does."""
-    _opened(store, device).make(level, index)
-
-
-@functools.lru_cache(maxsize=1)
-def _opened(store: str, device: str) -> ShardRun:
-    """Return a worker's own part of the job, opened once."""
-    from napari_srcnn.network.device import raise_malloc_thresholds
-
-    raise_malloc_thresholds()
-    return ShardRun.reopen(Path(store), device).__enter__()
