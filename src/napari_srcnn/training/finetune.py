@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
 from collections.abc import Generator
@@ -14,8 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import napari_srcnn
-from napari_srcnn.image.metrics import ssim
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.models.card import ModelInfo, Spread
 from napari_srcnn.models.library import (
@@ -35,6 +32,7 @@ from napari_srcnn.training.dataset import Dataset, make_dataset
 from napari_srcnn.training.describe import describe
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.loop import TrainMessage, train, validate, within
+from napari_srcnn.training.patch import Patch, choose_patch
 from napari_srcnn.training.photographs import Pair
 from napari_srcnn.training.runs import (
     check_not_running,
@@ -46,13 +44,12 @@ from napari_srcnn.training.runs import (
 )
 from napari_srcnn.training.sampler import BlockSampler
 from napari_srcnn.training.state import Stopped, TrainConfig, read_state
+from napari_srcnn.training.verdict import card_of_options, mean_ssim, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCRATCH = "scratch"
-# Pixels a side of the patch that is watched while a network trains.
-PATCH = 128
 RECIPE = TrainConfig(
     steps=10**9, minutes=5.0, gain=None, validate_every=25, patience=None, learning_rate=5e-4
 )
@@ -163,25 +160,6 @@ class FinetuneOptions:
 
 
 # ---------------------------------------------------------------- messages
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Patch:
-    """A place that is not trained on, as the network's input, by bicubic, and in truth.
-
-    Attributes
-    ----------
-    low : ndarray of float32, shape (y, x)
-    bicubic, truth : ndarray of float32, shape (y * scale, x * scale)
-        In network units.
-    limits : tuple of two floats
-        Black and white, to show them with.
-    """
-
-    low: NDArray[np.float32]
-    bicubic: NDArray[np.float32]
-    truth: NDArray[np.float32]
-    limits: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -333,7 +311,7 @@ class FinetuneRun:
         # What tells these images from others: how much of them there is, and bicubic.
         sizes = [sum(block.high.size for block in part) for part in (data.training, data.held)]
         self._seen = [*sizes, bicubic]
-        self._patch, self._patch_pair = _patch(images, network)
+        self._patch, self._patch_pair = choose_patch(images, network)
         notes = list(data.notes)
         notes += _few_patches(data, options.config)
         if data.is_recorrupted:
@@ -445,7 +423,7 @@ class FinetuneRun:
         start, bicubic = self._measured
         model = SRCNN(self.network)
         model.load_state_dict({name: value.cpu() for name, value in weights.items()})
-        sentence, is_better = _verdict(
+        sentence, is_better = verdict(
             psnr - bicubic,
             None if self.start is None else psnr - start,
             self.start_name,
@@ -465,7 +443,7 @@ class FinetuneRun:
         assert self._data is not None
         start, bicubic = self._measured
         return {
-            **_card_of_options(
+            **card_of_options(
                 replace(self.options, config=self._config),
                 is_recorrupted=self._data.is_recorrupted,
             ),
@@ -496,7 +474,7 @@ class FinetuneRun:
         assert self._data is not None
         if self._data.is_recorrupted:
             return {}
-        ours, plain = _ssim(model, self._pairs, self._data.peak)
+        ours, plain = mean_ssim(model, self._pairs, self._data.peak)
         return {"ssim": round(ours, 4), "bicubic_ssim": round(plain, 4)}
 
     def save(self, outcome: Outcome, *, force: bool = False) -> Path:
@@ -546,47 +524,6 @@ def _check_left(name: str, *, resume: bool, anew: bool) -> None:
         )
 
 
-def _verdict(over: float, more: float | None, start: str, held: str) -> tuple[str, bool]:
-    """Return what to tell of dB over bicubic and over the start, and whether they are gains."""
-    is_better = over > 0 and (more is None or more > 0)
-    sentence = f"{over:+.2f} dB over bicubic on what it has not seen ({held})"
-    if more is not None:
-        sentence += f", {more:+.2f} dB over {start}"
-    sentence += "."
-    if not is_better:
-        worse = "bicubic" if over <= 0 else start
-        sentence += (
-            f" It does not beat {worse}: train longer, use more images, or check that the "
-            "degradation is that of your microscope."
-        )
-    return sentence, is_better
-
-
-def _card_of_options(options: FinetuneOptions, *, is_recorrupted: bool) -> dict[str, Any]:
-    """Return what a card says of how a network was asked for, and by which program."""
-    names = ", ".join(source.name for source in options.sources[:3])
-    names += ", …" if len(options.sources) > 3 else ""
-    paired = options.sources[0].low is not None
-    degradation = "measured low-res images" if paired else str(options.degradation)
-    if is_recorrupted:
-        degradation += "; recorruption of the examples' own noise (Pang et al., CVPR 2021)"
-    return {
-        "description": f"Fine-tuned on {names}",
-        "degradation": degradation,
-        "license": "its owner's",
-        "version": napari_srcnn.__version__,
-        "torch": torch.__version__,
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "recipe": {
-            **asdict(options.config),
-            "turned": options.turn,
-            "recorrupted": is_recorrupted,
-            "shift_corrected": paired and options.correct_shift,
-            "started_from": options.start or None,
-        },
-    }
-
-
 def _few_patches(data: Dataset, config: TrainConfig) -> list[str]:
     """Return what to say where there is less to learn from than a batch takes."""
     patches = sum(block.high.size for block in data.training) // config.crop**2
@@ -596,19 +533,6 @@ def _few_patches(data: Dataset, config: TrainConfig) -> list[str]:
         f"There is room for {max(patches, 1)} separate patches only, fewer than a batch of "
         f"{config.batch}: the network may learn them by heart."
     ]
-
-
-def _ssim(model: SRCNN, pairs: Sequence[Pair], peak: float) -> tuple[float, float]:
-    """Return the mean SSIM of the network and of bicubic on what is held out."""
-    border, scores = max(model.config.halo, model.config.scale), []
-    run = fast_correction(model, torch.device("cpu"))
-    for pair in pairs:
-        truth = pair.truth[0, border:-border, border:-border]
-        both = within(model, run, torch.from_numpy(pair.enlarged)[None], border)
-        if min(truth.shape) >= 11:  # the window of SSIM
-            scores.append([ssim(truth, i[0, 0].numpy(), data_range=peak) for i in both])
-    means = np.mean(scores, axis=0) if scores else (math.nan, math.nan)
-    return float(means[0]), float(means[1])
 
 
 def _weights_of(model: SRCNN) -> dict[str, torch.Tensor]:
@@ -627,37 +551,3 @@ def _check_same_images(name: str, seen: list[float]) -> None:
             f"These are not the images, or not the rectangles, that {name} began with, so what was "
             "measured then would not count; choose those, or discard the run and begin anew."
         )
-
-
-def _patch(
-    images: list[tuple[NDArray[np.float32], Pair]], network: SRCNNConfig
-) -> tuple[Patch, Pair]:
-    """Choose a place that shows much, of what is held out."""
-    low, pair = max(images, key=lambda image: float(image[1].shown.std()))
-    scale, halo = network.scale, network.halo
-    step = math.lcm(scale, 4)  # the fast form computes blocks of four
-    reach = -(-halo // scale) * scale
-    sides = [max(min(n - 2 * reach, PATCH) // step * step, scale) for n in pair.truth.shape[1:]]
-    truth = pair.shown[0]
-    best, where = -1.0, (reach, reach)
-    for y in range(reach, truth.shape[0] - reach - sides[0] + 1, max(sides[0] // 2, 1)):
-        for x in range(reach, truth.shape[1] - reach - sides[1] + 1, max(sides[1] // 2, 1)):
-            spread = float(truth[y : y + sides[0], x : x + sides[1]].std())
-            if spread > best:
-                best, where = spread, (y // scale * scale, x // scale * scale)
-    (y, x), (height, width) = where, sides
-    inner = slice(y, y + height), slice(x, x + width)
-    wide = slice(y - halo, y + height + halo), slice(x - halo, x + width + halo)
-    low = low[y // scale : (y + height) // scale, x // scale : (x + width) // scale]
-    shown = truth[inner]
-    black, white = (float(v) for v in np.percentile(shown, (0.5, 99.8)))
-    cut = Pair(enlarged=pair.enlarged[:, wide[0], wide[1]], truth=pair.truth[:, inner[0], inner[1]])
-    return (
-        Patch(
-            low=low.astype(np.float32),
-            bicubic=pair.enlarged[0][inner],
-            truth=shown,
-            limits=(black, white if white > black else black + 1),
-        ),
-        cut,
-    )

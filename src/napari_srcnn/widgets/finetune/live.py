@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
-    from napari_srcnn.training.finetune import Patch, Prepared, Trained
+    from napari_srcnn.training.finetune import Prepared, Trained
+    from napari_srcnn.training.patch import Patch
     from napari_srcnn.widgets.finetune.panel import FinetunePanel
     from napari_srcnn.widgets.finetune.tasks import Ended
 
