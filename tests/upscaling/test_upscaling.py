@@ -26,6 +26,7 @@ from napari_srcnn.image.metrics import psnr, rgb_to_y, shave
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.models.library import list_models, model_info
 from napari_srcnn.network.config import PRESETS
+from napari_srcnn.network.half import half_gain
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.switches import tf32 as tf32_switched
 from napari_srcnn.training.photographs import crop_to_multiple, read_luma, read_rgb
@@ -1044,7 +1045,19 @@ def test_two_engines_never_see_each_others_tf32(monkeypatch: pytest.MonkeyPatch)
     assert torch.backends.cudnn.allow_tf32
 
 
-def test_half_precision_is_asked_for_and_near() -> None:
+def test_half_precision_that_would_be_slower_is_refused() -> None:
+    image = texture(30, 30)
+    gain = half_gain()
+    if gain < 1:
+        with pytest.raises(ValueError, match=r"times as long in half precision.*leave half"):
+            upscale(image, model=NETWORK, half=True, **CPU)
+    else:
+        upscale(image, model=NETWORK, half=True, **CPU)
+
+
+def test_half_precision_is_asked_for_and_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As on a processor that has it, so that its arithmetic is tested on all.
+    monkeypatch.setattr("napari_srcnn.network.half.half_gain", lambda: 2.0)
     image = texture(30, 30)
     image[10, 10] = 65535
     exact = upscale(image, model=NETWORK, **CPU)

@@ -138,7 +138,10 @@ def upscale(
         bool, typer.Option("--tf32", help="Faster and less exact, on NVIDIA GPUs.")
     ] = False,
     half: Annotated[
-        bool, typer.Option("--half", help="Half precision: faster, and less exact still.")
+        bool,
+        typer.Option(
+            "--half", help="Half precision, where the device has it: faster, and less exact still."
+        ),
     ] = False,
     ensemble: Annotated[
         bool,

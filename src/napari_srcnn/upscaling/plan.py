@@ -14,6 +14,7 @@ from napari_srcnn.image.rect import Tile
 from napari_srcnn.microscope.noise_report import MeasuredNoise
 from napari_srcnn.models.library import load_model
 from napari_srcnn.network.device import choose_device, free_ram
+from napari_srcnn.network.half import check_half
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.loop import TileLoop, to_plane
@@ -41,9 +42,12 @@ def load_plan(plan: Plan, source: Any, measured: tuple[MeasuredNoise, ...] = ())
     Raises
     ------
     ValueError
-        If there is no such device, or the model's weights cannot be used.
+        If there is no such device, half precision is slower on it, or the model's weights cannot
+        be used.
     """
     device = choose_device(plan.device)
+    if plan.half:
+        check_half(device)
     model = plan.model if isinstance(plan.model, SRCNN) else load_model(plan.model)
     return UpscalePlan(source, plan, model, device, measured)
 
