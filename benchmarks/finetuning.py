@@ -91,7 +91,8 @@ def bare(seconds: float, model: str) -> None:
     """Print the steps per second of the loop without a window."""
     from napari_srcnn.samples import load_sample
     from napari_srcnn.training.field import Source
-    from napari_srcnn.training.finetune import FinetuneOptions, FinetuneRun, Prepared
+    from napari_srcnn.training.finetune import FinetuneRun, Prepared
+    from napari_srcnn.training.options import FinetuneOptions
     from napari_srcnn.widgets.shared.runner import NICENESS
 
     if sys.platform == "linux":

@@ -62,7 +62,8 @@ def trained(
 ) -> str:
     """Fine-tune on frames alone, and return the name of what came of it."""
     from napari_srcnn.training.field import Source
-    from napari_srcnn.training.finetune import RECIPE, FinetuneOptions, FinetuneRun, Prepared
+    from napari_srcnn.training.finetune import FinetuneRun, Prepared
+    from napari_srcnn.training.options import RECIPE, FinetuneOptions
 
     name = "recorruption" if recorrupt else "ordinary"
     sources = tuple(

@@ -31,15 +31,8 @@ from napari_srcnn.models.domain import check_domain
 from napari_srcnn.models.library import default_model, load_model, model_info
 from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.training.field import Source
-from napari_srcnn.training.finetune import (
-    RECIPE,
-    SCRATCH,
-    FinetuneOptions,
-    FinetuneRun,
-    Outcome,
-    Prepared,
-    Trained,
-)
+from napari_srcnn.training.finetune import FinetuneRun, Outcome, Prepared, Trained
+from napari_srcnn.training.options import RECIPE, SCRATCH, FinetuneOptions
 from napari_srcnn.training.runs import options_path, read_options, state_path, stopped_runs
 from napari_srcnn.training.sources import reopened, sources_from_paths
 

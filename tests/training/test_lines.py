@@ -15,8 +15,8 @@ from commands import command_here
 from napari_srcnn.cli import finetune as finetune_command
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
-from napari_srcnn.training.finetune import RECIPE, FinetuneOptions
 from napari_srcnn.training.lines import HIGH_RES, VARIED, command_of, python_of
+from napari_srcnn.training.options import RECIPE, FinetuneOptions
 from napari_srcnn.training.sources import sources_from_paths
 from napari_srcnn.upscaling.lines import Origin, origin_of
 

@@ -17,8 +17,9 @@ from napari_srcnn.cli.train import Loss, parse_numbers
 if TYPE_CHECKING:
     from napari_srcnn.microscope.degradation import Degradation
     from napari_srcnn.microscope.noise import Noise
-    from napari_srcnn.training.finetune import FinetuneOptions, FinetuneRun, Prepared
+    from napari_srcnn.training.finetune import FinetuneRun, Prepared
     from napari_srcnn.training.loop import TrainMessage
+    from napari_srcnn.training.options import FinetuneOptions
 
 NOTHING_GAINED = 3
 
@@ -106,7 +107,8 @@ def finetune(
     with boundary():
         from napari_srcnn.microscope.noise import Noise
         from napari_srcnn.training.field import as_planes
-        from napari_srcnn.training.finetune import FinetuneOptions, FinetuneRun
+        from napari_srcnn.training.finetune import FinetuneRun
+        from napari_srcnn.training.options import FinetuneOptions
         from napari_srcnn.training.runs import read_options
         from napari_srcnn.training.sources import reopened, sources_from_paths
 
@@ -185,7 +187,7 @@ def _check_target(name: str, *, force: bool) -> None:
 
 
 def _config(*, minutes: float | None, steps: int | None, rate: float | None, **rest: Any) -> Any:
-    from napari_srcnn.training.finetune import RECIPE
+    from napari_srcnn.training.options import RECIPE
 
     if steps is not None and minutes is not None:
         raise ValueError("Give --steps or --minutes, not both.")

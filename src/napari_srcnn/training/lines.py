@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from napari_srcnn.microscope.degradation import Degradation
-from napari_srcnn.training.finetune import RECIPE, FinetuneOptions
+from napari_srcnn.training.options import RECIPE, FinetuneOptions
 from napari_srcnn.training.state import TrainConfig
 from napari_srcnn.upscaling.lines import PROGRAM, Origin, commented, to_save
 from napari_srcnn.upscaling.spelling import keywords_of
@@ -92,7 +92,8 @@ def python_of(options: FinetuneOptions, high: Origin, low: Origin | None = None)
         "",
         "from napari_srcnn.microscope.degradation import Degradation",
         "from napari_srcnn.microscope.noise import Noise",
-        "from napari_srcnn.training.finetune import RECIPE, FinetuneOptions, FinetuneRun",
+        "from napari_srcnn.training.finetune import FinetuneRun",
+        "from napari_srcnn.training.options import RECIPE, FinetuneOptions",
         "from napari_srcnn.training.sources import sources_from_paths",
         "",
         f"sources = sources_from_paths({', '.join(sources)})",

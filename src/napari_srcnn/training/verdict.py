@@ -20,7 +20,7 @@ from napari_srcnn.training.photographs import Pair
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_srcnn.training.finetune import FinetuneOptions
+    from napari_srcnn.training.options import FinetuneOptions
 
 
 def verdict(over: float, more: float | None, start: str, held: str) -> tuple[str, bool]:

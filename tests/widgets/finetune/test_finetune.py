@@ -20,7 +20,7 @@ from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.library import load_model, model_info, own_models
 from napari_srcnn.samples import load_sample
-from napari_srcnn.training import finetune
+from napari_srcnn.training import options as finetune_options
 from napari_srcnn.training.runs import options_path, state_path, stopped_runs
 from napari_srcnn.widgets.shared import runner
 from napari_srcnn.widgets.shared.display import image_layers
@@ -537,8 +537,8 @@ def test_the_main_thread_is_not_held_up_longer_than_by_bare_napari(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Its thread gives way to all others: on a busy machine 25 steps are minutes.
-    recipe = dataclasses.replace(finetune.RECIPE, validate_every=5)
-    monkeypatch.setattr(finetune, "RECIPE", recipe)
+    recipe = dataclasses.replace(finetune_options.RECIPE, validate_every=5)
+    monkeypatch.setattr(finetune_options, "RECIPE", recipe)
     viewer = make_napari_viewer(show=True)
     stack = np.tile(pollen, (2, 3, 3))
     viewer.add_image(stack, name="cells")

@@ -12,7 +12,8 @@ import pytest
 from tuning import EVERY, START, Tuning
 
 from napari_srcnn.training.field import Source
-from napari_srcnn.training.finetune import RECIPE, FinetuneOptions, FinetuneRun, Trained
+from napari_srcnn.training.finetune import FinetuneRun, Trained
+from napari_srcnn.training.options import RECIPE, FinetuneOptions
 from napari_srcnn.widgets.finetune.curves import PACE, Curves, thinned
 
 

@@ -33,7 +33,7 @@ def line_of(widget: FinetuneParts, kind: str) -> str:
     if widget.noise.is_pending and form.low_res.follows_image and not form.data.is_paired:
         raise ValueError("The noise of the image is being measured; try again in a moment.")
     from napari_srcnn.training import lines
-    from napari_srcnn.training.finetune import RECIPE, FinetuneOptions
+    from napari_srcnn.training.options import RECIPE, FinetuneOptions
 
     options = form.options(RECIPE, FinetuneOptions)
     # The fastest device of this machine is also what another one's is found by.

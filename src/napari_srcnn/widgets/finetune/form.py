@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
     from napari_srcnn.models.card import ModelInfo
-    from napari_srcnn.training.finetune import FinetuneOptions
+    from napari_srcnn.training.options import FinetuneOptions
     from napari_srcnn.training.state import TrainConfig
     from napari_srcnn.widgets.shared.messages import Loaded
 

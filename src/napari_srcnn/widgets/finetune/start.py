@@ -10,7 +10,7 @@ from napari_srcnn.training.runs import state_path
 from napari_srcnn.widgets.finetune import tasks
 
 if TYPE_CHECKING:
-    from napari_srcnn.training.finetune import FinetuneOptions
+    from napari_srcnn.training.options import FinetuneOptions
     from napari_srcnn.widgets.finetune.looks import Looks
     from napari_srcnn.widgets.finetune.parts import FinetuneParts
 
@@ -26,7 +26,7 @@ class Start:
         widget = self._widget
         if self._is_refused():
             return
-        from napari_srcnn.training.finetune import RECIPE, FinetuneOptions
+        from napari_srcnn.training.options import RECIPE, FinetuneOptions
 
         try:
             options = widget.form.options(RECIPE, FinetuneOptions)

@@ -21,7 +21,7 @@ from napari_srcnn.widgets.finetune.steering import is_lost_gladly
 
 if TYPE_CHECKING:
     from napari_srcnn.training.field import Source
-    from napari_srcnn.training.finetune import FinetuneOptions
+    from napari_srcnn.training.options import FinetuneOptions
     from napari_srcnn.widgets.finetune.panel import FinetunePanel
 
 
@@ -66,7 +66,7 @@ class StoppedRun(QObject):
         ValueError, OSError
             If its images are not there, or its file is damaged.
         """
-        from napari_srcnn.training.finetune import FinetuneOptions
+        from napari_srcnn.training.options import FinetuneOptions
 
         value = read_options(self.name)
         is_paired = value.get("paired", False)

@@ -25,13 +25,8 @@ if TYPE_CHECKING:
     from napari_srcnn.microscope.degradation import Degradation
     from napari_srcnn.microscope.noise import Noise
     from napari_srcnn.training.field import Source
-    from napari_srcnn.training.finetune import (
-        FinetuneOptions,
-        FinetuneRun,
-        Outcome,
-        Prepared,
-        Trained,
-    )
+    from napari_srcnn.training.finetune import FinetuneRun, Outcome, Prepared, Trained
+    from napari_srcnn.training.options import FinetuneOptions
 
 # Seconds between two steps that are told: what is drawn of them costs the training time. A little
 # more than between two drawings of the curves, so that these come with the rest and not after it.
