@@ -251,9 +251,9 @@ def file_job(
 
 def leave_out(engine: Engine) -> None:
     """Take the network out of an engine, and leave all else as it is."""
-    engine.correction = functools.partial(nothing, engine.config.halo)
-    if engine.folded is not None:
-        engine.folded.__class__ = NothingFolded
+    engine.enhancer.correction = functools.partial(nothing, engine.config.halo)
+    if engine.enhancer.folded is not None:
+        engine.enhancer.folded.__class__ = NothingFolded
 
 
 class NothingFolded(FoldedCorrection):

@@ -10,10 +10,12 @@ import torch
 from networks import random_network
 
 from napari_srcnn import upscale
+from napari_srcnn.image.rect import Tile
 from napari_srcnn.image.resize import imresize
 from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.network.folded import FoldedCorrection
-from napari_srcnn.upscaling import tiles
+from napari_srcnn.upscaling.enhance import Enhancer
+from napari_srcnn.upscaling.geometry import Geometry
 
 AREAS = [(40, 96, 33, 91), (41, 60, 50, 61), (43, 44, 42, 43)]
 
@@ -59,28 +61,59 @@ def test_it_is_for_networks_whose_middle_is_of_single_pixels() -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
-def test_tiles_far_from_the_border_equal_those_that_are_computed_as_ever(
-    scale: int, noise: bool, dtype: type, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("settings", [{}, {"skip": False}])
+def test_tiles_equal_those_that_are_computed_as_ever_up_to_the_border(
+    scale: int,
+    noise: bool,
+    dtype: type,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = random_network(scale=scale, noise=noise)
-    image = (np.random.default_rng(5).random((90, 80)) * 1000 + 300).astype(dtype)
+    model = random_network(scale=scale, noise=noise, **settings)
+    image = (np.random.default_rng(5).random((90, 83)) * 1000 + 300).astype(dtype)
     options: dict[str, Any] = {
         "model": model,
         "device": "cpu",
         "intensity": (300, 1300),
-        "tile": 60,
         "noise": 20.0 if noise else None,
     }
-    used: list[object] = []
-    enhance = tiles.Engine._enhance_cells
+    places: list[tuple[Tile, Tile]] = []
+    inner = Enhancer.inner
 
-    def seen(self: tiles.Engine, *arguments: Any) -> Any:
-        used.append(arguments)
-        return enhance(self, *arguments)
+    def seen(self: Enhancer, geometry: Geometry) -> Tile | None:
+        found = inner(self, geometry)
+        if found is not None:
+            places.append((found, geometry.area))
+        return found
 
-    monkeypatch.setattr(tiles.Engine, "_enhance_cells", seen)
-    folded = upscale(image, scale, **options)
-    assert used
-    monkeypatch.setattr(tiles.Engine, "_cells", lambda self, geometry: None)
-    plain = upscale(image, scale, **options)
-    assert np.abs(folded.astype(float) - plain).max() <= (1 if dtype is np.uint16 else 1e-6 * 1000)
+    monkeypatch.setattr(Enhancer, "inner", seen)
+    folded = {tile: upscale(image, scale, tile=tile, **options) for tile in (60, 500)}
+    # Some are folded as a whole, and some but for a frame at the border.
+    assert any(found == area for found, area in places)
+    framed = [(found, area) for found, area in places if found != area]
+    assert any(pixels(found) > 0.6 * pixels(area) for found, area in framed)
+    monkeypatch.setattr(Enhancer, "inner", lambda self, geometry: None)
+    plain = upscale(image, scale, tile=60, **options)
+    for result in folded.values():
+        difference = np.abs(result.astype(float) - plain).max()
+        assert difference <= (1 if dtype is np.uint16 else 1e-6 * 1000)
+
+
+def pixels(tile: Tile) -> int:
+    return tile.height * tile.width
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_what_is_not_finite_reaches_as_far_as_ever(
+    scale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(3).random((70, 80)).astype(np.float32)
+    image[2, 3] = image[40, 77] = np.nan
+    image[30, 40] = -3e38
+    options: dict[str, Any] = {"model": random_network(scale=scale), "device": "cpu"}
+    folded = upscale(image, scale, intensity=(0, 1), tile=500, **options)
+    monkeypatch.setattr(Enhancer, "inner", lambda self, geometry: None)
+    plain = upscale(image, scale, intensity=(0, 1), tile=500, **options)
+    np.testing.assert_array_equal(np.isfinite(folded), np.isfinite(plain))
+    near = np.abs(plain) < 10
+    np.testing.assert_allclose(folded[near], plain[near], rtol=0, atol=1e-5)

@@ -867,7 +867,7 @@ def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory() -> None:
     def fail(*_: Any) -> Any:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    plan.engine.correction = fail
+    plan.engine.enhancer.correction = fail
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         list(plan.run())
 
@@ -919,14 +919,14 @@ class SlowStack(CountingStack):
 
 
 def slow_down(plan: UpscalePlan, seconds: float = 0.06) -> None:
-    """Let a plan's network take some time for each tile."""
-    compute = plan.engine.correction
+    """Let a plan's engine take some time for each tile."""
+    compute = plan.engine._compute
 
     def slowly(*arguments: Any) -> Any:
         time.sleep(seconds)
         return compute(*arguments)
 
-    plan.engine.correction = slowly
+    plan.engine._compute = slowly  # type: ignore[method-assign]
 
 
 def test_the_time_is_known_once_the_network_ran_here(own_home: Path) -> None:

@@ -24,6 +24,8 @@ from napari_srcnn.network.model import SRCNN, _bias
 
 # Of which layer 1's maps are made and used up at a time, so that they stay in a cache.
 STRIP_BYTES = 1 << 20
+# High-res pixels from the border on, from where bicubic reads no more than one pixel beyond it.
+_BEYOND = 2
 # Far from any border: enough source samples for the bicubic of a filter's reach.
 _FAR = 32
 
@@ -50,7 +52,7 @@ class Cells:
 
 
 class FoldedCorrection:
-    """A network's convolutions, computed from low-res pixels; for parts far from the border.
+    """A network's convolutions, computed from low-res pixels; for all but a frame at the border.
 
     Parameters
     ----------
@@ -61,8 +63,10 @@ class FoldedCorrection:
     ----------
     taps, before : int
         Low-res pixels that a cell sees, and how many of them lie before the one it is numbered by.
-    reach : int
-        High-res pixels around a part that have to lie in the image.
+    frame : int
+        High-res pixels at the image's border that are none of its business: there the network sees
+        the enlarged image's border pixels repeated. What it needs of the source for the others is
+        the image and at most one pixel more on each side.
     """
 
     def __init__(self, model: SRCNN) -> None:
@@ -78,8 +82,7 @@ class FoldedCorrection:
         if BLOCK % self.scale == 0:
             # On cells as they are: their pixels are channels.
             self._weight3 = _on_cells(self._weight3, self.scale)
-        reads = 2 * self.scale
-        self.reach = config.halo + reads
+        self.frame = -(-(config.halo + _BEYOND) // BLOCK) * BLOCK
 
     @staticmethod
     def fits(config: SRCNNConfig) -> bool:

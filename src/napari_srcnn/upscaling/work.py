@@ -213,7 +213,7 @@ class Work:
         if self._tile is None:
             config, half = self.model.config, self.request.half
             if self.device.type == "cpu":
-                correction = self.engine.correction
+                correction = self.engine.enhancer.correction
                 self._tile = speed.cpu_tile(correction, self.device, config, half)
             else:
                 self._tile, self.batch = speed.gpu_tile(self.device, config, half)

@@ -144,7 +144,7 @@ def _rate_of(plan: UpscalePlan) -> float:
     for _ in range(2):
         began = time.perf_counter()
         with torch.inference_mode():
-            plan.engine.correction(enlarged, nothing)
+            plan.engine.enhancer.correction(enlarged, nothing)
         seconds = min(seconds, time.perf_counter() - began)
     return side * side / seconds
 
