@@ -24,6 +24,8 @@ from napari_srcnn.network.model import SRCNN, _bias
 
 # Of which layer 1's maps are made and used up at a time, so that they stay in a cache.
 STRIP_BYTES = 1 << 20
+# Rows of a matrix product that it takes to be fast: at x4, where a row is longest, more than that.
+STRIP_CELLS = 512
 # High-res pixels from the border on, from where bicubic reads no more than one pixel beyond it.
 _BEYOND = 2
 # Far from any border: enough source samples for the bicubic of a filter's reach.
@@ -158,7 +160,7 @@ class FoldedCorrection:
         windows = low.unfold(0, taps, 1).unfold(1, taps, 1)
         out = low.new_empty(height, width * scale**2, features)
         wide = self._weight.shape[0]
-        step = max(STRIP_BYTES // (width * wide * low.element_size()), 1)
+        step = max(STRIP_BYTES // (width * wide * low.element_size()), -(-STRIP_CELLS // width))
         seen = low.new_empty(min(step, height), width, self._weight.shape[1])
         for top in range(0, height, step):
             end = min(top + step, height)
