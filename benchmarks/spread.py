@@ -49,10 +49,9 @@ are read as ever.
 as they are and with half the pixels a side (their truths are less noisy), with noise of 0, 1, 2 and
 5 % of the range added, by a law with wider tails than the normal one; each stack counts alike.
 Errors are larger on stacks that weights were not fitted on. Sigma is therefore taken times a factor
-that is found there: weights are fitted with some of the stacks left out, and the factor is the one
-with which the truths within one and two sigmas on those left out are nearest to 68 and 95 %. The
-cards of the photographs' networks are of before: no *m*, and a factor found on 30 photographs that
-were fitted on.
+that is found there: weights are fitted with some of the stacks (or photographs) left out, and the
+factor is the one with which the truths within one and two sigmas on those left out are nearest to
+68 and 95 %.
 
 The table says in how many of the pixels the truth lies within one and within two sigmas, on what
 nothing was fitted on: what was held out of the trainings, a camera's single frames (truth: the mean
