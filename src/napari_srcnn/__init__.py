@@ -32,6 +32,7 @@ _HOME_OF = {
     "SRCNNConfig": "network.config",
     "Domain": "models.domain",
     "check_domain": "models.domain",
+    "diagnose": "doctor.diagnosis",
     "list_models": "models.library",
     "load_model": "models.library",
     "model_info": "models.library",
@@ -51,6 +52,7 @@ __all__ = [
     "__version__",
     "bicubic",
     "check_domain",
+    "diagnose",
     "imresize",
     "iter_upscale",
     "list_models",
@@ -67,6 +69,7 @@ __all__ = [
 if TYPE_CHECKING:
     from typing import Any
 
+    from napari_srcnn.doctor.diagnosis import diagnose
     from napari_srcnn.image.intensity import IntensityRange
     from napari_srcnn.image.resize import imresize
     from napari_srcnn.io import read_stack, write_stack

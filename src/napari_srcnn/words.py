@@ -7,6 +7,14 @@ import re
 import shlex
 from collections.abc import Sequence
 
+# What could be, or be a part of, the name of somebody's file.
+_IN_A_PATH = (
+    r"(?i)(?:\b[a-z]:)?[^\s'\":,;()]*[/\\][^\s'\":,;()]*"
+    r"|[^\s'\"/\\]+\.(?:ome|tiff?|btf|zarr|ozx|zip|nd2|czi|lif|png|jpe?g|bmp|npy|npz|h5|hdf5|mrc|nii"
+    r"|gz|json|csv|txt|html|ya?ml|log|safetensors|pth?|mat)\b[^\s'\":,;()]*"
+)
+_QUOTED = r"'([^']*)'|\"([^\"]*)\"|“([^”]*)”|«([^»]*)»|`([^`]*)`"
+
 
 def format_bytes(number: float) -> str:
     """Return a number of bytes for reading."""
@@ -67,6 +75,47 @@ def sentence(error: BaseException) -> str:
     # It may hold what a file says of itself.
     text = one_line(text, 1000)
     return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def without_names(text: str) -> str:
+    """Return what an error or a program said as one line, without paths and names in it.
+
+    Parameters
+    ----------
+    text : str
+        May hold names of files, of folders and of people.
+
+    Returns
+    -------
+    str
+        The first line. ``…`` stands for everything with a slash or a file's ending, for what is
+        quoted and no name of Python's, and for the names of the user and of the machine.
+    """
+    line = one_line(text.strip().partition("\n")[0])
+    line = re.sub(_QUOTED, _unless_a_word_of_code, line)
+    line = re.sub(_IN_A_PATH, "…", line)
+    for name in _own_names():
+        line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line, flags=re.IGNORECASE)
+    return line
+
+
+def _unless_a_word_of_code(found: re.Match[str]) -> str:
+    inner = next(group for group in found.groups() if group is not None)
+    is_of_code = re.fullmatch(r"[a-z_]\w*(\.\w+)*|NoneType", inner) is not None
+    return found[0] if is_of_code and len(inner) < 40 else "…"
+
+
+def _own_names() -> list[str]:
+    """Return what the user and the machine are called here, as far as that can be known."""
+    import getpass  # milliseconds, which a list of commands need not take
+    import platform
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # an account without a name, as containers have
+        user = ""
+    host = platform.node()
+    return [name for name in (user, host, host.partition(".")[0]) if len(name) > 2]
 
 
 def shell_line(arguments: Sequence[str], *, windows: bool | None = None) -> str:

@@ -35,6 +35,8 @@ def boundary() -> Iterator[None]:
     except KeyboardInterrupt:
         say("Stopped.")
         raise typer.Exit(STOPPED) from None
+    except (typer.Exit, typer.Abort):
+        raise
     except BrokenPipeError:
         raise  # typer knows what to do when the reader of a pipe went away
     except (ValueError, OSError, MemoryError) as error:
@@ -42,11 +44,29 @@ def boundary() -> Iterator[None]:
         raise typer.Exit(BAD_INPUT) from None
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # PyTorch's, which is not imported here
+            _keep(error)
             raise
         say(
             "Error: the device has not enough memory; use --device cpu, or close what else uses it."
         )
         raise typer.Exit(BAD_INPUT) from None
+    except Exception as error:  # nobody foresaw it: it is kept, and shown as it is
+        _keep(error)
+        raise
+
+
+def _keep(error: Exception) -> None:
+    """Keep a mistake of ours for `napari-srcnn doctor`, and say what to do with it."""
+    try:
+        from napari_srcnn.faults import is_fault, keep
+    except ImportError:  # the installation is what is broken
+        return
+    if is_fault(error):
+        keep(error, "command line")
+        say(
+            "This is a mistake of napari-srcnn. Please report it, with what `napari-srcnn doctor` "
+            "says."
+        )
 
 
 def say(text: str) -> None:

@@ -61,6 +61,10 @@ COMMANDS = {
         "verify",
         "Read a result again, shard by shard, and find what is missing, truncated or altered.",
     ),
+    "doctor": (
+        "doctor",
+        "Tell versions, device, folders and the last error, as text for a report; no names.",
+    ),
 }
 
 

@@ -66,6 +66,19 @@ def recall(device: torch.device, config: SRCNNConfig, half: bool, what: str) -> 
     return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
+def remembered() -> dict[str, dict[str, float]]:
+    """Return all that is remembered: by device and network, numbers as :func:`recall` takes."""
+    return {
+        key: {
+            name: float(value)
+            for name, value in entry.items()
+            if isinstance(value, int | float) and value > 0
+        }
+        for key, entry in _read().items()
+        if isinstance(entry, dict)
+    }
+
+
 def remember(device: torch.device, config: SRCNNConfig, half: bool, **numbers: float) -> None:
     """Keep numbers for the next time; where they cannot be kept they are measured again."""
     values = _read()

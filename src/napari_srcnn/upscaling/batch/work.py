@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from napari_srcnn import faults
 from napari_srcnn.io import Stack
 from napari_srcnn.models.domain import judge, look_at
 from napari_srcnn.upscaling.batch.messages import (
@@ -58,6 +59,7 @@ def failed(task: Task, error: BaseException, seconds: float = 0.0) -> Ended:
         text = "the device has not enough memory; choose the CPU, or close what else uses it."
     else:
         text = sentence(RuntimeError(f"an unexpected {type(error).__name__}: {error}"))
+        faults.keep(error, "a batch")
     return _ended(task, outcome="failed", sentence=text, seconds=seconds)
 
 

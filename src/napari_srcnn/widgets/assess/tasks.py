@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_srcnn.io.atomic import write_bytes
 from napari_srcnn.io.room import check_folders
-from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
+from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, failed
 from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def assess_layers(
         return
     except Exception as error:  # of a layer's lazy pixels, too
         _logger.warning("A result was not assessed.", exc_info=error)
-        yield Failed(sentence(error))
+        yield failed(error)
     finally:
         until_done.is_over = True
 
@@ -214,6 +214,6 @@ def write(found: Found, path: Path, cancel: threading.Event) -> Iterator[Written
             text = as_json(found.assessment, result=names[0], source=names[1])
         write_bytes(path, text.encode())
     except (OSError, ValueError) as error:
-        yield Failed(sentence(error))
+        yield failed(error)
     else:
         yield Written(path)

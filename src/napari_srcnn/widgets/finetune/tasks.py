@@ -14,7 +14,7 @@ import numpy as np
 from napari_srcnn.io import StackError, read_stack
 from napari_srcnn.microscope.noise import NO_NOISE
 from napari_srcnn.training.field import as_planes
-from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
+from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, failed, sentence
 from napari_srcnn.widgets.upscale.tasks import ERRORS
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def finetune_network(
         yield Discarded()
         return
     except ERRORS as error:
-        yield Failed(sentence(error))
+        yield failed(error)
         return
     try:
         shown = 0.0
@@ -157,7 +157,7 @@ def finetune_network(
             forget(options.name)
             yield Discarded()
     except ERRORS as error:
-        yield Failed(sentence(error))
+        yield failed(error)
     finally:
         # Before the first measurement there is nothing to resume from.
         is_left = options_path(options.name).exists() and not state_path(options.name).exists()
@@ -234,7 +234,7 @@ def estimate(
     except Cancelled:
         return
     except ERRORS as error:
-        yield Failed(sentence(error))
+        yield failed(error)
 
 
 def degrade_plane(
@@ -259,4 +259,4 @@ def degrade_plane(
     except Cancelled:
         return
     except ERRORS as error:
-        yield Failed(sentence(error))
+        yield failed(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
+from napari_srcnn.widgets.shared.fault_watch import watch_faults
 from napari_srcnn.widgets.shared.fields import Note
 
 
@@ -13,6 +14,7 @@ class DockPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        watch_faults()
         self.message = Note()
         self._is_failure = False
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_srcnn import faults
 from napari_srcnn.upscaling.messages import Index
 from napari_srcnn.upscaling.options import DEFAULT_SCALE
 
@@ -208,6 +209,12 @@ class Guarded:
             raise
         except Exception as error:  # what stands behind a lazy array raises whatever it likes
             raise ReadError(f"The image cannot be read on: {sentence(error)}") from error
+
+
+def failed(error: BaseException) -> Failed:
+    """Return what the user is told of an error; a fault is kept for a report."""
+    faults.keep(error, "napari")
+    return Failed(sentence(error))
 
 
 def sentence(error: BaseException) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_srcnn.microscope.noise import Noise
+from napari_srcnn.widgets.shared.details import DetailsButton
 from napari_srcnn.widgets.shared.fields import Choice, Number, Whole, set_up, show_row
 from napari_srcnn.widgets.shared.layers import (
     axes_of,
@@ -92,6 +93,7 @@ class AdvancedFields(QWidget):
             "Open the first layer's filters as an image: what the network looks for, the strongest "
             "at the top left."
         )
+        self.details = DetailsButton()
         self.intensity.fill(_INTENSITIES, "auto")
         self.dtype.fill(
             [
@@ -119,6 +121,7 @@ class AdvancedFields(QWidget):
         self._rows.addRow("", self.sigma)
         self._rows.addRow("Tile size", self.tile)
         self._rows.addRow("Network", self.filters)
+        self._rows.addRow("Trouble", self.details)
         show_row(self._rows, self._range, False)
         self.show_noise(False)
 

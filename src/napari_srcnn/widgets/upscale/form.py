@@ -65,7 +65,7 @@ class Form(QWidget):
         self.intensity, self.low, self.high = more.intensity, more.low, more.high
         self.channels, self.color, self.dtype = more.channels, more.color, more.dtype
         self.ensemble, self.tile, self.filters = more.ensemble, more.tile, more.filters
-        self.noise, self.sigma = more.noise, more.sigma
+        self.noise, self.sigma, self.details = more.noise, more.sigma, more.details
         self.noise_note, self.smoothing = Note(), Smoothing()
         self.consistent = Tick(
             "Keep to the source",

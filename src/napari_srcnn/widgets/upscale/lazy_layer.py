@@ -14,7 +14,7 @@ from napari_srcnn.image.rect import Tile
 from napari_srcnn.upscaling.lazy import Broken, LazyResult
 from napari_srcnn.widgets.shared.display import cover, kept_selection
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, Appearance, pixels
-from napari_srcnn.widgets.shared.messages import Guarded, Task, sentence
+from napari_srcnn.widgets.shared.messages import Guarded, Task, failed
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale.lazy_level import LazyLevel, is_too_large
 
@@ -97,7 +97,7 @@ class LazyLayer(QObject):
 
     def _on_message(self, message: Any) -> None:
         if isinstance(message, Broken):
-            show_error(f"{self.layer.name}: {sentence(message.error)}")
+            show_error(f"{self.layer.name}: {failed(message.error).sentence}")
         elif not self._timer.isActive():
             self._timer.start(self._wait)
 

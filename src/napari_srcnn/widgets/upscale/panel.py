@@ -30,6 +30,7 @@ class Panel(DockPanel):
     def __init__(self) -> None:
         super().__init__()
         self.form = Form()
+        self.form.details.said.connect(self.status)
         self.summary, self.intensities = Note(small=False), Note()
         self.preview_button = QPushButton("Preview")
         self.preview_button.setToolTip(

@@ -20,7 +20,7 @@ from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.widgets.shared.display import slice_order
 from napari_srcnn.widgets.shared.geometry import geometry_of
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, pixels
-from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, sentence
+from napari_srcnn.widgets.shared.messages import Cancelled, Failed, Guarded, failed
 from napari_srcnn.widgets.upscale.lazy_level import LazyLevel
 from napari_srcnn.widgets.upscale.shard_saving import compute_shards, is_zarr_name
 
@@ -136,7 +136,7 @@ def save(saving: SaveJob, cancel: threading.Event) -> Iterator[Saved | Halted | 
         return
     except Exception as error:  # of a layer's lazy pixels, too
         _logger.warning("A result was not saved.", exc_info=error)
-        yield Failed(sentence(error))
+        yield failed(error)
         return
     yield Saved(tuple(written), said)
 

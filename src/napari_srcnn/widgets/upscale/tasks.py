@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_srcnn.upscaling.messages import Index, Progress, Report
+from napari_srcnn.widgets.shared import messages
 from napari_srcnn.widgets.shared.messages import (
     Cancelled,
     Failed,
@@ -31,7 +32,6 @@ from napari_srcnn.widgets.shared.messages import (
     Step,
     Stopped,
     Task,
-    sentence,
 )
 from napari_srcnn.widgets.shared.storage import allocate, memory_limit
 
@@ -143,7 +143,7 @@ def upscale_layers(
 def failed(error: Exception) -> Failed:
     """Return what the user is told; all of it stands in the log."""
     _logger.warning("A job of the widget failed.", exc_info=error)
-    return Failed(sentence(error))
+    return messages.failed(error)
 
 
 def _fill(out: NDArray[Any], plan: UpscalePlan, task: Task) -> None:
