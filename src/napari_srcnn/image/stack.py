@@ -68,7 +68,8 @@ class Stack:
         ``"ome_image"`` and ``"channel"`` (which of that XML's images and channels the data is,
         where it is one of several),
         ``"delta_t"`` (times of the planes in seconds, nested as the leading axes), ``"imagej"``
-        (ImageJ's own tags), ``"layer"`` (a napari layer's attributes), ``"napari_srcnn"`` (how the
+        (ImageJ's own tags), ``"windows"`` (the intensities shown as darkest and brightest, a pair
+        or None a channel), ``"layer"`` (a napari layer's attributes), ``"napari_srcnn"`` (how the
         image was made).
     notes : tuple of str
         What the file holds that the data does not, or not as the file means it: one sentence each.
@@ -185,7 +186,11 @@ class Stack:
             units=tuple(unit for _, unit in sizes),
             channel_names=self.channel_names if stays else (),
             channel_colors=self.channel_colors if stays else (),
-            metadata={key: value for key, value in self.metadata.items() if key != "delta_t"},
+            metadata={
+                key: value
+                for key, value in self.metadata.items()
+                if key != "delta_t" and (key != "windows" or len(value) == channels)
+            },
         )
 
     def close(self) -> None:

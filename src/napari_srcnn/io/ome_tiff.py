@@ -293,7 +293,7 @@ class OmeTiffWriter:
             "shape": self.shape,
             "pixel_size": self._pixel_size,
             "units": self._units,
-            **({"layer": metadata["layer"]} if "layer" in metadata else {}),
+            **{name: metadata[name] for name in ("layer", "windows") if name in metadata},
             **({"napari_srcnn": made} if made is not None else {}),
         }
         return ome_xml.build(

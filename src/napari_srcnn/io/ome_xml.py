@@ -117,7 +117,7 @@ def build(
     note : mapping, optional
         What this package wants to find again (JSON values).
     imagej : mapping, optional
-        ImageJ's metadata of the source; its Info is kept as a comment.
+        ImageJ's metadata of the source; its Info, slice labels and properties are kept as comments.
     significant_bits : int, optional
         How many bits of each value are used, where not all are.
     """
@@ -246,9 +246,7 @@ def _annotate(
     imagej: Mapping[str, Any] | None,
 ) -> None:
     """Keep the source's annotations and add ours, with a reference from the image."""
-    texts = {}
-    if imagej and imagej.get("Info"):
-        texts["imagej/Info"] = str(imagej["Info"])
+    texts = _imagej_texts(imagej or {})
     if note is not None:
         texts[NAMESPACE] = json.dumps(note, default=_plain)
     notes = ElementTree.Element("StructuredAnnotations")
@@ -268,6 +266,20 @@ def _annotate(
         ElementTree.SubElement(image, "AnnotationRef", ID=identity)
     if len(notes):
         root.append(notes)
+
+
+def _imagej_texts(imagej: Mapping[str, Any]) -> dict[str, str]:
+    """Return what ImageJ keeps as text, which OME has no word for, by the comment's namespace."""
+    texts = {}
+    if info := imagej.get("Info"):
+        texts["imagej/Info"] = str(info)
+    labels = imagej.get("Labels")
+    if isinstance(labels, (list, tuple)) and any(labels):
+        texts["imagej/Labels"] = "\n".join(map(str, labels))
+    properties = imagej.get("Properties")
+    if isinstance(properties, dict) and properties:
+        texts["imagej/Properties"] = "\n".join(f"{key}: {properties[key]}" for key in properties)
+    return texts
 
 
 def _drop_dangling(root: Element) -> None:

@@ -123,6 +123,9 @@ def _from_ome(image: Any, xml: str, number: int) -> Calibration:
         metadata["ome_image"] = number
     own = own_annotation(xml)
     metadata |= {name: own[name] for name in ("layer", "napari_srcnn") if name in own}
+    windows = _windows(own.get("windows"))
+    if any(windows):
+        metadata["windows"] = windows
     return Calibration(
         sizes=sizes,
         channel_names=tuple(channel.get("Name", "") for channel in channels),
@@ -153,14 +156,18 @@ def _from_imagej(tif: tifffile.TiffFile, tags: Mapping[str, Any]) -> Calibration
     kept = {
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in tags.items()
-        if name not in ("LUTs", "Labels", "Overlays", "ROI", "IJMetadata")
+        if name not in ("LUTs", "Overlays", "ROI", "IJMetadata")
     }
     channels = int(tags.get("channels", 1))
+    metadata: dict[str, Any] = {"imagej": kept}
+    windows = _imagej_windows(tags, channels)
+    if any(windows):
+        metadata["windows"] = windows
     return Calibration(
         sizes=sizes,
         channel_names=_label_names(tags.get("Labels"), channels, int(tags.get("images", 1))),
         channel_colors=_lut_colors(tags.get("LUTs", ())),
-        metadata={"imagej": kept},
+        metadata=metadata,
     )
 
 
@@ -215,8 +222,34 @@ def _label_names(labels: Any, channels: int, images: int) -> tuple[str, ...]:
     """Return channel names from ImageJ's slice labels, where the first planes name them."""
     if channels < 2 or not isinstance(labels, (list, tuple)) or len(labels) != images:
         return ()
-    names = tuple(str(label).strip() for label in labels[:channels])
-    return names if all(names) and len(set(names)) == channels else ()
+    texts = [str(label).strip() for label in labels]
+    names = tuple(texts[:channels])
+    # What each plane is called otherwise is no channel's name.
+    repeats = all(text in ("", names[n % channels]) for n, text in enumerate(texts))
+    return names if repeats and all(names) and len(set(names)) == channels else ()
+
+
+def _imagej_windows(tags: Mapping[str, Any], channels: int) -> list[tuple[float, float] | None]:
+    """Return the intensities that ImageJ shows as darkest and brightest, one pair a channel."""
+    if "cf" in tags:
+        return []  # of values that are calibrated, which is not applied
+    ranges = tags.get("Ranges")
+    if ranges is None and channels == 1:
+        ranges = (tags.get("min"), tags.get("max"))
+    if not isinstance(ranges, (tuple, list, np.ndarray)) or len(ranges) != 2 * channels:
+        return []
+    return _windows(list(zip(ranges[::2], ranges[1::2], strict=True)))
+
+
+def _windows(pairs: Any) -> list[tuple[float, float] | None]:
+    """Return pairs of two numbers, None for what is none; of what a file may say wrongly."""
+    found: list[tuple[float, float] | None] = []
+    for pair in pairs if isinstance(pairs, list) else ():
+        two = isinstance(pair, (tuple, list)) and len(pair) == 2
+        low, high = map(_number, pair) if two else (None, None)
+        known = low is not None and high is not None and low < high
+        found.append((low, high) if known else None)  # type: ignore[arg-type]
+    return found
 
 
 def _number(text: Any) -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_srcnn.image.stack import StackError
+from napari_srcnn.io.ome_read import parse
 from napari_srcnn.words import number
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def meaning_of(path: Path, tif: tifffile.TiffFile, image: TiffImage) -> Meaning:
             "intensity"
         )
     notes += _of_imagej(tif.imagej_metadata)
+    notes += _of_ome(tif.ome_metadata, image.number)
     palette, color = None, None
     if key.photometric == PALETTE and key.colormap is not None:
         palette, color, said = _colors(np.asarray(key.colormap), imagej=tif.is_imagej)
@@ -152,26 +154,62 @@ def meaning_of(path: Path, tif: tifffile.TiffFile, image: TiffImage) -> Meaning:
 
 def _of_imagej(texts: Mapping[str, Any] | None) -> list[str]:
     """Return sentences about what ImageJ keeps of an image and is not taken over."""
-    notes = []
     texts = texts or {}
+    notes = []
     if "cf" in texts:
-        coefficients = [texts[name] for name in ("c0", "c1") if name in texts]
-        unit = texts.get("vunit", "")
-        function = (
-            f" ({number(float(coefficients[0]))} + {number(float(coefficients[1]))} × value)"
-            if texts["cf"] == 0 and len(coefficients) == 2
-            else ""
-        )
-        notes.append(
-            f"ImageJ's calibration of its values{function}{f' in {unit}' if unit else ''} is not "
-            "applied: they are read as they are stored"
-        )
+        notes.append(_of_calibration(texts))
     marks = [
         word for name, word in (("ROI", "selection"), ("Overlays", "overlay")) if name in texts
     ]
     if marks:
         notes.append(f"ImageJ's {' and '.join(marks)} {'are' if marks[1:] else 'is'} left out")
+    origin = [
+        f"{axis} {number(value) if isinstance(value, int | float) else value}"
+        for axis in "xyz"
+        if (value := texts.get(f"{axis}origin"))
+    ]
+    if origin:
+        said = f"ImageJ's origin ({', '.join(origin)}) is left out"
+        notes.append(f"{said}: the first pixel lies at 0")
+    tables = np.asarray(texts["LUTs"]) if len(texts.get("LUTs", ())) else np.zeros((0, 3, 256))
+    each = tables[None] if tables.ndim == 2 else tables
+    others = [str(n) for n, table in enumerate(each, 1) if lut_color(table) is None]
+    if others:
+        notes.append(
+            f"the look-up table of channel {' and '.join(others)} does not run from black to one "
+            "colour and is left out"
+        )
     return notes
+
+
+def _of_calibration(texts: Mapping[str, Any]) -> str:
+    """Return a sentence about ImageJ's calibration of values."""
+    coefficients = [texts[name] for name in ("c0", "c1") if name in texts]
+    unit = texts.get("vunit", "")
+    function = (
+        f" ({number(float(coefficients[0]))} + {number(float(coefficients[1]))} × value)"
+        if texts["cf"] == 0 and len(coefficients) == 2
+        else ""
+    )
+    return (
+        f"ImageJ's calibration of its values{function}{f' in {unit}' if unit else ''} is not "
+        "applied: they are read as they are stored"
+    )
+
+
+def _of_ome(xml: str | None, image: int) -> list[str]:
+    """Return a sentence about the regions of interest of one of the images of an OME-XML."""
+    root = parse(xml) if xml and "ROI" in xml else None
+    images = [] if root is None else root.findall("Image")
+    if root is None or image >= len(images):
+        return []
+    # Where no image refers to any, they are everybody's.
+    everybody = not any(one.findall("ROIRef") for one in images)
+    count = len(root.findall("ROI") if everybody else images[image].findall("ROIRef"))
+    if not count:
+        return []
+    are = "region of interest is" if count == 1 else f"{count} regions of interest are"
+    return [f"its OME-XML's {are} left out"]
 
 
 def _colors(
