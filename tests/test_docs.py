@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,21 @@ def test_every_step_of_the_workflows_is_of_a_fixed_version_and_calls_what_is_the
                     assert f"\n{target}:" in makefile
                 for tool in re.findall(r"tools/[\w-]+\.\w+", step.get("run", "")):
                     assert (ROOT / tool).is_file()
+
+
+def test_the_workflows_pass_actionlint() -> None:
+    program = shutil.which("actionlint")
+    if program is None:
+        pytest.skip("needs actionlint")
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    # What the shell's lines say is not asked: shellcheck and pyflakes may or may not be there.
+    run = subprocess.run(
+        [program, "-no-color", "-shellcheck=", "-pyflakes=", *map(str, files)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
 
 
 def test_only_publishing_may_ask_for_an_identity() -> None:
