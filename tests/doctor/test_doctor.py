@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import command
+from commands import command, posix
 from packaging.requirements import Requirement
 
 from napari_srcnn import diagnose, faults
@@ -280,6 +280,29 @@ def test_a_home_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     assert "CANNOT be written" in found["measurements"]
     # It is kept for as long as the program runs.
     assert "TypeError" in found["last error"]
+
+
+@posix
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo 'NVIDIA H100, 570.86, 81559 MiB, 4 MiB'", "NVIDIA H100, 570.86, 81559 MiB, 4 MiB"),
+        (
+            "echo 'It cannot communicate with the driver in /opt/anna.'; exit 9",
+            "nvidia-smi fails: It cannot communicate with the driver in …",
+        ),
+        (":", "nvidia-smi lists no card"),
+    ],
+    ids=["card", "broken", "no card"],
+)
+def test_what_the_driver_says_is_told(
+    script: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert rows(diagnose())["NVIDIA driver"] == expected
 
 
 def test_what_was_found_out_stands_even_if_torch_ends_the_program(own_home: Path) -> None:

@@ -124,7 +124,7 @@ def no_gpu() -> list[str]:
         return ["there is one"]
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
-        reason += " CUDA_VISIBLE_DEVICES hides all of them."
+        reason += " CUDA_VISIBLE_DEVICES is set so that none is seen."
     told = dict.fromkeys(without_names(str(one.message)) for one in caught)
     return [reason, *(f"torch: {text}" for text in told)]
 
