@@ -151,8 +151,11 @@ def test_everything_imported_is_a_declared_dependency(repository: Path) -> None:
         elif name == "napari_srcnn.assess.report":
             # Its plot says how to install what it needs.
             allowed = core | extras["plot"]
-        elif name == "napari_srcnn.upscaling.shards.cluster":
-            # It says how to install what it needs, too.
+        elif name in (
+            "napari_srcnn.upscaling.shards.cluster",
+            "napari_srcnn.upscaling.shards.local",
+        ):
+            # They say how to install what they need, too.
             allowed = core | extras["cluster"]
         top = {imported.split(".")[0] for imported in imported_names(path)}
         third_party = top - sys.stdlib_module_names - {"napari_srcnn", "__future__"}
