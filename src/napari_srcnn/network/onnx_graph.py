@@ -1,0 +1,136 @@
+"""A network as an ONNX graph, written node by node: opset 18, any batch and any size."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_srcnn.network.checkpoint import FORMAT, KEY
+from napari_srcnn.network.extra import needed
+
+if TYPE_CHECKING:
+    from napari_srcnn.network.standalone import UpscalingSRCNN
+
+OPSET = 18
+# The oldest that has the opset.
+_IR_VERSION = 8
+LOW_RES, SIGMA, HIGH_RES = "low_res", "sigma", "high_res"
+
+
+class _Graph:
+    """Nodes and constants, in the order in which they were asked for."""
+
+    def __init__(self, onnx: Any) -> None:
+        self._onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+
+    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node, and return its result's name."""
+        name = f"{kind.lower()}_{len(self.nodes)}"
+        make = self._onnx.helper.make_node
+        self.nodes.append(make(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Return the name of a constant: of one value a scalar, else a vector."""
+        name = "of_" + "_".join(map(str, values)).replace("-", "minus")
+        self.constants[name] = np.array(values if len(values) > 1 else values[0], np.int64)
+        return name
+
+    def mirrored(self, x: str, reach: int) -> str:
+        """Continue an image beyond its border by its mirror image, whatever its size."""
+        for axis in (2, 3):
+            shape = self.add("Shape", x, start=axis, end=axis + 1)
+            length = self.add("Squeeze", shape)
+            stop = self.add("Add", length, self.integers(reach))
+            i = self.add("Range", self.integers(-reach), stop, self.integers(1))
+            twice = self.add("Add", length, length)
+            i = self.add("Mod", i, twice)
+            last = self.add("Sub", twice, self.integers(1))
+            i = self.add("Min", i, self.add("Sub", last, i))
+            x = self.add("Gather", x, i, axis=axis)
+        return x
+
+    def repeated(self, x: str, border: int) -> str:
+        """Continue an image beyond its border by its border pixel."""
+        if not border:
+            return x
+        pads = self.integers(0, 0, border, border, 0, 0, border, border)
+        return self.add("Pad", x, pads, mode="edge")
+
+    def convolution(self, x: str, name: str, layer: Any) -> str:
+        """Add a layer with its weights, which keep their names."""
+        inputs = [x]
+        for part in ("weight", "bias"):
+            if (tensor := getattr(layer, part)) is not None:
+                self.constants[f"{name}.{part}"] = tensor.detach().numpy()
+                inputs.append(f"{name}.{part}")
+        return self.add(
+            "Conv",
+            *inputs,
+            kernel_shape=list(layer.kernel_size),
+            group=layer.groups,
+            pads=list(layer.padding) * 2,
+        )
+
+
+def onnx_bytes(model: UpscalingSRCNN, config: dict[str, Any], card: dict[str, Any]) -> bytes:
+    """Return a network as an ONNX file.
+
+    Parameters
+    ----------
+    model : UpscalingSRCNN
+        On the CPU.
+    config, card : dict
+        What a model file's header holds, kept in the file's metadata.
+
+    Returns
+    -------
+    bytes
+        Takes ``low_res``, float32 (B, C, Y, X), and ``sigma``, float32 (B, 1, Y, X), where the
+        network is told the noise; gives ``high_res``, float32 (B, C, scale Y, scale X).
+
+    Raises
+    ------
+    CheckpointError
+        If the package onnx is not installed.
+    """
+    onnx = needed("onnx")
+    graph = _Graph(onnx)
+    x = graph.convolution(graph.mirrored(LOW_RES, model.reach), "bicubic", model.bicubic)
+    enlarged = graph.add("DepthToSpace", x, blocksize=model.scale, mode="CRD")
+    x = graph.convolution(graph.repeated(enlarged, model.halo), "conv1", model.conv1)
+    if model.mean is not None and model.noise is not None:
+        variance = graph.mirrored(graph.add("Mul", SIGMA, SIGMA), model.mean_reach)
+        variance = graph.convolution(variance, "mean", model.mean)
+        spread = graph.add("DepthToSpace", variance, blocksize=model.scale, mode="CRD")
+        spread = graph.repeated(graph.add("Sqrt", spread), model.noise_halo)
+        x = graph.add("Add", x, graph.convolution(spread, "noise", model.noise))
+    x = graph.convolution(graph.add("Relu", x), "conv2", model.conv2)
+    x = graph.convolution(graph.add("Relu", x), "conv3", model.conv3)
+    x = graph.add("Add", x, enlarged) if model.skip else x
+    graph.nodes[-1].output[0] = HIGH_RES
+
+    channels, scale = model.conv1.in_channels, model.scale
+    info, kind = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    inputs = [info(LOW_RES, kind, ["batch", channels, "y", "x"])]
+    if model.noise is not None:
+        inputs.append(info(SIGMA, kind, ["batch", 1, "y", "x"]))
+    outputs = [info(HIGH_RES, kind, ["batch", channels, f"{scale}*y", f"{scale}*x"])]
+    constants = [
+        onnx.numpy_helper.from_array(value, name) for name, value in graph.constants.items()
+    ]
+    made = onnx.helper.make_model(
+        onnx.helper.make_graph(graph.nodes, "srcnn", inputs, outputs, constants),
+        producer_name="napari-srcnn",
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=_IR_VERSION,
+    )
+    value = {"format": FORMAT, "config": config, "card": card}
+    onnx.helper.set_model_props(made, {KEY: json.dumps(value, sort_keys=True)})
+    onnx.checker.check_model(made, full_check=True)
+    return bytes(made.SerializeToString(deterministic=True))
