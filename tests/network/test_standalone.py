@@ -14,9 +14,10 @@ import torch
 from networks import random_network
 
 from napari_srcnn import Noise, upscale
-from napari_srcnn.network import extra, onnx_graph
-from napari_srcnn.network.checkpoint import CheckpointError
+from napari_srcnn.network import extra
+from napari_srcnn.network.checkpoint import CheckpointError, header_text
 from napari_srcnn.network.model import SRCNN
+from napari_srcnn.network.onnx_graph import onnx_bytes
 from napari_srcnn.network.phases import phase_kernels, standalone
 from napari_srcnn.network.standalone import UpscalingSRCNN
 from napari_srcnn.network.torchscript import torchscript_bytes
@@ -90,7 +91,7 @@ def torch_run(module: Any) -> Any:
 
 
 def onnx_file(model: SRCNN) -> bytes:
-    return onnx_graph.onnx_bytes(standalone(model), model.config.to_dict(), {"license": "MIT"})
+    return onnx_bytes(standalone(model), header_text(model.config, {"license": "MIT"}))
 
 
 def test_in_torch_it_gives_what_upscaling_gives_up_to_the_border(model: SRCNN, cases: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_srcnn.network.checkpoint import FORMAT, KEY
+from napari_srcnn.network.checkpoint import KEY, CheckpointError, model_bytes
 from napari_srcnn.network.extra import needed
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 OPSET = 18
 # The oldest that has the opset.
 _IR_VERSION = 8
+# Bytes of a file that is read; the largest networks of three layers that are of use are smaller.
+_LARGEST = 2**26
+# Whose weights a model file holds.
+_LAYERS = ("conv1", "conv2", "conv3", "noise")
 LOW_RES, SIGMA, HIGH_RES = "low_res", "sigma", "high_res"
 
 
@@ -78,14 +82,14 @@ class _Graph:
         )
 
 
-def onnx_bytes(model: UpscalingSRCNN, config: dict[str, Any], card: dict[str, Any]) -> bytes:
+def onnx_bytes(model: UpscalingSRCNN, header: str) -> bytes:
     """Return a network as an ONNX file.
 
     Parameters
     ----------
     model : UpscalingSRCNN
         On the CPU.
-    config, card : dict
+    header : str
         What a model file's header holds, kept in the file's metadata.
 
     Returns
@@ -130,7 +134,53 @@ def onnx_bytes(model: UpscalingSRCNN, config: dict[str, Any], card: dict[str, An
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
     )
-    value = {"format": FORMAT, "config": config, "card": card}
-    onnx.helper.set_model_props(made, {KEY: json.dumps(value, sort_keys=True)})
+    onnx.helper.set_model_props(made, {KEY: header})
     onnx.checker.check_model(made, full_check=True)
     return bytes(made.SerializeToString(deterministic=True))
+
+
+def onnx_model(path: Path) -> bytes:
+    """Return the model of an ONNX file that this package wrote, as a model file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bytes
+        A ``.safetensors`` file; :func:`~napari_srcnn.network.checkpoint.read_header` checks it.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged, too large or of another program, or if onnx is not installed.
+    """
+    onnx = needed("onnx")
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise CheckpointError(f"{path.name} is too large for an SRCNN.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+    try:
+        # Not onnx.load: a file may name others, anywhere, that hold its weights.
+        found = onnx.load_model_from_string(data)
+    # protobuf's own class of errors.
+    except Exception as error:
+        raise CheckpointError(f"{path.name} is no ONNX file or is damaged.") from error
+    header = next((one.value for one in found.metadata_props if one.key == KEY), None)
+    if header is None:
+        raise CheckpointError(
+            f"{path.name} was not written by napari-srcnn; of others' ONNX files none are read."
+        )
+    tensors = {}
+    try:
+        for one in found.graph.initializer:
+            if one.name.partition(".")[0] in _LAYERS:
+                if one.data_location == onnx.TensorProto.EXTERNAL:
+                    raise ValueError("its weights lie in another file")
+                tensors[one.name] = onnx.numpy_helper.to_array(one)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{path.name} is damaged: {error}; get it again.") from error
+    return model_bytes(tensors, header)

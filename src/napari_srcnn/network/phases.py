@@ -13,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import from_numpy
 
-from napari_srcnn.image.resize import MEAN_REACH, AxisWeights, axis_weights, mean_weights
+from napari_srcnn.image.resize import (
+    BICUBIC_REACH,
+    MEAN_REACH,
+    AxisWeights,
+    axis_weights,
+    mean_weights,
+)
 from napari_srcnn.network.standalone import UpscalingSRCNN
 
 if TYPE_CHECKING:
     from napari_srcnn.network.config import SRCNNConfig
     from napari_srcnn.network.model import SRCNN
-
-# Source pixels that an enlarging cubic reaches on either side.
-BICUBIC_REACH = 2
 
 
 def phase_kernels(config: SRCNNConfig) -> dict[str, NDArray[np.float32]]:

@@ -1,0 +1,201 @@
+"""Packages that other programs made: what the network around the weights is, by its own test.
+
+A state_dict does not say what lies beyond the border, whether the network's output is added to the
+image, or which bicubic it begins with. Each of the few possibilities is tried on the package's test
+input; the one that gives its test output is it.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_srcnn.image.rect import Padding
+from napari_srcnn.models.bioimageio.package import Package, at
+from napari_srcnn.models.card import plain
+from napari_srcnn.network.checkpoint import CheckpointError, header_text, model_bytes
+from napari_srcnn.network.config import SCALES, SRCNNConfig
+from napari_srcnn.network.published import Published, name_scale, read_published
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = NDArray[np.float32]
+
+# What the spec itself allows results of other machines to differ by.
+_TOLERANCE = 1e-3
+# Of a test tensor.
+_LARGEST = 2**26
+
+
+class Zoo:
+    """A package of any origin.
+
+    Parameters
+    ----------
+    package : Package
+    """
+
+    def __init__(self, package: Package) -> None:
+        self.package, self.told = package, package.description
+
+    def model(self, weights: Path) -> bytes:
+        """Return its network as a model file of ours.
+
+        Parameters
+        ----------
+        weights : Path
+            Its state_dict.
+
+        Raises
+        ------
+        CheckpointError
+            If it is no SRCNN, or does more than one.
+        """
+        for kind in ("inputs", "outputs"):
+            if len(at(self.told, kind) or ()) != 1:
+                raise CheckpointError(f"an SRCNN has one of its {kind}; it has another number.")
+        given, wanted = self._tested("input"), self._tested("output")
+        if given.ndim != 4 or wanted.ndim != 4:
+            raise CheckpointError("its tensors have other axes than batch, channel, y and x.")
+        ratio = wanted.shape[-1] / given.shape[-1]
+        scale = int(ratio) if ratio in SCALES else self._said_scale()
+        found = read_published(weights, scale=scale)
+        seen = _processed(given, self._steps("input"), "before")
+        for config in _possible(found.config):
+            tried = replace(found, config=config)
+            result = _result(tried, seen, enlarges=ratio in SCALES)
+            if result.shape != wanted.shape:
+                continue
+            got = _processed(result, self._steps("output"), "after")
+            if np.allclose(got, wanted, rtol=_TOLERANCE, atol=_TOLERANCE):
+                return self._file(tried)
+        raise CheckpointError(
+            "its test output is not what an SRCNN with these weights gives, so that it does more "
+            "than that; it cannot be imported."
+        )
+
+    def _file(self, found: Published) -> bytes:
+        """Return the model file, with a card that says where the model comes from."""
+        card = found.card(self.package.path) | {
+            "description": plain(at(self.told, "description")) or plain(at(self.told, "name")),
+            "license": plain(at(self.told, "license")) or "that of the package",
+        }
+        # What its test has shown needs no longer be assumed.
+        card.pop("assumed")
+        if window := self._window():
+            card["windows"] = {kind: list(window) for kind in ("photograph", "microscope")}
+        tensors = {name: array.astype(np.float32) for name, array in found.tensors.items()}
+        return model_bytes(tensors, header_text(found.config, card))
+
+    def _said_scale(self) -> int:
+        """Return the scale by a name; the network is given an image that was enlarged before."""
+        for name in (at(self.told, "name"), self.package.path.stem):
+            if (scale := name_scale(str(name))) is not None:
+                return scale
+        raise CheckpointError(
+            "it does not say its scale: it takes an enlarged image and its name has none; "
+            "rename the file, as name-x2.bioimage.io.zip."
+        )
+
+    def _tested(self, kind: str) -> Array:
+        """Return the test tensor of the input or the output."""
+        source = at(self.told, f"{kind}s", 0, "test_tensor", "source")
+        known = at(self.told, f"{kind}s", 0, "test_tensor", "sha256")
+        source = source or at(self.told, f"{kind}s", 0, "test_tensor")
+        source = source or at(self.told, f"test_{kind}s", 0)  # of spec 0.4
+        if not isinstance(source, str) or "://" in source:
+            raise CheckpointError(f"it holds no test {kind}, by which alone it can be known.")
+        data = self.package.read(source, known, largest=_LARGEST)
+        try:
+            values = np.load(io.BytesIO(data), allow_pickle=False)
+            array = np.asarray(values, np.float32)
+        except (ValueError, TypeError, OSError, EOFError, MemoryError) as error:
+            raise CheckpointError(f"its test {kind} cannot be read; get it again.") from error
+        if not array.size:
+            raise CheckpointError(f"its test {kind} is empty; get it again.")
+        return array
+
+    def _steps(self, kind: str) -> list[Any]:
+        name = "preprocessing" if kind == "input" else "postprocessing"
+        steps = at(self.told, f"{kind}s", 0, name) or []
+        return steps if isinstance(steps, list) else [steps]
+
+    def _window(self) -> tuple[float, float] | None:
+        """Return what the network sees of its input's range, where that is said and not 0..1."""
+        limits = at(self.told, "inputs", 0, "data", "range") or at(
+            self.told, "inputs", 0, "data_range"
+        )
+        if not isinstance(limits, list) or len(limits) != 2:
+            return None
+        if not all(isinstance(one, int | float) and np.isfinite(one) for one in limits):
+            return None
+        ends = np.array(limits, np.float32).reshape(2, 1, 1, 1)
+        low, high = _processed(ends, self._steps("input"), "before").ravel()
+        return (float(low), float(high)) if low < high else None
+
+
+def _possible(config: SRCNNConfig) -> Iterator[SRCNNConfig]:
+    """Yield what the network may be, the likely ones first."""
+    paddings = dict.fromkeys((config.padding, "zeros", "valid"))
+    cubics = dict.fromkeys((config.a, -0.5, -0.75))
+    for skip, padding, a in itertools.product((False, True), paddings, cubics):
+        yield replace(config, skip=skip, padding=padding, a=a)
+
+
+def _result(found: Published, seen: Array, *, enlarges: bool) -> Array:
+    """Return what the network makes of an image, or of one that was enlarged before."""
+    import torch
+
+    from napari_srcnn.network.phases import standalone
+
+    model, x = found.model(), torch.from_numpy(seen)
+    if x.shape[1] != found.config.channels:
+        raise CheckpointError(
+            f"its test input has {x.shape[1]} channels, its weights {found.config.channels}."
+        )
+    with torch.inference_mode():
+        out: Tensor
+        if enlarges:
+            out = standalone(model)(x)
+        else:
+            side = found.config.halo
+            beyond = Padding(top=side, bottom=side, left=side, right=side)
+            mode = "replicate"
+            out = model(torch.nn.functional.pad(x, [side] * 4, mode=mode), beyond)
+        result: Array = out.numpy()
+    return result
+
+
+def _processed(values: Array, steps: list[Any], when: str) -> Array:
+    """Return values after the steps of a description.
+
+    Raises
+    ------
+    CheckpointError
+        If a step is none that an SRCNN here can be given.
+    """
+    for step in steps:
+        name = str(at(step, "id") or at(step, "name"))
+        kwargs = at(step, "kwargs")
+        kwargs = dict(kwargs) if isinstance(kwargs, Mapping) else {}
+        try:
+            if name == "scale_linear" and not kwargs.get("axis"):
+                gain, offset = float(kwargs.get("gain", 1)), float(kwargs.get("offset", 0))
+                values = (values * gain + offset).astype(np.float32)
+                continue
+        except (TypeError, ValueError, OverflowError):
+            pass
+        if name not in ("ensure_dtype", "clip"):
+            raise CheckpointError(
+                f"{when} its network it computes {plain(name, 40)}, which is more than a gain and "
+                "an offset; it cannot be imported."
+            )
+    return values
