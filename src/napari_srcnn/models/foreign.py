@@ -14,6 +14,14 @@ PACKAGE, ONNX = ".bioimage.io.zip", ".onnx"
 SUFFIXES = (".zip", ONNX)
 
 
+def stem_of(path: Path) -> str:
+    """Return a file's name without the ending that says its kind."""
+    name = path.name
+    if name.lower().endswith(PACKAGE) and len(name) > len(PACKAGE):
+        return name[: -len(PACKAGE)]
+    return path.stem
+
+
 @contextlib.contextmanager
 def as_model_file(path: Path) -> Iterator[Path]:
     """Give a model file that holds a file's network; for the time of the ``with`` block only.

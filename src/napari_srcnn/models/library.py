@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from napari_srcnn.models.card import Card, ModelInfo
 from napari_srcnn.models.foreign import SUFFIXES as FOREIGN
-from napari_srcnn.models.foreign import as_model_file
+from napari_srcnn.models.foreign import as_model_file, stem_of
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError, load_checkpoint, read_header
 from napari_srcnn.network.config import SCALES
@@ -113,7 +113,7 @@ def _info(path: Path, modified_ns: int, size: int) -> ModelInfo:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     bundled = path.parent == bundled_dir()
     return ModelInfo(
-        name=path.stem,
+        name=stem_of(path),
         path=path,
         config=config,
         card=Card.from_dict(card),

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_srcnn.models.card import ModelInfo
 from napari_srcnn.models.export import KINDS, export_bytes, kind_of
-from napari_srcnn.models.foreign import as_model_file
+from napari_srcnn.models.foreign import as_model_file, stem_of
 from napari_srcnn.models.library import (
     _FILE_SUFFIXES,
     _NAME,
@@ -166,14 +166,7 @@ def export_model(name: str, target: str | Path, *, force: bool = False) -> Path:
 
 def name_for(source: str | Path) -> str:
     """Return the name that :func:`import_model` gives a file's model; "" where none can be made."""
-    stem = Path(source).name
-    for ending in sorted(KINDS, key=len, reverse=True):
-        if stem.lower().endswith(ending) and len(stem) > len(ending):
-            stem = stem[: -len(ending)]
-            break
-    else:
-        stem = Path(source).stem
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-")[:_LONGEST_NAME]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem_of(Path(source))).strip(".-")[:_LONGEST_NAME]
     while is_path(name):
         name = name.rpartition(".")[0]
     return name
