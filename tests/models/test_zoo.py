@@ -72,6 +72,7 @@ def package(
     name: str = "Theirs",
     spec: str = "0.5.4",
     shape: tuple[int, int] = (20, 24),
+    output: bytes | None = None,
 ) -> Path:
     """Write a package whose test output is what the network makes of its test input."""
     given = np.random.default_rng(0).random((1, 1, *shape)).astype(np.float32)
@@ -94,7 +95,7 @@ def package(
         "rdf.yaml": yaml.safe_dump(described).encode(),
         "theirs.pth": saved(network.state_dict() if state is None else state),
         "in.npy": npy(given),
-        "out.npy": npy(result),
+        "out.npy": npy(result) if output is None else output,
     }
     with zipfile.ZipFile(path, "w") as store:
         for file, data in files.items():
@@ -183,6 +184,20 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "another beginning": (
         lambda path: package(path, Theirs(), before=[{"id": "zero_mean_unit_variance"}]),
         "before its network it computes zero_mean_unit_variance",
+    ),
+    "a test of objects": (
+        lambda path: package(path, Theirs(), output=npy(np.array([{}], object))),
+        "its test output cannot be read",
+    ),
+    "a test that is not whole": (
+        lambda path: package(
+            path, Theirs(), output=npy(np.zeros(8)).replace(b"(8,)", b"(9999999999,)")
+        ),
+        "its test output cannot be read",
+    ),
+    "a test of no kind": (
+        lambda path: package(path, Theirs(), output=b"P5 4 4 255"),
+        "its test output cannot be read",
     ),
     "no convolutions": (
         lambda path: package(path, Theirs(), state={"a": torch.zeros(3)}),

@@ -176,11 +176,17 @@ def onnx_model(path: Path) -> bytes:
         )
     tensors = {}
     try:
+        # What is no UTF-8 comes as bytes.
+        if not isinstance(header, str):
+            raise ValueError("what it says of its model is no text")
         for one in found.graph.initializer:
-            if one.name.partition(".")[0] in _LAYERS:
+            if str(one.name).partition(".")[0] in _LAYERS:
                 if one.data_location == onnx.TensorProto.EXTERNAL:
                     raise ValueError("its weights lie in another file")
-                tensors[one.name] = onnx.numpy_helper.to_array(one)
+                array = onnx.numpy_helper.to_array(one)
+                if array.dtype != np.float32:
+                    raise ValueError("its weights are no 32-bit floats")
+                tensors[one.name] = array
     except (ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path.name} is damaged: {error}; get it again.") from error
     return model_bytes(tensors, header)

@@ -109,8 +109,12 @@ class Package:
             ) from error
         if not isinstance(value, dict) or value.get("type") != "model":
             kind = value.get("type") if isinstance(value, dict) else None
-            said = f"a {one_line(str(kind), 40)}" if kind else "nothing that it names"
-            raise CheckpointError(f"{self.path.name} is {said}; a model's package is needed.")
+            said = (
+                f"is a {one_line(kind, 40)}'s"
+                if isinstance(kind, str) and kind
+                else "is no model's"
+            )
+            raise CheckpointError(f"{self.path.name} {said} package; a model's is needed.")
         self._check_version(str(value.get("format_version")))
         return value
 

@@ -11,9 +11,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_srcnn.models.bioimageio.package import Package, at
 from napari_srcnn.models.bioimageio.zoo import Zoo
 from napari_srcnn.network.checkpoint import KEY, CheckpointError, model_bytes
@@ -44,7 +41,8 @@ def package_model(path: Path) -> bytes:
     weights = at(package.description, "weights", "pytorch_state_dict")
     source = at(weights, "source")
     if not isinstance(source, str):
-        others = ", ".join(map(str, at(package.description, "weights") or {})) or "none"
+        given = at(package.description, "weights")
+        others = ", ".join(map(str, given)) if isinstance(given, dict) and given else "none"
         raise CheckpointError(
             f"{path.name} holds no pytorch_state_dict (its weights: {others}), and only such "
             "weights are read."
@@ -65,17 +63,19 @@ def package_model(path: Path) -> bytes:
 
 
 def _ours(file: Path, header: dict[str, Any]) -> bytes:
+    import torch
+
     from napari_srcnn.network.weights_only import load_weights_only
 
     state = load_weights_only(file)
-    if not isinstance(state, dict) or not all(hasattr(one, "numpy") for one in state.values()):
-        raise CheckpointError("its weights are no tensors by name; get it again.")
-    tensors: dict[str, NDArray[Any]] = {
-        str(name): np.ascontiguousarray(tensor.numpy())
-        for name, tensor in state.items()
-        if name not in _BEFORE
+    if not isinstance(state, dict) or not all(
+        isinstance(one, torch.Tensor) and one.dtype == torch.float32 for one in state.values()
+    ):
+        raise CheckpointError("its weights are no 32-bit floats by name; get it again.")
+    tensors = {
+        str(name): tensor.detach().numpy() for name, tensor in state.items() if name not in _BEFORE
     }
     try:
         return model_bytes(tensors, json.dumps(header, sort_keys=True))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise CheckpointError(f"its description is damaged ({error}); get it again.") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -61,26 +62,27 @@ class Zoo:
             If it is no SRCNN, or does more than one.
         """
         for kind in ("inputs", "outputs"):
-            if len(at(self.told, kind) or ()) != 1:
-                raise CheckpointError(f"an SRCNN has one of its {kind}; it has another number.")
+            tensors = at(self.told, kind)
+            count = len(tensors) if isinstance(tensors, list) else 0
+            if count != 1:
+                raise CheckpointError(f"it has {count} {kind}, where an SRCNN has one.")
         given, wanted = self._tested("input"), self._tested("output")
         if given.ndim != 4 or wanted.ndim != 4:
             raise CheckpointError("its tensors have other axes than batch, channel, y and x.")
         ratio = wanted.shape[-1] / given.shape[-1]
         enlarges = ratio in SCALES
-        scale = int(ratio) if enlarges else self._said_scale()
-        found = read_published(weights, scale=scale)
-        near = found.config.halo + BICUBIC_REACH * scale
-        # A part is enough to know it by; the whole may be large.
-        cut = [near if length > _SIDE else 0 for length in given.shape[-2:]]
+        found = read_published(weights, scale=int(ratio) if enlarges else self._said_scale())
+        side = _SIDE * found.config.scale if enlarges else _SIDE
         seen = _processed(given[:1, :, :_SIDE, :_SIDE], self._steps("input"), "before")
-        side = _SIDE * scale if enlarges else _SIDE
         wanted = wanted[:1, :, :side, :side]
+        # A part is enough to know it by, but for where it was cut.
+        near = found.config.halo + BICUBIC_REACH * found.config.scale
+        ends = [near if length > _SIDE else 0 for length in given.shape[-2:]]
         # Other programs' bicubic repeats the border where ours mirrors it: near it they differ.
         for border in (0, near) if enlarges else (0,):
             y, x = (
                 slice(border, length - max(border, end))
-                for length, end in zip(wanted.shape[-2:], cut, strict=True)
+                for length, end in zip(wanted.shape[-2:], ends, strict=True)
             )
             for config in _possible(found.config):
                 tried = replace(found, config=config)
@@ -126,13 +128,9 @@ class Zoo:
             raise CheckpointError(f"it holds no test {kind}, by which alone it can be known.")
         data = self.package.read(source, known, largest=_LARGEST)
         try:
-            values = np.load(io.BytesIO(data), allow_pickle=False)
-            array = np.asarray(values, np.float32)
-        except (ValueError, TypeError, OSError, EOFError, MemoryError) as error:
+            return _array(data)
+        except (ValueError, TypeError, OSError, EOFError, KeyError) as error:
             raise CheckpointError(f"its test {kind} cannot be read; get it again.") from error
-        if not array.size:
-            raise CheckpointError(f"its test {kind} is empty; get it again.")
-        return array
 
     def _steps(self, kind: str) -> list[Any]:
         name = "preprocessing" if kind == "input" else "postprocessing"
@@ -151,6 +149,20 @@ class Zoo:
         ends = np.array(limits, np.float32).reshape(2, 1, 1, 1)
         low, high = _processed(ends, self._steps("input"), "before").ravel()
         return (float(low), float(high)) if low < high else None
+
+
+def _array(data: bytes) -> Array:
+    """Return the numbers of a file of numpy; of one that says more than it holds, no memory."""
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, _, dtype = read(stream)
+    if not 0 < math.prod(shape) * dtype.itemsize <= len(data) or dtype.kind not in "biuf":
+        raise ValueError("no array of numbers, or none that is whole")
+    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False), np.float32)
 
 
 def _agree(got: Array, wanted: Array) -> bool:
