@@ -14,8 +14,9 @@ from napari_srcnn.words import one_line
 
 # What a description may be called, the usual name first.
 _NAMES = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
-# Of a description, and of the weights of the largest network of three layers that is of use.
-_LARGEST_TEXT, _LARGEST_FILE = 2**20, 2**26
+# Bytes of a description, of which YAML reads some ten thousand a second at worst, and of the
+# weights of the largest network of three layers that is of use.
+_LARGEST_TEXT, _LARGEST_FILE = 2**17, 2**26
 # The specs that are read here.
 _KNOWN = ((0, 4), (0, 5))
 
