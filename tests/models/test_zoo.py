@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from napari_srcnn import bicubic, upscale
-from napari_srcnn.models.library import load_model, model_info
+from napari_srcnn.models.library import model_info
 from napari_srcnn.models.manage import import_model
 from napari_srcnn.network.checkpoint import CheckpointError
 
@@ -73,6 +73,7 @@ def package(
     spec: str = "0.5.4",
     shape: tuple[int, int] = (20, 24),
     output: bytes | None = None,
+    limits: tuple[float | None, float | None] = (None, None),
 ) -> Path:
     """Write a package whose test output is what the network makes of its test input."""
     given = np.random.default_rng(0).random((1, 1, *shape)).astype(np.float32)
@@ -86,7 +87,8 @@ def package(
         "weights": {"pytorch_state_dict": {"source": "theirs.pth"}},
     }
     if spec.startswith("0.5"):
-        described["inputs"] = [tensor("x", "in.npy", {"preprocessing": before or []})]
+        said = {"preprocessing": before or [], "data": {"type": "float32", "range": list(limits)}}
+        described["inputs"] = [tensor("x", "in.npy", said)]
         described["outputs"] = [tensor("y", "out.npy", {"postprocessing": after or []})]
     else:
         described |= {"inputs": [{"name": "x"}], "outputs": [{"name": "y"}]}
@@ -127,6 +129,8 @@ def test_an_srcnn_of_the_zoo_gives_here_what_it_gives_there(
     assert (info.config.scale, info.config.skip, info.config.padding) == (3, residual, "zeros")
     assert info.card.license == "MIT"
     assert info.card.source == "zoo x3.zip"
+    assert info.card["assumed"] == ["×3 (from its name)", "bicubic with a = -0.5"]
+    assert info.window("microscope") == (0, 1)
     result = upscale(image, model=info.name, device="cpu", intensity="none")
     np.testing.assert_allclose(result, enlarged_by(network, image, 3), atol=1e-5)
 
@@ -162,10 +166,11 @@ def test_a_gain_and_an_offset_before_the_network_become_its_window(tmp_path: Pat
         Theirs(residual=True),
         prepared=lambda x: (x * 0.5 + 0.25).astype(np.float32),
         before=[{"id": "ensure_dtype", "kwargs": {"dtype": "float32"}}, linear(0.5, 0.25)],
+        limits=(0, 1),
     )
     info = import_model(path, "scaled")
     assert info.config.skip
-    assert load_model("scaled").config == info.config
+    assert info.window("microscope") == info.window("photograph") == (0.25, 0.75)
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {

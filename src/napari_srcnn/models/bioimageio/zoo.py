@@ -89,24 +89,26 @@ class Zoo:
                 result = _result(tried, seen, enlarges=enlarges)
                 got = _processed(result, self._steps("output"), "after")
                 if got.shape == wanted.shape and _agree(got[:, :, y, x], wanted[:, :, y, x]):
-                    return self._file(tried)
+                    return self._file(tried, enlarges=enlarges)
         raise CheckpointError(
             "its test output is not what an SRCNN with these weights gives, so that it does more "
             "than that; it cannot be imported."
         )
 
-    def _file(self, found: Published) -> bytes:
+    def _file(self, found: Published, *, enlarges: bool) -> bytes:
         """Return the model file, with a card that says where the model comes from."""
+        config = found.config
+        before = (f"×{config.scale} (from its name)", f"bicubic with a = {config.a:g}")
+        window = list(self._window() or (0.0, 1.0))
         card = found.card(self.package.path) | {
             "description": plain(at(self.told, "description")) or plain(at(self.told, "name")),
             "license": plain(at(self.told, "license")) or "that of the package",
+            # All else its test has shown.
+            "assumed": [] if enlarges else list(before),
+            "windows": {"photograph": window, "microscope": window},
         }
-        # What its test has shown needs no longer be assumed.
-        card.pop("assumed")
-        if window := self._window():
-            card["windows"] = {kind: list(window) for kind in ("photograph", "microscope")}
         tensors = {name: array.astype(np.float32) for name, array in found.tensors.items()}
-        return model_bytes(tensors, header_text(found.config, card))
+        return model_bytes(tensors, header_text(config, card))
 
     def _said_scale(self) -> int:
         """Return the scale by a name; the network is given an image that was enlarged before."""
@@ -138,7 +140,7 @@ class Zoo:
         return steps if isinstance(steps, list) else [steps]
 
     def _window(self) -> tuple[float, float] | None:
-        """Return what the network sees of its input's range, where that is said and not 0..1."""
+        """Return what the network sees of its input's range, where that is said."""
         limits = at(self.told, "inputs", 0, "data", "range") or at(
             self.told, "inputs", 0, "data_range"
         )
