@@ -242,12 +242,13 @@ def _warm() -> None:
     import imagecodecs
     import zarr.codecs
     import zarr.storage
-    from fuzzing import models
+    from fuzzing import models, packages
 
     from napari_srcnn.models.library import list_models, load_model
 
     load_model(list_models()[0])
     models.make_state()
+    packages.exported(".onnx")
     assert imagecodecs.zlib_encode
     assert zarr.codecs.BloscCodec
 

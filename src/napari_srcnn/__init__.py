@@ -33,6 +33,8 @@ _HOME_OF = {
     "Domain": "models.domain",
     "check_domain": "models.domain",
     "diagnose": "doctor.diagnosis",
+    "export_model": "models.manage",
+    "import_model": "models.manage",
     "list_models": "models.library",
     "load_model": "models.library",
     "model_info": "models.library",
@@ -53,6 +55,8 @@ __all__ = [
     "bicubic",
     "check_domain",
     "diagnose",
+    "export_model",
+    "import_model",
     "imresize",
     "iter_upscale",
     "list_models",
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
     from napari_srcnn.microscope.noise import Noise
     from napari_srcnn.models.domain import Domain, check_domain
     from napari_srcnn.models.library import list_models, load_model, model_info
+    from napari_srcnn.models.manage import export_model, import_model
     from napari_srcnn.network.config import SRCNNConfig
     from napari_srcnn.network.model import SRCNN
     from napari_srcnn.upscaling.api import (

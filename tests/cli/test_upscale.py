@@ -573,6 +573,23 @@ def test_models_are_renamed_exported_imported_and_deleted(own_model: Path, tmp_p
     assert (folder / "again.safetensors").read_bytes() == data
 
 
+def test_models_go_to_other_programs_and_come_back(own_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    for number, kind in enumerate((".onnx", ".bioimage.io.zip")):
+        target = tmp_path / f"für Café{kind}"
+        ended = command_here("models", "--export", "mine", target)
+        assert (ended.code, ended.out, ended.err) == (0, f"mine → {target}\n", "")
+        ended = command_here("models", "--import", target, "--name", f"back-{number}")
+        assert ended.err.startswith("Model: für Café\nKind: SRCNN 9-1-5, ×2, one channel\n")
+        assert (own_model.parent / f"back-{number}.safetensors").read_bytes() == (
+            own_model.read_bytes()
+        )
+    target.write_bytes(target.read_bytes()[:-100])
+    ended = command_here("models", "--import", target, "--name", "cut")
+    assert (ended.code, ended.out) == (2, "")
+    assert "Café.bioimage.io.zip is no zip file or is damaged" in sentence(ended)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from fuzzing import commands, images, models, records, stores
+from fuzzing import commands, images, models, packages, records, stores
 from fuzzing.case import Kind, Outcome, judge
 
 KINDS: tuple[Kind, ...] = (
     *models.KINDS,
+    *packages.KINDS,
     *images.KINDS,
     *stores.KINDS,
     *records.KINDS,

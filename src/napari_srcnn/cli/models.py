@@ -35,11 +35,19 @@ def models(
     ] = None,
     export: Annotated[
         tuple[str, Path] | None,
-        typer.Option("--export", metavar="NAME FILE", help="Copy a model to a .safetensors file."),
+        typer.Option(
+            "--export",
+            metavar="NAME FILE",
+            help="Write a model to a file: .safetensors, .onnx or .bioimage.io.zip.",
+        ),
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option("--import", metavar="FILE", help="Copy a .safetensors file to your own."),
+        typer.Option(
+            "--import",
+            metavar="FILE",
+            help="Take such a file, or a bioimage.io package of an SRCNN, to your own.",
+        ),
     ] = None,
     name: Annotated[
         str | None,

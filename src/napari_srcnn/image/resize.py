@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 # Values of a block that is worked on at a time.
 _CACHED = 1 << 16
-# Source samples that an enlarging cubic reaches from where it stands, and one to spare.
-_REACH = 3
+# Source samples that an enlarging cubic reaches on either side of the one it stands in.
+BICUBIC_REACH = 2
 
 Boundary = Literal["symmetric", "edge"]
 
@@ -138,7 +138,7 @@ def mean_weights(length: int, scale: int, start: int, stop: int) -> AxisWeights:
 
 
 def canonical_window(
-    length: int, scale: int, start: int, stop: int, reach: int = _REACH
+    length: int, scale: int, start: int, stop: int, reach: int = BICUBIC_REACH + 1
 ) -> tuple[int, tuple[int, int, int, int]]:
     """Return the window of a shorter axis that has the same weights.
 

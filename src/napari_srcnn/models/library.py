@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_srcnn.models.card import Card, ModelInfo
+from napari_srcnn.models.foreign import SUFFIXES as FOREIGN
+from napari_srcnn.models.foreign import as_model_file, stem_of
 from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError, load_checkpoint, read_header
 from napari_srcnn.network.config import SCALES
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-_FILE_SUFFIXES = (SUFFIX, ".pt", ".pth", ".ckpt", ".mat", ".bin")
+_PUBLISHED = (".pt", ".pth", ".ckpt", ".mat", ".bin")
+_FILE_SUFFIXES = (SUFFIX, *FOREIGN, *_PUBLISHED)
 # Best first: what a user gets who names no model.
 _PREFERRED_KERNELS = ("9-5-5", "9-3-5", "9-1-5")
 # How bundled models' names end; those of photographs' brightness end in nothing. The last are
@@ -101,15 +104,16 @@ def find_model(name: str | Path) -> Path:
 @lru_cache(maxsize=256)
 def _info(path: Path, modified_ns: int, size: int) -> ModelInfo:
     """Read a header once for each version of a file."""
-    if path.suffix.lower() == SUFFIX:
-        config, card = read_header(path)
+    if path.suffix.lower() in (SUFFIX, *FOREIGN):
+        with as_model_file(path) as file:
+            config, card = read_header(file)
     else:
         published = read_published(path)
         config, card = published.config, published.card(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     bundled = path.parent == bundled_dir()
     return ModelInfo(
-        name=path.stem,
+        name=stem_of(path),
         path=path,
         config=config,
         card=Card.from_dict(card),
@@ -155,7 +159,7 @@ def load_model(name: str | Path) -> SRCNN:
     ----------
     name : str or Path
         One of :func:`list_models`, or a file; a published one (``.mat``, ``.pth`` …) as well,
-        where its name says the scale.
+        where its name says the scale, a package for bioimage.io, or an ONNX file of ours.
 
     Returns
     -------
@@ -168,8 +172,9 @@ def load_model(name: str | Path) -> SRCNN:
         If there is no such model or its file cannot be used.
     """
     info = model_info(name)
-    if info.path.suffix.lower() == SUFFIX:
-        model, _ = load_checkpoint(info.path)
+    if info.path.suffix.lower() in (SUFFIX, *FOREIGN):
+        with as_model_file(info.path) as file:
+            model, _ = load_checkpoint(file)
     else:
         model = read_published(info.path).model()
     model.info = info  # type: ignore[assignment]  # nn.Module types attributes as tensors

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from napari_srcnn.models.card import ModelInfo
+from napari_srcnn.models.export import KINDS, export_bytes, kind_of
+from napari_srcnn.models.foreign import as_model_file, stem_of
 from napari_srcnn.models.library import (
     _FILE_SUFFIXES,
     _NAME,
+    _PUBLISHED,
     _files,
     _info,
     bundled_dir,
@@ -116,13 +119,14 @@ def delete_model(name: str) -> None:
 
 
 def export_model(name: str, target: str | Path, *, force: bool = False) -> Path:
-    """Copy a model, the user's or a bundled one, to a file that :func:`import_model` takes.
+    """Write a model, the user's or a bundled one, to a file that :func:`import_model` takes.
 
     Parameters
     ----------
     name : str
     target : path-like
-        A file, whose suffix is added where there is none; or a folder that is there.
+        A file, whose ending says its kind: ``.safetensors`` (a copy, by default added where there
+        is none), ``.onnx``, or ``.bioimage.io.zip``; or a folder that is there, for a copy.
     force : bool
         Replace what is there.
 
@@ -134,22 +138,27 @@ def export_model(name: str, target: str | Path, *, force: bool = False) -> Path:
     Raises
     ------
     CheckpointError
-        If there is no such model, it is damaged, or the file is there or cannot be written.
+        If there is no such model, it is damaged, the file is there or cannot be written, or its
+        kind needs a package that is not installed.
     """
     if is_path(name):
         raise CheckpointError(f"{str(name)!r} is no model's name; copy the file itself.")
-    data = _whole(find_model(name))
+    path = find_model(name)
+    data = _whole(path)
     target = Path(target).expanduser()
     if target.is_dir():
         target = target / f"{name}{SUFFIX}"
-    elif target.suffix.lower() != SUFFIX:
+    elif kind_of(target) is None:
         if target.suffix.lower() in _FILE_SUFFIXES:
             raise CheckpointError(
-                f"{target.name} ends in {target.suffix!r}; models are exported as {SUFFIX}."
+                f"{target.name} ends in {target.suffix!r}; models are exported as "
+                f"{', '.join(KINDS[:-1])} or {KINDS[-1]}."
             )
         target = target.with_name(f"{target.name}{SUFFIX}")
     if target.exists() and not force:
         raise CheckpointError(f"{target} is there already; choose another file, or force it.")
+    if kind_of(target) != SUFFIX:
+        data = export_bytes(model_info(name), kind_of(target))
     write_atomically(target, data)
     _info.cache_clear()
     return target
@@ -157,19 +166,21 @@ def export_model(name: str, target: str | Path, *, force: bool = False) -> Path:
 
 def name_for(source: str | Path) -> str:
     """Return the name that :func:`import_model` gives a file's model; "" where none can be made."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip(".-")[:_LONGEST_NAME]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem_of(Path(source))).strip(".-")[:_LONGEST_NAME]
     while is_path(name):
         name = name.rpartition(".")[0]
     return name
 
 
 def import_model(source: str | Path, name: str | None = None, *, force: bool = False) -> ModelInfo:
-    """Copy a model's file, byte for byte, to the user's own models.
+    """Take a model's file to the user's own models.
 
     Parameters
     ----------
     source : path-like
-        A file that this program wrote.
+        A file that :func:`export_model` wrote (a ``.safetensors`` file is copied byte for byte), or
+        another program's package for bioimage.io whose weights are those of an SRCNN. Nothing in
+        it is run.
     name : str, optional
         By default the file's, where need be with other characters.
     force : bool
@@ -182,12 +193,13 @@ def import_model(source: str | Path, name: str | None = None, *, force: bool = F
         is under way.
     """
     source = find_model(Path(source))
-    if source.suffix.lower() in _FILE_SUFFIXES and source.suffix.lower() != SUFFIX:
+    if source.suffix.lower() in _PUBLISHED:
         raise CheckpointError(
             f"{source.name} may be a published checkpoint but is no model file; "
             f"`napari-srcnn convert {source.name} NAME` makes a model of it."
         )
-    data = _whole(source)
+    with as_model_file(source) as file:
+        data = _whole(file)
     if name is None and not (name := name_for(source)):
         raise CheckpointError(f"No name can be made of {source.name!r}; give the model a name.")
     target = user_model_dir() / f"{check_name(name)}{SUFFIX}"

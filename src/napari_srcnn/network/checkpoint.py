@@ -16,6 +16,11 @@ from napari_srcnn.network.config import SRCNNConfig
 from napari_srcnn.words import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_srcnn.network.model import SRCNN
 
 KEY = "napari_srcnn"
@@ -209,14 +214,33 @@ def save_model(path: str | Path, model: SRCNN, card: dict[str, Any]) -> Path:
     CheckpointError
         If the file cannot be written; what was there before stays.
     """
-    from safetensors.torch import save
-
     path = Path(path)
-    value = {"format": FORMAT, "config": model.config.to_dict(), "card": card}
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    data = save(tensors, metadata={KEY: json.dumps(value, sort_keys=True)})
-    write_atomically(path, data)
+    tensors = {name: t.detach().cpu().numpy() for name, t in model.state_dict().items()}
+    write_atomically(path, model_bytes(tensors, header_text(model.config, card)))
     return path
+
+
+def header_text(config: SRCNNConfig, card: Mapping[str, Any]) -> str:
+    """Return what a model file's header, or another file's metadata, says of a model: JSON."""
+    value = {"format": FORMAT, "config": config.to_dict(), "card": dict(card)}
+    return json.dumps(value, sort_keys=True)
+
+
+def model_bytes(tensors: Mapping[str, NDArray[np.float32]], header: str) -> bytes:
+    """Return a model file.
+
+    Parameters
+    ----------
+    tensors : mapping of str to ndarray
+        By the names of :class:`~napari_srcnn.network.model.SRCNN`.
+    header : str
+        See :func:`header_text`.
+    """
+    import numpy as np
+    from safetensors.numpy import save
+
+    stored = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    return save(stored, metadata={KEY: header})
 
 
 def write_atomically(path: Path, data: bytes) -> None:

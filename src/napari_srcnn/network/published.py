@@ -165,12 +165,11 @@ def read_published(
     else:
         layout, layers = _from_torch(path)
     kernels, widths, channels = _check_layers(path, layers)
-    said = _SCALE.search(path.stem)
-    if scale is None and said is None:
+    found = name_scale(path.stem)
+    if scale is None and found is None:
         raise CheckpointError(
             f"{path.name} does not say its scale; give it (--scale, or a name as srcnn_x3)."
         )
-    found = int(said.group(1) or said.group(2)) if said else 0
     padding = layout.padding if padding is None else padding
     a = layout.a if a is None else a
     try:
@@ -181,7 +180,7 @@ def read_published(
             skip=skip,
             padding=padding,
             a=a,
-            scale=found if scale is None else scale,
+            scale=found or 0 if scale is None else scale,
         )
     except ValueError as error:
         raise CheckpointError(f"{path.name} holds no network for this: {error}") from error
@@ -202,6 +201,12 @@ def read_published(
         layout=layout.name,
         assumed=_assumed(config, order, value_range, in_name=scale is None),
     )
+
+
+def name_scale(name: str) -> int | None:
+    """Return the scale that a name says, as x3 or 3x; None where it says none."""
+    said = _SCALE.search(name)
+    return int(said.group(1) or said.group(2)) if said else None
 
 
 def _assumed(

@@ -209,6 +209,50 @@ def test_exporting_replaces_only_what_the_dialog_asked_about(
     assert "is there already" in heard.failed[0]
 
 
+@pytest.mark.parametrize(
+    ("typed", "chosen", "written"),
+    [
+        ("x", "ONNX", "x.onnx"),
+        ("x.onnx", "napari-srcnn", "x.onnx"),
+        ("Zellen 1", "bioimage.io", "Zellen 1.bioimage.io.zip"),
+    ],
+)
+def test_for_other_programs_a_model_is_exported_beside_the_window(
+    manager: ModelManager,
+    heard: Heard,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    qtbot: Any,
+    typed: str,
+    chosen: str,
+    written: str,
+) -> None:
+    def choose(parent: object, title: str, suggested: str, filters: str) -> tuple[str, str]:
+        return str(tmp_path / typed), next(f for f in filters.split(";;") if f.startswith(chosen))
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    manager.export_button.click()
+    qtbot.waitUntil(lambda: len(heard.said) == 2 or bool(heard.failed), timeout=20_000)
+    assert (heard.failed, len(heard.said)) == ([], 2)
+    assert heard.said[1] == f"“a” was written to {tmp_path / written}."
+    # And back: it is looked into beside the window, and asked about then.
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / written), ""))
+    asked = answer_yes(monkeypatch)
+    manager.import_button.click()
+    qtbot.waitUntil(lambda: len(own_models()) == 3, timeout=20_000)
+    assert "SRCNN 9-1-5, ×2" in asked[0]
+    assert "Description: The first" in manager.card.text()
+
+
+def test_an_export_for_other_programs_that_fails_says_why(
+    manager: ModelManager, heard: Heard, tmp_path: Path, qtbot: Any
+) -> None:
+    (tmp_path / "x.onnx").touch()
+    manager.export("a", tmp_path / "x.onnx")
+    qtbot.waitUntil(lambda: bool(heard.failed), timeout=20_000)
+    assert "is there already" in heard.failed[0]
+
+
 def answer_yes(monkeypatch: pytest.MonkeyPatch, is_sure: bool = True) -> list[str]:
     """Answer every question; return what was asked."""
     standard, asked = QMessageBox.StandardButton, []

@@ -20,9 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_srcnn.models.card import card_lines, origin_lines
+from napari_srcnn.models.export import kind_of
 from napari_srcnn.models.library import model_info, own_models
 from napari_srcnn.models.manage import (
-    check_name,
     delete_model,
     export_model,
     import_model,
@@ -30,17 +30,19 @@ from napari_srcnn.models.manage import (
     rename_model,
 )
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError
+from napari_srcnn.widgets.models import files
 from napari_srcnn.widgets.shared.fields import Choice, Note
 from napari_srcnn.widgets.shared.messages import sentence
+from napari_srcnn.widgets.shared.runner import Runner
 
 NONE_YET = "You have no models of your own yet."
-_FILTER = f"Models (*{SUFFIX})"
 
 
 class ModelManager(QWidget):
     """A menu of the user's own models, the chosen one's card, and what can be done with it.
 
-    The files are small, so all is done at once; torch is never loaded.
+    The files are small, so all is done at once and without torch; but for files of other programs,
+    which are written and read beside the window.
 
     Signals
     -------
@@ -63,11 +65,16 @@ class ModelManager(QWidget):
         self.rename_button = _button("Rename …", "Give the chosen model another name.")
         self.delete_button = _button("Delete …", "Delete the chosen model for good.")
         self.export_button = _button(
-            "Export …", f"Copy the chosen model to a {SUFFIX} file, to back it up or to share it."
+            "Export …",
+            "Write the chosen model to a file: to back it up, to share it, or for other programs "
+            "(ONNX, bioimage.io).",
         )
         self.import_button = _button(
-            "Import …", f"Copy a {SUFFIX} file that was exported to your own models."
+            "Import …",
+            "Take a file that was exported, or an SRCNN from bioimage.io, to your own models.",
         )
+        self._runner = Runner(self)
+        self._runner.received.connect(self._on_done)
         buttons = QGridLayout()
         buttons.addWidget(self.rename_button, 0, 0)
         buttons.addWidget(self.delete_button, 0, 1)
@@ -124,7 +131,11 @@ class ModelManager(QWidget):
         return self._do(work)
 
     def export(self, name: str, path: str | Path, *, force: bool = False) -> bool:
-        """Copy a model to a file; tell whether it was done."""
+        """Write a model to a file; tell whether it was done, or has begun for other programs."""
+        if kind_of(path) not in (None, SUFFIX):
+            self.said.emit(f"“{name}” is being written to {path} …")
+            self._runner.prepare(files.write, name, path, force)
+            return True
 
         def work() -> str:
             return f"“{name}” was copied to {export_model(name, path, force=force)}."
@@ -155,6 +166,12 @@ class ModelManager(QWidget):
         self.said.emit(text)
         return True
 
+    def _on_done(self, message: files.Written | files.Looked) -> None:
+        if isinstance(message, files.Looked):
+            self._ask_about(message.path)
+        else:
+            (self.said if message.is_done else self.failed).emit(message.text)
+
     # ------------------------------------------------------------ what is asked before
 
     def ask_and_rename(self) -> None:
@@ -184,23 +201,31 @@ class ModelManager(QWidget):
         """Ask for the file."""
         if (name := self.chosen) is None:
             return
-        path, _ = QFileDialog.getSaveFileName(self, "Export a model", f"{name}{SUFFIX}", _FILTER)
-        if path:
-            # The dialog has asked whether to replace the file; not the one with a suffix added.
-            self.export(name, path, force=path.lower().endswith(SUFFIX))
-
-    def ask_and_import(self) -> None:
-        """Ask for the file, whether it is trusted, and for a name where its own is taken."""
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Import a model", "", f"{_FILTER};;All files (*)"
+        path, kind = QFileDialog.getSaveFileName(
+            self, "Export a model", f"{name}{SUFFIX}", files.EXPORT_FILTER
         )
         if not path:
             return
+        # The dialog has asked whether to replace the file; not the one with an ending added.
+        is_whole = kind_of(path) is not None
+        self.export(name, path if is_whole else path + files.ending(kind), force=is_whole)
+
+    def ask_and_import(self) -> None:
+        """Ask for the file, and then about it."""
+        path, _ = QFileDialog.getOpenFileName(self, "Import a model", "", files.IMPORT_FILTER)
+        if files.is_foreign(path):
+            self.said.emit(f"{path} is being read …")
+            self._runner.prepare(files.look, path)
+        elif path:
+            self._ask_about(path)
+
+    def _ask_about(self, path: str) -> None:
+        """Ask whether a file is trusted, and for a name where its own is taken; then take it."""
         if not self._ask_whether_trusted(path):
             return
         name: str | None = name_for(path)
-        if reason := _why_not(name or ""):
-            name = self._ask_name("Import a model", f"{reason}\n\nA name for it:", _free(name))
+        if reason := files.why_not(name or ""):
+            name = self._ask_name("Import a model", f"{reason}\n\nA name for it:", files.free(name))
             if not name:
                 return
         self.import_(path, name)
@@ -267,23 +292,3 @@ def _description(name: str) -> str:
         return model_info(name).description
     except (CheckpointError, OSError) as error:
         return sentence(error)
-
-
-def _why_not(name: str) -> str:
-    """Return why a new model cannot have a name; "" where it can."""
-    if name in own_models():
-        return f"You have a model named {name!r} already."
-    try:
-        check_name(name)
-    except CheckpointError as error:
-        return str(error)
-    return ""
-
-
-def _free(name: str | None) -> str:
-    """Return a name like `name` that no model has."""
-    name = name or "model"
-    number = 2
-    while _why_not(f"{name}-{number}"):
-        number += 1
-    return f"{name}-{number}"
