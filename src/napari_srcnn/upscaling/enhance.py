@@ -25,10 +25,11 @@ from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.folded import FoldedCorrection
 from napari_srcnn.network.model import SRCNN
+from napari_srcnn.upscaling.enlarge import Enlarging
 from napari_srcnn.upscaling.geometry import Geometry
 from napari_srcnn.upscaling.options import Color
 from napari_srcnn.upscaling.spread import calibrated, looks_around, mean_around
-from napari_srcnn.upscaling.tensors import Enlarging, of_each, window
+from napari_srcnn.upscaling.tensors import of_each, window
 
 # The largest values that the network is shown, in its own units (of about 0..1).
 LIMIT, HALF_LIMIT = 1e30, 64.0

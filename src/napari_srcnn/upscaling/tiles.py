@@ -11,7 +11,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,26 +21,18 @@ from torch.nn import functional as F
 
 from napari_srcnn.image.intensity import IntensityRange, integer_limits
 from napari_srcnn.image.rect import Padding
-from napari_srcnn.image.resize import window_matrix
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.switches import same_bits, tf32
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.enhance import LIMIT, Enhancer
+from napari_srcnn.upscaling.enlarge import Enlarging, bicubic_matrix
 from napari_srcnn.upscaling.geometry import Geometry
 from napari_srcnn.upscaling.hold import hold, is_exact, within
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
-from napari_srcnn.upscaling.tensors import Enlarging, cast, of_each, to_tensor, variance
-
-
-@lru_cache(maxsize=32)
-def _matrix(
-    device: torch.device, length: int, scale: int, start: int, stop: int, a: float
-) -> Tensor:
-    """Return a window's bicubic matrix on a device, where a row of tiles uses it again."""
-    return torch.tensor(window_matrix(length, scale, start, stop, a)[2], device=device)
+from napari_srcnn.upscaling.tensors import cast, of_each, to_tensor, variance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,9 +271,8 @@ class Engine:
             if not bool(finite.all()):
                 bad = ~finite
                 x = torch.where(finite, x, 0.0)
-        bicubic = Enlarging(
-            x, _matrix(exact, *geometry.enlarge_y), _matrix(exact, *geometry.enlarge_x)
-        )
+        axes = geometry.enlarge_y, geometry.enlarge_x
+        bicubic = Enlarging(x, *(bicubic_matrix(exact, *axis) for axis in axes))
         padding, halo = geometry.padding, self.config.halo
         # The computed rectangle was cut at the true border, so there the halo is missing.
         top, left = halo - padding.top, halo - padding.left
@@ -386,8 +376,7 @@ class Engine:
 
     def _reach(self, bad: Tensor, bicubic: Enlarging, padding: Padding | None) -> Tensor:
         """Return where the result depends on pixels that are not finite."""
-        rows, columns = (matrix != 0 for matrix in (bicubic.rows, bicubic.columns))
-        touched = rows.double() @ bad.double() @ columns.double().T
+        touched = bicubic.touched(bad)
         if self.color in ("luma", "rgb"):
             colors = touched.shape[1] - self.alpha
             together = touched[:, :colors].amax(1, keepdim=True).expand(-1, colors, -1, -1)
