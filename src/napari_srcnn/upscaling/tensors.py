@@ -15,6 +15,9 @@ from napari_srcnn.image.intensity import IntensityRange, integer_limits
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.upscaling.checks import DTYPES
 
+# The largest values that the network is shown, in its own units (of about 0..1).
+LIMIT, HALF_LIMIT = 1e30, 64.0
+
 _Known = TypeVar("_Known", IntensityRange, Noise)
 
 
