@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from napari_srcnn.network.threads import Workers
 from napari_srcnn.upscaling.api import plan_upscale, upscale
 from napari_srcnn.upscaling.messages import Progress
-from napari_srcnn.upscaling.tiles import Done, Engine
+from napari_srcnn.upscaling.pending import Done
+from napari_srcnn.upscaling.tiles import Engine
 
 NETWORK = random_network()
 OPTIONS: dict[str, Any] = {"model": NETWORK, "device": "cpu", "intensity": "dtype"}

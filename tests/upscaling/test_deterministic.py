@@ -17,8 +17,9 @@ from napari_srcnn.upscaling.lazy import LazyResult
 from napari_srcnn.upscaling.levels import fixed_blocks
 from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.upscaling.options import Options
+from napari_srcnn.upscaling.pending import Pending
 from napari_srcnn.upscaling.resolve import resolve
-from napari_srcnn.upscaling.tiles import Engine, Pending
+from napari_srcnn.upscaling.tiles import Engine
 
 OPTIONS: dict[str, Any] = {"model": random_network(), "device": "cpu", "consistent": True}
 

@@ -33,9 +33,10 @@ from napari_srcnn.training.photographs import crop_to_multiple, read_luma, read_
 from napari_srcnn.upscaling import reader as reader_module
 from napari_srcnn.upscaling.api import bicubic, iter_upscale, plan_upscale, upscale, upscale_region
 from napari_srcnn.upscaling.messages import Progress, Report
+from napari_srcnn.upscaling.pending import Pending
 from napari_srcnn.upscaling.plan import UpscalePlan
 from napari_srcnn.upscaling.speed import Busy, Stopwatch
-from napari_srcnn.upscaling.tiles import Engine, Pending
+from napari_srcnn.upscaling.tiles import Engine
 from napari_srcnn.words import format_bytes
 
 DTYPES = [f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from types import EllipsisType
 
 import numpy as np
@@ -20,27 +19,17 @@ from torch.nn import functional as F
 from napari_srcnn.image.intensity import IntensityRange
 from napari_srcnn.image.metrics import LUMA, LUMA_OFFSET, LUMA_TO_RGB
 from napari_srcnn.image.rect import Padding, Tile
-from napari_srcnn.image.resize import mean_matrix
-from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.fast import fast_correction
 from napari_srcnn.network.folded import FoldedCorrection
 from napari_srcnn.network.model import SRCNN
+from napari_srcnn.upscaling.enlarge import Enlarging
 from napari_srcnn.upscaling.geometry import Geometry
 from napari_srcnn.upscaling.options import Color
 from napari_srcnn.upscaling.spread import calibrated, looks_around, mean_around
-from napari_srcnn.upscaling.tensors import Enlarging, of_each, window
+from napari_srcnn.upscaling.tensors import HALF_LIMIT, LIMIT, of_each, window
 
-# The largest values that the network is shown, in its own units (of about 0..1).
-LIMIT, HALF_LIMIT = 1e30, 64.0
 # A part of a tile that is smaller than this, along Y or X, is not worth computing by itself.
 _LEAST = 32
-
-
-@lru_cache(maxsize=32)
-def _mean_matrix(device: torch.device, length: int, scale: int, start: int, stop: int) -> Tensor:
-    """Return a window's matrix of local means on a device, as exact as a network's input."""
-    matrix = mean_matrix(length, scale, start, stop)[2]
-    return torch.tensor(matrix, device=device, dtype=torch.float32)
 
 
 class Enhancer:
@@ -99,41 +88,6 @@ class Enhancer:
             return None
         return Tile(y0=y0, y1=y1, x0=x0, x1=x1)
 
-    def sigma(
-        self,
-        x: Tensor,
-        geometry: Geometry,
-        ranges: Sequence[Sequence[IntensityRange]],
-        noises: Sequence[Sequence[Noise]],
-    ) -> Tensor:
-        """Return the noise's standard deviation on the high-res grid, in network units.
-
-        Its variance is taken at the local mean of the finite source pixels. What shot noise adds to
-        it is proportional to the light, so it is that which is averaged, and in float32: the dark
-        level, which may be large, is off by then.
-        """
-        if geometry.mean_y is None or geometry.mean_x is None:
-            raise ValueError("A network that is told the noise needs a geometry made with noise.")
-        rows = _mean_matrix(x.device, *geometry.mean_y)
-        columns = _mean_matrix(x.device, *geometry.mean_x)
-        x = x[:, : x.shape[1] - self.alpha]
-
-        # Of luma there is one range for three colours.
-        gain2 = of_each(ranges, lambda one: one.gain, x.device).square()
-        shot = of_each(noises, lambda one: one.gain, x.device) * gain2
-        read2 = of_each(noises, lambda one: one.read, x.device).square() * gain2
-        light = x - of_each(noises, lambda one: one.offset, x.device)
-        # A marker as -3e38 for "no data" would overflow; infinity times a weight of zero is NaN.
-        variance = light.mul_(shot).clamp_(-LIMIT, LIMIT).float()
-        finite = x.isfinite()
-        if bool(finite.all()):
-            variance = rows @ variance @ columns.T
-        else:
-            total = rows @ torch.where(finite, variance, 0.0) @ columns.T
-            weight = rows @ finite.float() @ columns.T
-            variance = total / weight.clamp_min(1e-30)
-        return variance.clamp_min_(0).add_(read2.float()).sqrt_()
-
     def whole(
         self,
         out: Tensor,
@@ -150,7 +104,7 @@ class Enhancer:
         out, enlarged : Tensor of float64, shapes (B, S, H, W) and with the halo around
             Bicubic, as far as the image reaches.
         sigma : Tensor or None
-            Of `enlarged`, as :meth:`sigma` gives it.
+            The noise of `enlarged`, as :func:`~napari_srcnn.upscaling.sigma.told_sigma` gives it.
         padding : Padding
             What of the halo lies beyond the image.
         ranges : sequence of sequences of IntensityRange

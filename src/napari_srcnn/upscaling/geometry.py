@@ -17,7 +17,7 @@ class Geometry:
     rows, columns : slice
         Of the source plane.
     enlarge_y, enlarge_x : tuple
-        Arguments of :func:`_matrix`: bicubic along each axis.
+        Arguments of :func:`bicubic_matrix`: bicubic along each axis.
     inner : tuple of two slices
         Where in those rows and columns the pixels lie that bicubic reads; all of them for a network
         that is not told the noise.

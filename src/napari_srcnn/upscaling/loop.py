@@ -27,9 +27,9 @@ from napari_srcnn.upscaling.geometry import Geometry, tile_geometry
 from napari_srcnn.upscaling.levels import fixed_blocks
 from napari_srcnn.upscaling.messages import Index
 from napari_srcnn.upscaling.noise import noises_of
+from napari_srcnn.upscaling.pending import Pending, Result
 from napari_srcnn.upscaling.reader import PlaneReader, reads_files
 from napari_srcnn.upscaling.speed import MIN_TILE, bytes_per_pixel
-from napari_srcnn.upscaling.tiles import Pending, Result
 from napari_srcnn.upscaling.work import Work
 
 _logger = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,27 +15,10 @@ from napari_srcnn.image.intensity import IntensityRange, integer_limits
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.upscaling.checks import DTYPES
 
+# The largest values that the network is shown, in its own units (of about 0..1).
+LIMIT, HALF_LIMIT = 1e30, 64.0
+
 _Known = TypeVar("_Known", IntensityRange, Noise)
-
-
-@dataclass(frozen=True, slots=True)
-class Enlarging:
-    """A window of an image, to be enlarged by bicubic, or parts of it.
-
-    Attributes
-    ----------
-    x : Tensor of float64, shape (B, S, h, w)
-    rows, columns : Tensor of float64, shapes (H, h) and (W, w)
-        As :func:`~napari_srcnn.image.resize.window_matrix` makes them.
-    """
-
-    x: Tensor
-    rows: Tensor
-    columns: Tensor
-
-    def part(self, rows: slice, columns: slice) -> Tensor:
-        """Return a part of the enlarged image, which has shape (B, S, H, W)."""
-        return self.rows[rows] @ self.x @ self.columns[columns].T
 
 
 def window(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,91 +21,20 @@ from torch.nn import functional as F
 
 from napari_srcnn.image.intensity import IntensityRange, integer_limits
 from napari_srcnn.image.rect import Padding
-from napari_srcnn.image.resize import window_matrix
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.network.model import SRCNN
 from napari_srcnn.network.switches import same_bits, tf32
 from napari_srcnn.network.threads import Workers
-from napari_srcnn.upscaling.enhance import LIMIT, Enhancer
+from napari_srcnn.upscaling.enhance import Enhancer
+from napari_srcnn.upscaling.enlarge import Enlarging, bicubic_matrix
 from napari_srcnn.upscaling.geometry import Geometry
 from napari_srcnn.upscaling.hold import hold, is_exact, within
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit, measure
 from napari_srcnn.upscaling.options import Color
-from napari_srcnn.upscaling.tensors import Enlarging, cast, of_each, to_tensor, variance
-
-
-@lru_cache(maxsize=32)
-def _matrix(
-    device: torch.device, length: int, scale: int, start: int, stop: int, a: float
-) -> Tensor:
-    """Return a window's bicubic matrix on a device, where a row of tiles uses it again."""
-    return torch.tensor(window_matrix(length, scale, start, stop, a)[2], device=device)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A tile that was computed.
-
-    `span` is when the device was at work on it, in seconds by any clock that all tiles share.
-    """
-
-    values: Tensor
-    clipped: Tensor
-    nonfinite: Tensor
-    spread: Tensor | None = None
-    misfit: Misfit = NO_MISFIT
-    span: tuple[float, float] = (0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """A tile's pixels, as they are stored.
-
-    Attributes
-    ----------
-    values : ndarray, shape (B, S, H, W)
-    clipped, nonfinite : int
-        How many were set to the dtype's limit, and how many are not finite.
-    spread : ndarray of float32 or None
-        Of the same shape: a self-ensemble's standard deviation.
-    misfit : Misfit
-        Of a tile that was checked against its source.
-    span : tuple of two floats
-        From when to when the device was at work on it.
-    """
-
-    values: NDArray[Any]
-    clipped: int
-    nonfinite: int
-    spread: NDArray[np.float32] | None
-    misfit: Misfit
-    span: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A tile that was given to the device; :meth:`result` waits for it."""
-
-    wait: Callable[[], Done]
-
-    def result(self) -> Result:
-        """Return what was computed.
-
-        Raises
-        ------
-        RuntimeError
-            If the device ran out of memory (:func:`~napari_srcnn.network.device.is_out_of_memory`).
-        """
-        done = self.wait()
-        return Result(
-            values=done.values.numpy(),
-            clipped=int(done.clipped),
-            nonfinite=int(done.nonfinite),
-            spread=None if done.spread is None else done.spread.cpu().numpy(),
-            misfit=done.misfit,
-            span=done.span,
-        )
+from napari_srcnn.upscaling.pending import Done, Pending
+from napari_srcnn.upscaling.sigma import told_sigma
+from napari_srcnn.upscaling.tensors import LIMIT, cast, of_each, to_tensor, variance
 
 
 class Engine:
@@ -280,9 +208,8 @@ class Engine:
             if not bool(finite.all()):
                 bad = ~finite
                 x = torch.where(finite, x, 0.0)
-        bicubic = Enlarging(
-            x, _matrix(exact, *geometry.enlarge_y), _matrix(exact, *geometry.enlarge_x)
-        )
+        axes = geometry.enlarge_y, geometry.enlarge_x
+        bicubic = Enlarging(x, *(bicubic_matrix(exact, *axis) for axis in axes))
         padding, halo = geometry.padding, self.config.halo
         # The computed rectangle was cut at the true border, so there the halo is missing.
         top, left = halo - padding.top, halo - padding.left
@@ -303,7 +230,8 @@ class Engine:
         if enhance:
             sigma = None
             if self.config.noise:
-                sigma = self.enhancer.sigma(whole, geometry, ranges, noises)
+                colors = whole.shape[1] - self.alpha
+                sigma = told_sigma(whole[:, :colors], geometry, ranges, noises)
             if inner is not None:
                 out = self.enhancer.framed(out, bicubic, whole, sigma, geometry, inner, ranges)
             elif enlarged is not None:
@@ -386,8 +314,7 @@ class Engine:
 
     def _reach(self, bad: Tensor, bicubic: Enlarging, padding: Padding | None) -> Tensor:
         """Return where the result depends on pixels that are not finite."""
-        rows, columns = (matrix != 0 for matrix in (bicubic.rows, bicubic.columns))
-        touched = rows.double() @ bad.double() @ columns.double().T
+        touched = bicubic.touched(bad)
         if self.color in ("luma", "rgb"):
             colors = touched.shape[1] - self.alpha
             together = touched[:, :colors].amax(1, keepdim=True).expand(-1, colors, -1, -1)
