@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 
@@ -15,6 +15,11 @@ class UnderWay(QObject):
     ----------
     window : QWidget
         What stands in a dock of the main window.
+
+    Attributes
+    ----------
+    lost : str
+        What would be lost, as a sentence; empty where nothing would be.
     """
 
     def __init__(self, window: QWidget) -> None:
@@ -23,11 +28,11 @@ class UnderWay(QObject):
         # Not held: the last to let go of a window would take it apart with all that is in it, in
         # the midst of what it was doing; and napari's viewer could not be collected.
         self._main: weakref.ref[QMainWindow] | None = None
-        self._lost = ""
+        self.lost = ""
 
     def say(self, what_is_lost: str) -> None:
         """Name what would be lost, as a sentence; nothing for an empty text."""
-        self._lost = what_is_lost
+        self.lost = what_is_lost
         main = main_window(self._window) if self._main is None else self._main()
         if main is None:
             return
@@ -40,20 +45,38 @@ class UnderWay(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # Qt's name
         """Ask, and refuse to close where the user has thought better of it."""
-        # A program that closes its viewer means it.
-        if event.type() == QEvent.Type.Close and event.spontaneous() and self._lost:
+        if event.type() == QEvent.Type.Close and self.lost and _is_by_user(watched, event):
             buttons = QMessageBox.StandardButton
             answer = QMessageBox.question(
                 self._window,
                 "Close napari",
-                f"{self._lost} Close napari all the same?",
+                f"{self.lost} Close napari all the same?",
                 buttons.Yes | buttons.Cancel,
                 buttons.Cancel,
             )
             if answer != buttons.Yes:
                 event.ignore()
+                if getattr(watched, "_quit_app", False):
+                    # File > Exit has set it before it closes the window, and it would turn the
+                    # next File > Close Window into an exit.
+                    watched._quit_app = False  # type: ignore[attr-defined]  # napari's
                 return True
         return False
+
+
+def _is_by_user(main: QObject, event: QEvent) -> bool:
+    """Tell whether it is the user who closes a window: a program that closes its viewer means it.
+
+    The entries of the File menu and their keys call the window's ``close`` as a program might; but
+    ``Viewer.close`` has closed what stands in the window's middle by then.
+    """
+    if event.spontaneous():
+        return True
+    middle = main.centralWidget() if isinstance(main, QMainWindow) else None
+    if middle is None or not middle.isVisible():
+        return False
+    direct = Qt.FindChildOption.FindDirectChildrenOnly
+    return any(part.isVisible() for part in middle.findChildren(QWidget, "", direct))
 
 
 def main_window(widget: QWidget) -> QMainWindow | None:

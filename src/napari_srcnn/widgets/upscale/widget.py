@@ -53,6 +53,7 @@ class UpscaleWidget(UpscaleParts):
         self.upscale_button.clicked.connect(self.upscale)
         self.go_on_button.clicked.connect(self.go_on)
         self.cancel_button.clicked.connect(self.cancel)
+        self.activity.cancelled.connect(self.cancel)
         self.save_button.clicked.connect(self.ask_and_save)
         self.sample_button.clicked.connect(self.open_sample)
         self.copy_as.wanted.connect(self.copy_line)
@@ -163,6 +164,7 @@ class UpscaleWidget(UpscaleParts):
         if not self.results.layers:
             self.notify("There is no result to save yet; press Upscale first.")
         elif self._save_control.begin(self.results.layers, Path(path)):
+            self._under_way.say(self._save_control.what_is_lost)
             self._on_begin()
 
     def ask_and_save(self) -> None:
