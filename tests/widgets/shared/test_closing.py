@@ -49,11 +49,13 @@ def shown(make_napari_viewer: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
 
 def test_however_a_window_is_closed_during_a_job_it_is_asked_and_cancel_leaves_all_as_it_was(
     shown: Any,
+    make_napari_viewer: Callable[..., Any],
     qtbot: Any,
     brain: np.ndarray,
     asked: list[str],
     finish: Callable[[Any], None],
 ) -> None:
+    other = make_napari_viewer(show=True).window._qt_window
     main = shown.window._qt_window
     shown.add_image(np.tile(brain, (20, 4, 4)), name="cells")
     _, widget = shown.window.add_plugin_dock_widget("napari-srcnn", "Upscale")
@@ -68,6 +70,9 @@ def test_however_a_window_is_closed_during_a_job_it_is_asked_and_cancel_leaves_a
     assert len(asked) == len(WAYS)
     assert all("cells" in text and "not saved" in text for text in asked)
     assert not main._quit_app, "the next Close Window closes one window"
+    other.close(quit_app=True, confirm_need=True)
+    assert other.isVisible()
+    assert len(asked) == len(WAYS) + 1, "an exit closes the window with the job, too"
     widget.cancel()
     finish(widget)
 

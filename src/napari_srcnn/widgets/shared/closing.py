@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
+from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 
 
 class UnderWay(QObject):
@@ -37,15 +37,22 @@ class UnderWay(QObject):
         if main is None:
             return
         if what_is_lost and self._main is None:
-            main.installEventFilter(self)
             self._main = weakref.ref(main)
+            for window in _windows_like(main):
+                window.installEventFilter(self)
         elif self._main is not None and not what_is_lost:
-            main.removeEventFilter(self)
             self._main = None
+            for window in _windows_like(main):
+                window.removeEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # Qt's name
         """Ask, and refuse to close where the user has thought better of it."""
-        if event.type() == QEvent.Type.Close and self.lost and _is_by_user(watched, event):
+        if event.type() != QEvent.Type.Close or not self.lost or self._main is None:
+            return False
+        # File > Exit of any window closes them all.
+        is_ours = not isinstance(watched, QMainWindow) or watched is self._main()
+        is_exit = getattr(watched, "_quit_app", False)
+        if (is_ours or is_exit) and _is_by_user(watched, event):
             buttons = QMessageBox.StandardButton
             answer = QMessageBox.question(
                 self._window,
@@ -56,12 +63,17 @@ class UnderWay(QObject):
             )
             if answer != buttons.Yes:
                 event.ignore()
-                if getattr(watched, "_quit_app", False):
+                if is_exit:
                     # File > Exit has set it before it closes the window, and it would turn the
                     # next File > Close Window into an exit.
                     watched._quit_app = False  # type: ignore[attr-defined]  # napari's
                 return True
         return False
+
+
+def _windows_like(main: QMainWindow) -> list[QMainWindow]:
+    """Return the windows of all viewers there are."""
+    return [one for one in QApplication.topLevelWidgets() if type(one) is type(main)]
 
 
 def _is_by_user(main: QObject, event: QEvent) -> bool:
