@@ -1,6 +1,6 @@
 """What becomes of a job in napari when its window is closed in the middle of it.
 
-    python benchmarks/closing.py [--times 10] [--seed 1]
+    python benchmarks/closing.py [--times 10] [--seed 1] [--latest 5]
 
 A real viewer, in a process of its own, begins a job (enlarging a layer, saving a result, enlarging
 a folder, fine-tuning) and is closed at a random moment, as by the window manager, File > Close
@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--latest", type=float, default=5.0, help="seconds into the job")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -46,13 +47,16 @@ def main() -> None:
         return
     chance = random.Random(arguments.seed)
     found = []
-    print(f"{'job':8s} {'closed by':15s} {'after':>6s}  what was wrong")
+    print(f"{'job':8s} {'closed by':15s} {'after':>6s} {'kept':>5s}  what was wrong")
     for number in range(arguments.times):
         kind, way = KINDS[number % len(KINDS)], chance.choice(WAYS)
-        moment = chance.uniform(0.2, 5.0)
-        wrong = closed(kind, way, moment)
+        moment = chance.uniform(0.2, arguments.latest)
+        wrong, there = closed(kind, way, moment)
         found.append(wrong)
-        print(f"{kind:8s} {way:15s} {moment:5.1f} s  {'; '.join(wrong) or 'nothing'}", flush=True)
+        print(
+            f"{kind:8s} {way:15s} {moment:4.1f} s {there:5d}  {'; '.join(wrong) or 'nothing'}",
+            flush=True,
+        )
     faults = [fault for wrong in found for fault in wrong]
     figures = (
         Figure("closings", len(found), 1, 10),
@@ -64,8 +68,11 @@ def main() -> None:
     raise SystemExit(0 if tell(figures) else 1)
 
 
-def closed(kind: str, way: str, moment: float) -> list[str]:
-    """Close a viewer during a job, and return what was wrong."""
+def closed(kind: str, way: str, moment: float) -> tuple[list[str], int]:
+    """Close a viewer during a job; return what was wrong, and how much was there to be kept.
+
+    That is files of a folder, and measurements of a training.
+    """
     with tempfile.TemporaryDirectory(prefix="closing-") as name:
         folder = Path(name)
         (folder / "tmp").mkdir()
@@ -87,17 +94,17 @@ def closed(kind: str, way: str, moment: float) -> list[str]:
         except subprocess.TimeoutExpired:
             child.kill()
             _, said = child.communicate()
-            return [f"the program is left running: {said[-300:]}"]
+            return [f"the program is left running: {said[-300:]}"], 0
         wrong = [] if child.returncode == 0 else [f"exit code {child.returncode}: {said[-300:]}"]
         story = folder / "story.json"
         if not story.exists():
-            return [*wrong, "never closed"]
+            return [*wrong, "never closed"], 0
         told = json.loads(story.read_text())
         wrong += told["wrong"]
         if len(told["asked"]) != 2 or not all(NAMES[kind] in x for x in told["asked"]):
             wrong.append(f"asked {told['asked']}")
         wrong += left_over(name, folder)
-        return wrong + kept(kind, folder, told)
+        return wrong + kept(kind, folder, told), len(told["done"])
 
 
 def left_over(name: str, folder: Path) -> list[str]:
@@ -225,7 +232,10 @@ class Viewing:
             widget.form.source.path = self.folder / "images"
             widget.start()
         else:
+            # Small, so that something is learned before it is closed.
             widget.form.start.value = "srcnn-9-1-5-x2"
+            widget.form.patch.value = 24
+            widget.form.batch.setValue(4)
             widget.train()
         if not widget.runner.job:
             self.wrong.append(f"did not begin: {widget.message.text()}")
@@ -235,13 +245,13 @@ class Viewing:
         QTimer.singleShot(int(1000 * self.moment) + 1500, self.close_for_good)
 
     def write_images(self) -> None:
-        """Write a folder of images, each of which takes about a second."""
+        """Write a folder of images, each of which takes a part of a second."""
         import tifffile
 
         images = self.folder / "images"
         images.mkdir()
-        cells = np.asarray(self.viewer.layers[0].data[:2])
-        for number in range(40):
+        cells = np.asarray(self.viewer.layers[0].data[:2, :96, :96])
+        for number in range(500):
             tifffile.imwrite(images / f"{number}.tif", cells, imagej=True)
 
     def hear(self, message: Any) -> None:

@@ -48,7 +48,7 @@ class Activity(QObject):
         runner.begun.connect(self._on_begun)
         runner.ended.connect(self.end)
         # No method of this object: it is half taken apart by then.
-        runner.destroyed.connect(self._shown.close)
+        runner.destroyed.connect(self._shown.leave)
 
     def _on_begun(self) -> None:
         self._fraction = None
@@ -70,8 +70,10 @@ class Activity(QObject):
             self._shown.show(_title(self._runner.job), self._fraction)
         finally:
             self._is_beating = False
+        # Meanwhile napari let the window live: the job may have ended, and the window gone.
+        if self._shown.is_gone:
+            return
         if not self._runner.is_at_work:
-            # It ended while napari let the window live.
             self.end()
         elif self._shown.is_pressed():
             self.cancelled.emit()
@@ -82,6 +84,7 @@ class _Shown:
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self.is_gone = False
 
     def show(self, title: str, fraction: float | None) -> None:
         """Show how far it is, 0..1; None where that is not known yet."""
@@ -106,7 +109,12 @@ class _Shown:
             self._bar.is_canceled = False
         return is_pressed
 
-    def close(self, _: Any = None) -> None:
+    def leave(self, _: Any = None) -> None:
+        """Take it away for good, with whoever shows it."""
+        self.is_gone = True
+        self.close()
+
+    def close(self) -> None:
         """Take it away; napari itself has where its window was closed."""
         bar, self._bar = self._bar, None
         if bar is not None:
