@@ -16,6 +16,8 @@ from napari_srcnn.widgets.assess.pairs import is_assessable
 from napari_srcnn.widgets.assess.panel import AssessPanel
 from napari_srcnn.widgets.assess.wording import what_is_compared, what_was_found
 from napari_srcnn.widgets.shared import settings
+from napari_srcnn.widgets.shared.activity import Activity
+from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.geometry import geometry_of
 from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.layers import current_index
@@ -54,6 +56,9 @@ class AssessWidget(AssessPanel):
         self.found: tasks.Found | None = None
         self.maps = MapLayers(self.viewer)
         self.runner = Runner(self)
+        self._under_way = UnderWay(self)
+        self.activity = Activity(self.runner, self.bar)
+        self.activity.cancelled.connect(self.cancel)
         self._place: Transform | None = None
         self._last_words = ""
         self._has_failed = False
@@ -196,6 +201,7 @@ class AssessWidget(AssessPanel):
         self._last_words, self._has_failed = "", False
         self.status("")
         self.runner.begin(job, generator, *arguments)
+        self._under_way.say(f"{job} is under way. Nothing of it is kept where it is stopped.")
         self.show_busy(True)
         self.progress("Writing …" if job == SAVING else "Measuring …", None)
 
@@ -230,6 +236,7 @@ class AssessWidget(AssessPanel):
         )
 
     def _on_end(self) -> None:
+        self._under_way.say("")
         self.show_busy(False)
         self._describe()
         if not self._has_failed:
@@ -242,4 +249,5 @@ class AssessWidget(AssessPanel):
     def shut(self) -> None:
         """Stop all work, and let go of the viewer."""
         self.runner.shut()
+        self._under_way.say("")
         self._layers.stop()

@@ -11,6 +11,7 @@ from napari_srcnn.widgets.finetune.panel import FinetunePanel
 from napari_srcnn.widgets.finetune.steering import Steering
 from napari_srcnn.widgets.finetune.stopped import StoppedRun
 from napari_srcnn.widgets.finetune.survey import FolderSurvey
+from napari_srcnn.widgets.shared.activity import Activity
 from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.runner import Runner
@@ -40,7 +41,16 @@ class FinetuneParts(FinetunePanel):
         self.outcome = OutcomeKeeper(self, self.live_view)
         self.stopped = StoppedRun(self)
         self.closing = UnderWay(self)
+        self.activity = Activity(self.runner, self.bar)
+        self.activity.cancelled.connect(self._on_cancelled)
         self.layer_list = LayerListWatch(self, self.viewer)
+
+    def _on_cancelled(self) -> None:
+        """Cancel what napari's Activity dock shows."""
+        if self.steering.control is None:
+            self.runner.cancel()
+        else:
+            self.steering.ask_and_cancel()
 
     def is_refused(self) -> bool:
         """Tell whether no job can begin now, and say why."""

@@ -17,6 +17,7 @@ from napari_srcnn.widgets.folder import tasks
 from napari_srcnn.widgets.folder.panel import FolderPanel
 from napari_srcnn.widgets.folder.rows import FileRows
 from napari_srcnn.widgets.shared import messages, settings
+from napari_srcnn.widgets.shared.activity import Activity
 from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.copy_as import PYTHON
 from napari_srcnn.widgets.shared.events import window_events
@@ -52,6 +53,8 @@ class FolderWidget(FolderPanel):
         self.files = FileRows(())
         self.runner = Runner(self)
         self._under_way = UnderWay(self)
+        self.activity = Activity(self.runner, self.bar)
+        self.activity.cancelled.connect(self.stop)
         self._begun = 0.0
         self._has_failed = False
         self.start_button.clicked.connect(self.start)

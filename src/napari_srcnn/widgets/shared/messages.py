@@ -57,6 +57,8 @@ class Task:
         For a look at a result that is there: its pixels, which are computed no second time.
     others : tuple of (str, array-like)
         For a look: other images of the result's shape, by what they are called.
+    skip : threading.Event
+        Set to leave this one out, or to end it where it is at work; the others go on.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Task:
     resumed: Resumed | None = None
     result: Any = None
     others: tuple[tuple[str, Any], ...] = ()
+    skip: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property
     def scale(self) -> int:
@@ -134,12 +137,13 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A task was stopped, after `done` of `total` slices."""
+    """A task was stopped, after `done` of `total` slices; alone, where the next ones go on."""
 
     task: int
     metadata: dict[str, Any]
     done: int
     total: int
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,17 @@ class Previewed:
     is_whole: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Is set as soon as one of some events is."""
+
+    events: tuple[threading.Event, ...]
+
+    def is_set(self) -> bool:
+        """Whether one of them is."""
+        return any(event.is_set() for event in self.events)
+
+
 class Cancelled(Exception):
     """The job was asked to stop while it was reading."""
 
@@ -184,7 +199,7 @@ class Guarded:
     """A source that refuses to be read on after a cancel, so that a slow one stops as well."""
 
     source: Any
-    cancel: threading.Event
+    cancel: threading.Event | AnyOf
     on_read: Callable[[], None] | None = None
     shape: tuple[int, ...] = field(init=False)
     dtype: np.dtype[Any] = field(init=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
@@ -21,7 +22,15 @@ _STEPS = 1000
 
 
 class JobBar(QProgressBar):
-    """How far a job is, without a number on it."""
+    """How far a job is, without a number on it.
+
+    Signals
+    -------
+    shown : object
+        The fraction that is shown, None where it is not known.
+    """
+
+    shown = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,6 +42,7 @@ class JobBar(QProgressBar):
         self.setRange(0, 0 if fraction is None else _STEPS)
         if fraction is not None:
             self.setValue(round(fraction * _STEPS))
+        self.shown.emit(fraction)
 
 
 class Amount(QDoubleSpinBox):

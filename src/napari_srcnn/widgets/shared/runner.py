@@ -41,11 +41,12 @@ class Runner(QObject):
     -------
     received : object
         What the generator at work yielded.
-    ended
-        A named job ended: done, stopped or failed.
+    begun, ended
+        A named job began, or waits for its turn; and ended: done, stopped or failed.
     """
 
     received = Signal(object)
+    begun = Signal()
     ended = Signal()
 
     def __init__(self, parent: QObject | None, *, lasts: bool = False) -> None:
@@ -71,6 +72,11 @@ class Runner(QObject):
         return self._cancel.is_set()
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether there is a job, and somebody hears what it says."""
+        return bool(self.job) and not self._is_shut
+
+    @property
     def is_waiting(self) -> bool:
         """Whether the job waits for something that runs without a name."""
         return any(name for name, _, _ in self._queue)
@@ -91,6 +97,7 @@ class Runner(QObject):
         self._cancel = threading.Event()
         self._queue.append((job, generator, arguments))
         self._next()
+        self.begun.emit()
 
     def cancel(self) -> None:
         """Ask the job to stop."""

@@ -19,6 +19,7 @@ from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
 from napari_srcnn.widgets.shared.fields import Note
 from napari_srcnn.widgets.shared.rows import JobBar
 from napari_srcnn.widgets.upscale.form import Form
+from napari_srcnn.widgets.upscale.queue_list import QueueList
 
 if TYPE_CHECKING:
     from napari_srcnn.widgets.shared.messages import Task
@@ -47,6 +48,7 @@ class Panel(DockPanel):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop within a second. Finished slices are kept.")
         self.left = Note()
+        self.queue = QueueList()
         self.go_on_button = QPushButton("Go on")
         self.go_on_button.setToolTip("Do the slices that are left, into the same layer.")
         self.go_on_button.setVisible(False)
@@ -78,7 +80,7 @@ class Panel(DockPanel):
         work.addWidget(self.summary)
         work.addWidget(self.intensities)
         work.addLayout(buttons)
-        parts = (self.shown, self._running, self.left, self.message, self.go_on_button)
+        parts = (self.shown, self._running, self.left, self.queue, self.message, self.go_on_button)
         for part in (*parts, self.save_button):
             work.addWidget(part)
         self._empty = QWidget()

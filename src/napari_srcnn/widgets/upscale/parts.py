@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_srcnn.widgets.shared import messages
+from napari_srcnn.widgets.shared.activity import Activity
 from napari_srcnn.widgets.shared.closing import UnderWay
 from napari_srcnn.widgets.shared.layer_list import LayerListWatch
 from napari_srcnn.widgets.shared.runner import Runner
@@ -48,6 +49,7 @@ class UpscaleParts(Panel):
         self.lazy = LazyControl(self, self.viewer)
         self._save_control = SaveControl(self, self.runner)
         self._under_way = UnderWay(self)
+        self.activity = Activity(self.runner, self.bar)
         self._layers = LayerListWatch(self, self.viewer)
         self._chosen = ChosenLayers(self, self.viewer, self._layers)
 

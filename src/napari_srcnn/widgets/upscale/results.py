@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -121,9 +122,11 @@ class Results(QObject):
         self._runner.deleteLater()
         self.deleteLater()
 
-    def involves(self, layer: Any) -> bool:
-        """Tell whether a layer is a source or a result of the run."""
-        return layer in self._sources or any(v.layer is layer for v in self._views.values())
+    def task_of(self, layer: Any) -> int | None:
+        """Return the number of the part of the run that a layer is the source or result of."""
+        if layer in self._sources:
+            return self._sources.index(layer)
+        return next((n for n, view in self._views.items() if view.layer is layer), None)
 
     def forget_removed(self) -> None:
         """Let go of layers that are not in the viewer any more."""
@@ -175,16 +178,18 @@ class Results(QObject):
         self._tasks = (*self._tasks[:number], task, *self._tasks[number + 1 :])
 
     def _stop(self, message: Stopped, view: ResultLayer) -> str:
+        stopped = f"{self._tasks[message.task].name}: ended" if message.is_alone else "Stopped"
         if view.layer not in self._viewer.layers:
             view.drop()
-            return f"Stopped: the layer {view.layer.name} was removed."
+            return f"{stopped}: the layer {view.layer.name} was removed."
         if not message.done:
             view.drop()
-            return "Stopped before a slice was finished; nothing is kept."
+            return f"{stopped} before a slice was finished; nothing is kept."
         view.stop(message.metadata)
         self.layers.append(view.layer)
-        self._keep_rest(message, view)
-        return f"Stopped; {message.done} of {message.total} slices are kept."
+        if not message.is_alone:
+            self._keep_rest(message, view)
+        return f"{stopped}; {message.done} of {message.total} slices are kept."
 
     def _keep_rest(self, message: Stopped, view: ResultLayer) -> None:
         """Remember what is left to do, from the layer at hand on."""
@@ -192,7 +197,8 @@ class Results(QObject):
         rest = self._tasks[number:]
         if rest[0].resumed is None or message.done == message.total:
             return
-        at_hand = replace(rest[0], resumed=replace(rest[0].resumed, done=message.done))
+        resumed = replace(rest[0].resumed, done=message.done)
+        at_hand = replace(rest[0], resumed=resumed, skip=threading.Event())
         self._rest = (at_hand, *rest[1:])
         self._sources, self._looks = self._sources[number:], self._looks[number:]
         del self._views[number]

@@ -64,6 +64,17 @@ class SaveControl(QObject):
         self._poll.start()
         return True
 
+    @property
+    def what_is_lost(self) -> str:
+        """What closing napari now would cost, as a sentence."""
+        if self._job is None:
+            return ""
+        names = ", ".join(path.name for path, _, _ in self._job.jobs)
+        if self._job.goes_on:
+            return f"{names} is being saved. What is done is kept; saving there again goes on."
+        are = "are" if len(self._job.jobs) > 1 else "is"
+        return f"{names} {are} being saved. A file that is not whole yet is not kept."
+
     def halt(self, path: Path) -> str:
         """Remember where a save was stopped, and return what to say of it."""
         self.stopped = path

@@ -96,6 +96,11 @@ class SaveJob:
         """How much has been read to be written, 0..1."""
         return min((self.planes_done + self._computed) / max(self.planes_total, 1), 1.0)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a save that is stopped leaves what it has done, to be gone on with."""
+        return any(isinstance(data, LazyLevel) and is_zarr_name(p) for p, data, _ in self.jobs)
+
     def count(self) -> None:
         """Note that a plane was read."""
         self.planes_done += 1

@@ -21,6 +21,7 @@ import numpy as np
 from napari_srcnn.upscaling.messages import Index, Progress, Report
 from napari_srcnn.widgets.shared import messages
 from napari_srcnn.widgets.shared.messages import (
+    AnyOf,
     Cancelled,
     Failed,
     Filters,
@@ -88,7 +89,7 @@ def show_filters(model: str, cancel: threading.Event) -> Iterator[Filters | Fail
 def upscale_layers(
     tasks: Sequence[Task], limit: int | None, cancel: threading.Event
 ) -> Iterator[Opened | Step | Finished | Stopped | Failed]:
-    """Enlarge layers, one after another.
+    """Enlarge layers, one after another, but for those that are to be skipped.
 
     Parameters
     ----------
@@ -106,14 +107,18 @@ def upscale_layers(
     except ERRORS as error:
         yield failed(error)
         return
-    total = sum(plan.network_pixels for plan in plans)
+    total = sum(0 if plan is None else plan.network_pixels for plan in plans)
     before, held = 0, 0
     for number, (task, plan) in enumerate(zip(tasks, plans, strict=True)):
+        if plan is None or task.skip.is_set():
+            before += 0 if plan is None else plan.network_pixels
+            continue
+        either = AnyOf((cancel, task.skip))
         dtypes = [plan.dtype, np.dtype(np.float32)][: 1 + plan.request.ensemble]
         nbytes = sum(math.prod(plan.shape) * dtype.itemsize for dtype in dtypes)
         in_memory = held + nbytes <= limit
         held += nbytes * in_memory
-        track = _Track(number, plan, tasks, before, total)
+        track = _Track(number, plan, tasks, before, total, cancel)
         if task.resumed is not None:
             storage, spread = task.resumed.storage, task.resumed.spread
         else:
@@ -127,7 +132,7 @@ def upscale_layers(
         try:
             _fill(storage.array, plan, task)
             yield from _run(
-                track, storage.array, None if spread is None else spread.array, task, cancel
+                track, storage.array, None if spread is None else spread.array, task, either
             )
         except Cancelled:
             yield track.stopped(storage.array)
@@ -159,11 +164,18 @@ def _fill(out: NDArray[Any], plan: UpscalePlan, task: Task) -> None:
         out[task.first][row::scale, column::scale] = plane
 
 
-def _plan(task: Task, cancel: threading.Event) -> UpscalePlan:
+def _plan(task: Task, cancel: threading.Event) -> UpscalePlan | None:
+    """Return what a layer's part comes to; None where it was left out while that was measured."""
     from napari_srcnn.upscaling.plan import load_plan
 
-    with in_the_name_of(task):
-        return load_plan(task.plan, Guarded(task.source, cancel), task.measured)
+    source = Guarded(task.source, AnyOf((cancel, task.skip)))
+    try:
+        with in_the_name_of(task):
+            return load_plan(task.plan, source, task.measured)
+    except Cancelled:
+        if cancel.is_set():
+            raise
+        return None
 
 
 @contextlib.contextmanager
@@ -179,10 +191,16 @@ class _Track:
     """How far a run has come."""
 
     def __init__(
-        self, number: int, plan: UpscalePlan, tasks: Sequence[Task], before: int, total: int
+        self,
+        number: int,
+        plan: UpscalePlan,
+        tasks: Sequence[Task],
+        before: int,
+        total: int,
+        cancel: threading.Event,
     ) -> None:
         self.number, self.plan, self.tasks = number, plan, tasks
-        self.before, self.total = before, total
+        self.before, self.total, self._cancel = before, total, cancel
         self.last: Progress | None = None
         self.touched: set[Index] = set()
         self.finished: set[Index] = set()
@@ -203,8 +221,9 @@ class _Track:
         left = progress.seconds_left + later * progress.seconds / max(here, 1)
         slices = f"Slice {min(progress.slices_done + 1, progress.slices_total)} of "
         text = slices + f"{progress.slices_total}" if progress.slices_total > 1 else ""
-        if len(self.tasks) > 1:
-            text = f"{self.tasks[self.number].name}: {text}".rstrip(": ")
+        if (count := len(self.tasks)) > 1:
+            name = f"{self.number + 1} of {count}: {self.tasks[self.number].name}"
+            text = f"{name} · {text}" if text else name
         touched, self.touched = frozenset(self.touched), set()
         finished, self.finished = frozenset(self.finished), set()
         return Step(
@@ -251,7 +270,8 @@ class _Track:
                 metadata["noise"] = [asdict(one) for one in plan.told.noises]
                 metadata["smoothing"] = plan.request.smoothing
             metadata["version"] = napari_srcnn.__version__
-        return Stopped(self.number, metadata, done, total)
+        is_alone = task.skip.is_set() and not self._cancel.is_set()
+        return Stopped(self.number, metadata, done, total, is_alone)
 
 
 def _run(
@@ -259,7 +279,7 @@ def _run(
     out: NDArray[Any],
     spread: NDArray[Any] | None,
     task: Task,
-    cancel: threading.Event,
+    cancel: AnyOf,
 ) -> Iterator[Step | Finished | Stopped]:
     skip = 0 if task.resumed is None else task.resumed.done
     messages = track.plan.run(out, spread=spread, first=task.first, skip=skip)

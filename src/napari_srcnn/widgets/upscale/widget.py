@@ -53,6 +53,7 @@ class UpscaleWidget(UpscaleParts):
         self.upscale_button.clicked.connect(self.upscale)
         self.go_on_button.clicked.connect(self.go_on)
         self.cancel_button.clicked.connect(self.cancel)
+        self.activity.cancelled.connect(self.cancel)
         self.save_button.clicked.connect(self.ask_and_save)
         self.sample_button.clicked.connect(self.open_sample)
         self.copy_as.wanted.connect(self.copy_line)
@@ -136,6 +137,7 @@ class UpscaleWidget(UpscaleParts):
         self._is_upscaling = True
         self._selected = set(self.viewer.layers.selection)
         self.runner.begin(UPSCALING, tasks.upscale_layers, tuple(chosen), self.memory_limit)
+        self.queue.begin(chosen)
         names = ", ".join(task.name for task in chosen)
         self._under_way.say(
             f"{names}: is being enlarged. What was made so far is not saved and would be lost."
@@ -163,6 +165,7 @@ class UpscaleWidget(UpscaleParts):
         if not self.results.layers:
             self.notify("There is no result to save yet; press Upscale first.")
         elif self._save_control.begin(self.results.layers, Path(path)):
+            self._under_way.say(self._save_control.what_is_lost)
             self._on_begin()
 
     def ask_and_save(self) -> None:
@@ -225,6 +228,8 @@ class UpscaleWidget(UpscaleParts):
         if isinstance(message, messages.Step) and not self.runner.is_cancelled:
             left = f"{duration(message.seconds_left)} left"
             self.progress(f"{message.text} · {left}" if message.text else left, message.fraction)
+        if self.runner.job == UPSCALING:
+            self.queue.receive(message)
         words = "" if self.preview_control.is_asked else self.results.receive(message)
         if words:
             self._say(words)
@@ -237,6 +242,7 @@ class UpscaleWidget(UpscaleParts):
 
     def _on_end(self) -> None:
         self._under_way.say("")
+        self.queue.end()
         if self.runner.is_cancelled and not self._last_words:
             self.status("Stopped; nothing was changed.")
         self._chosen.rest(False)
@@ -264,9 +270,11 @@ class UpscaleWidget(UpscaleParts):
     # ------------------------------------------------------------ the end
 
     def _on_removed(self, layer: Any) -> None:
-        """Stop a run whose source or result was taken away."""
-        is_needed = self.results.involves(layer) or self.preview_control.involves(layer)
-        if self.runner.job and is_needed:
+        """Stop a run whose source or result was taken away; of several, that one."""
+        number = self.results.task_of(layer)
+        if self.runner.job == UPSCALING and number is not None and self.queue.is_several:
+            self.queue.end_one(number)
+        elif self.runner.job and (number is not None or self.preview_control.involves(layer)):
             self.cancel()
 
     def shut(self) -> None:
