@@ -34,7 +34,16 @@ NEEDED = (
     "typer",
 )
 #: What its extras bring.
-OPTIONAL = ("nd2", "czifile", "liffile", "aiohttp", "fsspec", "distributed", "matplotlib")
+OPTIONAL = (
+    "nd2",
+    "czifile",
+    "liffile",
+    "aiohttp",
+    "fsspec",
+    "distributed",
+    "matplotlib",
+    "onnx",
+)
 # What changes how it computes, or where it looks. Of folders only that there is one.
 _TOLD = (
     "CUDA_VISIBLE_DEVICES",
