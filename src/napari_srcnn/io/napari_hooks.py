@@ -237,7 +237,8 @@ def _arguments(stack: Stack, without: int | None = None) -> dict[str, Any]:
 
 def _restored(saved: Mapping[str, Any], ndim: int) -> dict[str, Any]:
     """Return the attributes of a saved layer, unless the file has other axes by now."""
-    if len(saved.get("axis_labels", ())) != ndim:
+    labels = saved.get("axis_labels")
+    if not isinstance(labels, list) or len(labels) != ndim:
         return {}
     return {key: saved[key] for key in _RESTORED_KEYS if key in saved}
 
