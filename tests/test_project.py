@@ -218,10 +218,12 @@ def test_the_manifest_offers_every_file_that_can_be_read_and_written() -> None:
     from napari_srcnn.io import SUFFIX, SUFFIXES, zarr
 
     (reader,) = manifest().contributions.readers or ()
-    tiff_writer, zarr_writer = manifest().contributions.writers or ()
+    tiff, zarrs, tiffs, channels, folder = manifest().contributions.writers or ()
     assert set(reader.filename_patterns) == {f"*{suffix}" for suffix in SUFFIXES}
-    assert SUFFIX in tiff_writer.filename_extensions
-    assert zarr.SUFFIX in zarr_writer.filename_extensions
+    for writer, suffix in ((tiff, SUFFIX), (tiffs, SUFFIX), (zarrs, zarr.SUFFIX)):
+        assert suffix in writer.filename_extensions
+    assert zarr.SUFFIX in channels.filename_extensions
+    assert not folder.filename_extensions  # what npe2 takes for a folder
 
 
 def test_every_bundled_model_setting_is_a_plain_string() -> None:

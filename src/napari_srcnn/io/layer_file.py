@@ -103,7 +103,7 @@ def write_image(
     """
     if attributes.get("multiscale") or isinstance(data, (list, tuple)):
         data = data[0]
-    dtype = _stored_dtype(data)
+    dtype = stored_dtype(data)
     with layer_writer(path, data.shape, dtype, attributes) as writer:
         for index in np.ndindex(tuple(data.shape[: writer.axes.index("Y")])):
             writer[index] = np.asarray(data[index]).astype(dtype, copy=False)
@@ -240,8 +240,14 @@ def _color(colormap: Any) -> str | None:
     return "#" + "".join(f"{round(float(value) * 255):02x}" for value in colors[1, :3])
 
 
-def _stored_dtype(data: Any) -> np.dtype[Any]:
-    """Return the data's type; of 64-bit integers, the 32-bit type that holds their values."""
+def stored_dtype(data: Any) -> np.dtype[Any]:
+    """Return the data's type; of 64-bit integers, the 32-bit type that holds their values.
+
+    Raises
+    ------
+    StackError
+        No such type holds them.
+    """
     dtype: np.dtype[Any] = np.dtype(data.dtype)
     if dtype.kind not in "iu" or dtype.itemsize < 8 or 0 in data.shape:
         return dtype

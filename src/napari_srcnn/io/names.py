@@ -33,3 +33,8 @@ def stack_name(path: str | os.PathLike[str]) -> str:
     name = Path(path).name if address_of(path) is None else unquote(Path(path).name)
     ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
     return name[: len(name) - len(ending)] if ending else Path(name).stem
+
+
+def file_name(name: str, suffix: str) -> str:
+    """Return a file's name for a layer's, without what file systems refuse."""
+    return (re.sub(r'[\\/:*?"<>|\s]+', " ", name).strip() or "result") + suffix

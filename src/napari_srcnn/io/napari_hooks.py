@@ -16,13 +16,23 @@ import numpy as np
 
 from napari_srcnn.image.stack import Stack, StackError
 from napari_srcnn.image.transform import Transform
-from napari_srcnn.io.layer_file import LAYER_KEYS, write_image, write_zarr_image
+from napari_srcnn.io import channels_file, layer_file
+from napari_srcnn.io.layer_file import LAYER_KEYS
 from napari_srcnn.io.names import SUFFIXES
 from napari_srcnn.io.read import image_names, read_stack
 from napari_srcnn.io.vendor.kinds import is_vendor
 from napari_srcnn.io.zarr.store import is_store, is_zarr
 
-__all__ = ["get_reader", "read_layers", "stack_layers", "write_image", "write_zarr_image"]
+__all__ = [
+    "get_reader",
+    "read_layers",
+    "stack_layers",
+    "write_folder",
+    "write_image",
+    "write_images",
+    "write_zarr_image",
+    "write_zarr_images",
+]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -98,6 +108,43 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     return found
 
 
+def write_image(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
+    """Save an image layer as OME-TIFF; see `layer_file.write_image`.
+
+    Here and below, what cannot be saved is an OSError: of a writer's ValueError napari tells nobody
+    but that there is no writer.
+    """
+    return _told(layer_file.write_image, path, data, attributes)
+
+
+def write_zarr_image(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
+    """Save an image layer as OME-Zarr; see `layer_file.write_zarr_image`."""
+    return _told(layer_file.write_zarr_image, path, data, attributes)
+
+
+def write_images(path: str, layers: Sequence[LayerData]) -> list[str]:
+    """Save image layers as the channels of one OME-TIFF; see `channels_file.write_images`."""
+    return _told(channels_file.write_images, path, layers)
+
+
+def write_zarr_images(path: str, layers: Sequence[LayerData]) -> list[str]:
+    """Save image layers as the channels of one OME-Zarr; see `channels_file.write_zarr_images`."""
+    return _told(channels_file.write_zarr_images, path, layers)
+
+
+def write_folder(path: str, layers: Sequence[LayerData]) -> list[str]:
+    """Save image layers into a new folder; see `channels_file.write_folder`."""
+    return _told(channels_file.write_folder, path, layers)
+
+
+def _told(write: Callable[..., list[str]], *arguments: Any) -> list[str]:
+    """Save, with an error that napari shows."""
+    try:
+        return write(*arguments)
+    except StackError as error:
+        raise OSError(str(error)) from error
+
+
 def stack_layers(stack: Stack) -> list[LayerData]:
     """Return a stack as napari's layers; see `read_layers`."""
     saved = stack.metadata.get("layer", {})
@@ -144,8 +191,13 @@ def _channel_layer(stack: Stack, at: int, channel: int) -> LayerData:
         # As napari itself does for the channels of an image.
         "blending": "additive" if channel else "translucent_no_depth",
     }
+    saved = _saved_channel(stack, at, channel)
     if stack.axes[at] == "C":
         arguments["metadata"]["channel"] = channel
+        made = saved.get("napari_srcnn")
+        # What was made of the whole file since is said by the file.
+        if isinstance(made, Mapping) and "napari_srcnn" not in stack.metadata:
+            arguments["metadata"]["napari_srcnn"] = made
         times = stack.metadata.get("delta_t")
         if times is not None:
             arguments["metadata"]["delta_t"] = np.take(
@@ -154,7 +206,17 @@ def _channel_layer(stack: Stack, at: int, channel: int) -> LayerData:
     windows = stack.metadata.get("windows") or ()
     if stack.axes[at] == "C" and channel < len(windows) and windows[channel]:
         arguments["contrast_limits"] = tuple(windows[channel])
+    arguments |= _restored(saved, stack.ndim - 1)
     return _layer(stack, (*[slice(None)] * at, channel), arguments)
+
+
+def _saved_channel(stack: Stack, at: int, channel: int) -> Mapping[str, Any]:
+    """Return what is known of a layer that was saved as one channel of several."""
+    saved = (stack.metadata.get("layer") or {}).get("channels")
+    if stack.axes[at] != "C" or not isinstance(saved, list) or len(saved) != stack.shape[at]:
+        return {}
+    own = saved[channel]
+    return own if isinstance(own, Mapping) else {}
 
 
 def _arguments(stack: Stack, without: int | None = None) -> dict[str, Any]:
@@ -175,7 +237,8 @@ def _arguments(stack: Stack, without: int | None = None) -> dict[str, Any]:
 
 def _restored(saved: Mapping[str, Any], ndim: int) -> dict[str, Any]:
     """Return the attributes of a saved layer, unless the file has other axes by now."""
-    if len(saved.get("axis_labels", ())) != ndim:
+    labels = saved.get("axis_labels")
+    if not isinstance(labels, list) or len(labels) != ndim:
         return {}
     return {key: saved[key] for key in _RESTORED_KEYS if key in saved}
 

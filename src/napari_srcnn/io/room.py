@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_srcnn.image.stack import StackError
 from napari_srcnn.words import format_bytes
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
-    from pathlib import Path
 
 _SPARE_BYTES = 2**20  # a disk with less than a plane and this is full: systems keep some for root
 
@@ -96,3 +97,28 @@ def write_failure(path: Path, error: OSError, piece: int) -> StackError:
 def _free_bytes(path: Path) -> int:
     """Return how much room there is where a file goes."""
     return shutil.disk_usage(path.absolute().parent).free
+
+
+def with_ending(path: str | os.PathLike[str], endings: Sequence[str], usual: str) -> Path:
+    """Return a path with an ending by which its kind is known.
+
+    Parameters
+    ----------
+    path : str or path-like
+    endings : sequence of str
+        Those that do.
+    usual : str
+        What it gets where it has none of them.
+
+    Raises
+    ------
+    StackError
+        There is a file of the name that it gets, which nobody has been asked about.
+    """
+    path = Path(path)
+    if path.name.lower().endswith(tuple(endings)):
+        return path
+    named = path.with_name(path.name + usual)
+    if named.exists():
+        raise StackError(f"{named.name} is there already; give the whole name to replace it")
+    return named

@@ -58,10 +58,15 @@ def load_in_background(cancel: threading.Event) -> Iterator[Settings]:
 
 
 def save(name: str, value: Any) -> None:
-    """Keep one setting; napari writes its file."""
+    """Keep one setting; napari writes its file. What the manifest does not list is not kept."""
     section = _section()
-    if section is not None and getattr(section, name) != value:
+    if section is None or getattr(section, name) == value:
+        return
+    try:
         setattr(section, name, value)
+    except ValueError:
+        # As a ninth graphics card.
+        _logger.info("napari keeps no %s %r, so the choice lasts for this session.", name, value)
 
 
 def parse_range(text: str) -> tuple[str, tuple[float, float] | None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
+from napari_srcnn.io.names import file_name
 from napari_srcnn.widgets.upscale import saving
 from napari_srcnn.widgets.upscale.shard_saving import is_unfinished
 from napari_srcnn.words import duration
@@ -50,7 +51,7 @@ class SaveControl(QObject):
         chosen, _ = QFileDialog.getSaveFileName(
             self._panel,
             "Save the result",
-            saving.file_name(layers[0].name),
+            file_name(layers[0].name, saving.SUFFIX),
             "OME-TIFF (*.ome.tif *.ome.tiff);;OME-Zarr, larger than memory (*.ome.zarr)",
         )
         return str(chosen)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_srcnn.io.layer_file import layer_writer, write_image, write_zarr_image
+from napari_srcnn.io.names import file_name
 from napari_srcnn.upscaling.messages import Report
 from napari_srcnn.widgets.shared.display import slice_order
 from napari_srcnn.widgets.shared.geometry import geometry_of
@@ -229,11 +230,6 @@ def _words(block: Block) -> str:
     return f"slice{'s' * many} {' '.join(texts)}"
 
 
-def file_name(name: str) -> str:
-    """Return a file name for a layer's name, without what file systems refuse."""
-    return (re.sub(r'[\\/:*?"<>|\s]+', " ", name).strip() or "result") + SUFFIX
-
-
 def with_suffix(path: Path) -> Path:
     """Return `path` with a suffix by which the file is known: OME-TIFF's, if it has none."""
     name = path.name.lower()
@@ -245,7 +241,7 @@ def with_suffix(path: Path) -> Path:
 
 def _free(folder: Path, name: str, taken: set[Path]) -> Path:
     """Return a file in a folder that is not there yet."""
-    stem = file_name(name).removesuffix(SUFFIX)
+    stem = file_name(name, "")
     path, number = folder / (stem + SUFFIX), 2
     while path in taken or path.exists():
         path, number = folder / f"{stem} {number}{SUFFIX}", number + 1

@@ -170,9 +170,11 @@ class UpscaleWidget(UpscaleParts):
 
     def ask_and_save(self) -> None:
         """Ask where to save the results, and save them."""
-        if self._is_refused(needs_image=False) or not self.results.layers:
+        if self._is_refused(needs_image=False):
             return
-        if chosen := self._save_control.ask(self.results.layers):
+        if not self.results.layers:
+            self.notify("There is no result to save yet; press Upscale first.")
+        elif chosen := self._save_control.ask(self.results.layers):
             self.save(chosen)
 
     def show_filters(self) -> None:
