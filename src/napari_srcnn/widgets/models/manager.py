@@ -23,9 +23,11 @@ from napari_srcnn.models.card import card_lines, origin_lines
 from napari_srcnn.models.library import model_info, own_models
 from napari_srcnn.models.manage import (
     check_name,
+    convert_model,
     delete_model,
     export_model,
     import_model,
+    is_published,
     name_for,
     rename_model,
 )
@@ -35,12 +37,13 @@ from napari_srcnn.widgets.shared.messages import sentence
 
 NONE_YET = "You have no models of your own yet."
 _FILTER = f"Models (*{SUFFIX})"
+_PUBLISHED = "Published checkpoints (*.mat *.pt *.pth *.ckpt *.bin)"
 
 
 class ModelManager(QWidget):
     """A menu of the user's own models, the chosen one's card, and what can be done with it.
 
-    The files are small, so all is done at once; torch is never loaded.
+    The files are small, so all is done at once; torch is loaded to convert only.
 
     Signals
     -------
@@ -66,7 +69,9 @@ class ModelManager(QWidget):
             "Export …", f"Copy the chosen model to a {SUFFIX} file, to back it up or to share it."
         )
         self.import_button = _button(
-            "Import …", f"Copy a {SUFFIX} file that was exported to your own models."
+            "Import …",
+            f"Copy a {SUFFIX} file that was exported to your own models, or make one of a "
+            "published checkpoint (.mat, .pth …).",
         )
         buttons = QGridLayout()
         buttons.addWidget(self.rename_button, 0, 0)
@@ -136,7 +141,8 @@ class ModelManager(QWidget):
         made: list[str] = []
 
         def work() -> str:
-            made.append(import_model(path, name).name)
+            take = convert_model if is_published(path) else import_model
+            made.append(take(path, name).name)
             return f"{Path(path).name} is your model “{made[0]}” now."
 
         return self._do(work, lambda: made[0])
@@ -192,7 +198,7 @@ class ModelManager(QWidget):
     def ask_and_import(self) -> None:
         """Ask for the file, whether it is trusted, and for a name where its own is taken."""
         path, _ = QFileDialog.getOpenFileName(
-            self, "Import a model", "", f"{_FILTER};;All files (*)"
+            self, "Import a model", "", f"{_FILTER};;{_PUBLISHED};;All files (*)"
         )
         if not path:
             return

@@ -225,8 +225,9 @@ def _words(block: Block) -> str:
 
 
 def file_name(name: str) -> str:
-    """Return a file name for a layer's name, without what file systems refuse."""
-    return (re.sub(r'[\\/:*?"<>|\s]+', " ", name).strip() or "result") + SUFFIX
+    """Return a file name for a layer's name, without what file systems and shells refuse."""
+    plain = re.sub(r"\s*×(\d)", r"_x\1", name)
+    return (re.sub(r'[\\/:*?"<>|\s]+', "_", plain).strip("_") or "result") + SUFFIX
 
 
 def with_suffix(path: Path) -> Path:
