@@ -10,41 +10,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
 from pathlib import Path
 from typing import Any
 
-IMAGES = Path(__file__).parent / "images" / "docks"
+import napari
+from napari._qt.dialogs.qt_notification import NapariQtNotification
+from PIL import Image
+from qtpy.QtCore import Qt
+
+sys.path.insert(0, str(Path(__file__).parent))
+from make_screenshots import IMAGES, pause, wait
+
+FOLDER = IMAGES / "docks"
 WINDOW, DOCK, SCALE = (1280, 800), 300, 2
 THEMES = ("dark", "light")
-PATIENCE = 300.0
-
-
-def wait(is_done: Callable[[], bool]) -> None:
-    """Let the window live until something happened."""
-    from qtpy.QtWidgets import QApplication
-
-    deadline = time.monotonic() + PATIENCE
-    while not is_done():
-        if time.monotonic() > deadline:
-            raise TimeoutError("The widget took too long.")
-        QApplication.processEvents()
-        time.sleep(0.01)
-
-
-def pause(seconds: float) -> None:
-    """Let the window live for a while."""
-    end = time.monotonic() + seconds
-    wait(lambda: time.monotonic() > end)
 
 
 class Window:
     """A napari with one theme, and its pictures."""
 
     def __init__(self, theme: str, folder: Path) -> None:
-        import napari
-
         self.theme, self.folder = theme, folder
         self.viewer = napari.Viewer(title="napari")
         self.viewer.theme = theme
@@ -52,8 +38,6 @@ class Window:
 
     def dock(self, name: str) -> Any:
         """Open a widget in a dock of 300 pixels."""
-        from qtpy.QtCore import Qt
-
         dock, widget = self.viewer.window.add_plugin_dock_widget("napari-srcnn", name, tabify=True)
         main = self.viewer.window._qt_window
         main.resizeDocks([dock], [DOCK], Qt.Orientation.Horizontal)
@@ -62,9 +46,6 @@ class Window:
 
     def take(self, name: str) -> None:
         """Take a picture of the window."""
-        from napari._qt.dialogs.qt_notification import NapariQtNotification
-        from PIL import Image
-
         pause(0.7)
         for toast in self.viewer.window._qt_window.findChildren(NapariQtNotification):
             toast.close()
@@ -81,7 +62,6 @@ def show_upscale(window: Window) -> None:
     ended: list[bool] = []
     widget.ended.connect(lambda: ended.append(True))
     wait(lambda: widget.loaded is not None)
-    window.take("upscale-empty")
     window.viewer.open_sample("napari-srcnn", "brain")
     pause(2)
     window.take("upscale")
@@ -104,10 +84,8 @@ def show_finetune(window: Window) -> None:
     ended: list[bool] = []
     widget.ended.connect(lambda: ended.append(True))
     wait(lambda: widget.is_ready)
-    window.take("finetune-empty")
     widget.open_sample()
     pause(3)
-    window.take("finetune")
     widget.form.degradation.open(True)
     window.take("finetune-low-res")
     widget.form.degradation.open(False)
@@ -132,13 +110,14 @@ def show(theme: str, folder: Path) -> None:
 def main(folder: Path) -> None:
     """Start a napari for each theme: the scale factor is read once by a process."""
     for theme in THEMES:
-        environment = os.environ | {"QT_SCALE_FACTOR": str(SCALE)}
-        command = [sys.executable, __file__, str(folder), theme]
-        subprocess.run(command, env=environment, check=True)
+        with tempfile.TemporaryDirectory(prefix="napari-srcnn-pictures-") as home:
+            environment = os.environ | {"QT_SCALE_FACTOR": str(SCALE), "NAPARI_SRCNN_HOME": home}
+            command = [sys.executable, __file__, str(folder), theme]
+            subprocess.run(command, env=environment, check=True)
 
 
 if __name__ == "__main__":
-    chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
+    chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     if len(sys.argv) > 2:
         show(sys.argv[2], chosen)
     else:

@@ -13,9 +13,9 @@ _BUNDLED = re.compile(r"srcnn-(\d-\d-\d)-x\d(?:-(\w+))?")
 # By the end of a bundled model's name, and by its kernels; in the order of a menu.
 _KINDS = {
     "noise": "Microscope",
-    "microscopes": "Microscope, plain",
+    "microscopes": "Low noise",
     "": "Photograph",
-    "rgb": "Colour photograph",
+    "rgb": "Colour photo",
 }
 _QUALITIES = {"9-5-5": "best", "9-3-5": "medium", "9-1-5": "fast"}
 

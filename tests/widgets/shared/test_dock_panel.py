@@ -77,6 +77,14 @@ def test_what_is_pressed_and_said_stays_in_view_with_all_fields_open(
     widget.status("Done.")
     for part in (widget.upscale_button, widget.message, widget.save_button):
         qtbot.waitUntil(lambda part=part: is_in_view(part, widget))
+    # And the fields have all the room that is left.
+    lowest = widget.save_button
+    qtbot.waitUntil(
+        lambda: (
+            widget.height() - lowest.mapTo(widget, QPoint(0, lowest.height())).y() < 12
+            and widget._scroll.verticalScrollBar().maximum() > 0
+        )
+    )
 
 
 def test_with_room_for_all_the_buttons_follow_the_fields(

@@ -117,6 +117,20 @@ def test_where_a_result_is_saved_is_proposed_and_said(
     assert Path(asked[1][1]).parent == tmp_path, "where the last one went"
 
 
+def test_channels_of_a_file_are_offered_together(
+    viewer: Any, dock: Callable[[], Any], brain: np.ndarray, tmp_path: Path
+) -> None:
+    both = np.stack([brain, brain[::-1]], axis=1)
+    write_stack(tmp_path / "two.ome.tif", Stack(data=both, axes="ZCYX"))
+    opened = viewer.open(tmp_path / "two.ome.tif", plugin="napari-srcnn")
+    widget = dock()
+    texts = [widget.form.layer.itemText(n) for n in range(widget.form.layer.count())]
+    assert texts[-1] == "All 2 of two.ome.tif"
+    widget.form.layer.setCurrentIndex(len(texts) - 1)
+    assert set(widget.form.layers) == set(opened)
+    assert set(viewer.layers.selection) == set(opened)
+
+
 def test_labels_alone_are_named(viewer: Any, dock: Callable[[], Any], qtbot: Any) -> None:
     widget = dock()
     assert "No image is open" in widget.why_empty.text()

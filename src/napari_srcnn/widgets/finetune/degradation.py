@@ -128,7 +128,7 @@ class DegradationFields(QObject):
                 ("Light", self.wavelength),
                 ("", self.from_optics),
                 ("Noise", self.noise_from),
-                ("A photon is", self.gain),
+                ("Per photon", self.gain),
                 ("Read noise", self.read),
                 ("Offset", self.offset),
                 ("", self.noise_button),

@@ -141,7 +141,7 @@ class DockPanel(QWidget):
         outer.addWidget(scroll)
         if footer is not None:
             outer.addWidget(footer)
-            outer.addStretch()
+            outer.addStretch(1)
         name_parts(self)
 
 
@@ -169,7 +169,9 @@ class _Scroll(QScrollArea):
         self._footer = footer
         self._watch = _LayoutWatch(self)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
-        content.installEventFilter(self._watch)
+        # A part that is shown or hidden is arranged at once, and only the viewport hears of it.
+        for part in (content, self.viewport()):
+            part.installEventFilter(self._watch)
 
     def sizeHint(self) -> QSize:  # Qt's name
         """Ask for the height of what it holds."""

@@ -18,6 +18,7 @@ from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.network.config import SCALES
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.widgets.shared.fields import Choice, Note, Section, Tick, set_up, show_row
+from napari_srcnn.widgets.shared.layer_list import channels_of_files
 from napari_srcnn.widgets.shared.layers import dtype_of, pixels
 from napari_srcnn.widgets.shared.model_menu import device_entries, entry
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
@@ -209,6 +210,10 @@ class Form(QWidget):
         if len(selected) > 1:
             names = ", ".join(image.name for image in selected)
             entries.insert(0, (f"{len(selected)} layers: {names}", tuple(selected), ""))
+        for name, channels in channels_of_files(images):
+            if set(channels) != set(selected):
+                names = ", ".join(image.name for image in channels)
+                entries.append((f"All {len(channels)} of {name}", channels, names))
         self.layer.fill(entries, tuple(selected))
         self._show_layer()
 
