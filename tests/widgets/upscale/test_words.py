@@ -27,11 +27,6 @@ def widget(viewer: Any, dock: Callable[[], Any], brain: np.ndarray) -> Any:
     return made
 
 
-def test_models_are_called_by_what_they_are_for(widget: Any) -> None:
-    assert widget.form.model.currentText() == "Photograph (fast)"
-    assert f"{MODEL}.safetensors" in widget.form.model.toolTip()
-
-
 def test_what_no_disk_holds_is_said_before_a_click(viewer: Any, dock: Callable[[], Any]) -> None:
     get_plugin_settings("napari-srcnn").upscale.lazy_above = 1e9  # gigabytes
     huge = np.broadcast_to(np.zeros((), np.uint16), (1000, 1000, 1000, 64, 64))
@@ -72,15 +67,6 @@ def test_words_go_with_what_they_were_about(
     widget.status("Done in 2 s.")
     widget.form.layer.setCurrentIndex(1 - widget.form.layer.currentIndex())
     assert widget.message.text() == ""
-
-
-def test_what_was_made_is_said_beside_it(
-    viewer: Any, widget: Any, qtbot: Any, finish: Callable[[Any], None]
-) -> None:
-    widget.upscale()
-    finish(widget)
-    qtbot.wait(400)  # what the layer list has to say comes a little later
-    assert widget.message.text().startswith("Done in")
 
 
 def test_where_a_result_is_saved_is_proposed_and_said(
@@ -151,8 +137,8 @@ def test_a_run_whose_image_was_removed_says_so(
     assert "for much was removed" in widget.message.text()
 
 
-def test_the_time_of_a_run_is_that_of_all_its_layers(
-    viewer: Any, widget: Any, finish: Callable[[Any], None], brain: np.ndarray
+def test_the_time_of_a_run_is_that_of_all_its_layers_and_stays(
+    viewer: Any, widget: Any, qtbot: Any, finish: Callable[[Any], None], brain: np.ndarray
 ) -> None:
     viewer.add_image(brain[::-1], name="other")
     viewer.layers.selection = set(viewer.layers)
@@ -162,6 +148,8 @@ def test_the_time_of_a_run_is_that_of_all_its_layers(
     took = [one.metadata["napari_srcnn"]["seconds"] for one in widget.results.finished]
     assert len(took) == 2
     assert widget.results._seconds == pytest.approx(sum(took))
+    qtbot.wait(400)  # what the layer list has to say comes a little later
+    assert widget.message.text().startswith("Done in")
 
 
 @pytest.mark.parametrize(
@@ -177,8 +165,10 @@ def test_file_names_have_no_spaces_nor_signs(layer: str, file: str) -> None:
     assert file_name(layer) == file
 
 
-def test_what_was_changed_under_advanced_is_said_and_can_be_taken_back(widget: Any) -> None:
+def test_what_is_chosen_is_said_for_people_and_can_be_taken_back(widget: Any) -> None:
     form = widget.form
+    assert form.model.currentText() == "Photograph (fast)"
+    assert f"{MODEL}.safetensors" in form.model.toolTip()
     assert form.advanced.button.text() == "Advanced"
     form.ensemble.value = True
     form.tile.setValue(64)

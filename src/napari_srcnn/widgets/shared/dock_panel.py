@@ -154,6 +154,8 @@ def _dock_of(panel: QWidget) -> QDockWidget | None:
 
 
 _EDGE = 4
+# Milliseconds after which nested layouts have come to rest.
+_SETTLED = 40
 
 
 class _Scroll(QScrollArea):
@@ -199,12 +201,16 @@ class _LayoutWatch(QObject):
 
     def __init__(self, scroll: QScrollArea) -> None:
         super().__init__(scroll)
-        self._scroll = scroll
+        # Once what is arranged now has come to rest.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_SETTLED)
+        self._soon.timeout.connect(scroll.updateGeometry)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # Qt's name
         """Let all pass."""
-        if event.type() == QEvent.Type.LayoutRequest:
-            self._scroll.updateGeometry()
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self._soon.start()
         return False
 
 
