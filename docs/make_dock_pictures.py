@@ -63,7 +63,7 @@ def show_upscale(window: Window) -> None:
     widget.ended.connect(lambda: ended.append(True))
     wait(lambda: widget.loaded is not None)
     window.viewer.open_sample("napari-srcnn", "brain")
-    pause(2)
+    wait(lambda: "brightness" in widget.form.noise_note.text())
     window.take("upscale")
     window.viewer.scene.camera.zoom *= 2
     widget.preview()
@@ -85,7 +85,7 @@ def show_finetune(window: Window) -> None:
     widget.ended.connect(lambda: ended.append(True))
     wait(lambda: widget.is_ready)
     widget.open_sample()
-    pause(3)
+    wait(lambda: widget.form.high.value is not None and not widget.noise.is_pending)
     widget.form.degradation.open(True)
     window.take("finetune-low-res")
     widget.form.degradation.open(False)

@@ -116,7 +116,7 @@ class FinetunePanel(DockPanel):
         self.setMinimumWidth(300)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         # It grows once the noise is known, and the button below it would move.
-        self.summary.setMinimumHeight(_SUMMARY_LINES * self.summary.fontMetrics().lineSpacing())
+        self.summary.lines = _SUMMARY_LINES
         self.live.setVisible(False)
         self._asking.setVisible(False)
         self.use_button.setVisible(False)

@@ -171,6 +171,8 @@ class Note(QLabel):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self._is_small, self._is_caution = small, False
+        #: How many lines it takes room for, so that what is below stays where it is.
+        self.lines = 0
         self._dress()
         self.setVisible(False)
 
@@ -209,7 +211,8 @@ class Note(QLabel):
     def _fit(self) -> None:
         # Else lines were cut off, or followed by a gap. Qt's answer is never below the minimum.
         self.setMinimumHeight(0)
-        self.setFixedHeight(max(self.heightForWidth(self.width()), 0))
+        least = self.lines * self.fontMetrics().lineSpacing()
+        self.setFixedHeight(max(self.heightForWidth(self.width()), least))
 
 
 class Section(QWidget):
