@@ -1,11 +1,14 @@
 """Take the README's pictures from the real viewer: ``python docs/make_screenshots.py``.
 
 Needs a display (``tools/with-display.sh virtual python docs/make_screenshots.py`` makes one). The
-sample is the bundled brain; the pictures go to ``docs/images``.
+sample is the bundled brain; the pictures go to ``docs/images``. Those of make_dock_pictures.py are
+taken with them.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +88,8 @@ def main() -> None:
 
     made = run_demo(IMAGES)
     made.stack.unlink()
+    docks = Path(__file__).with_name("make_dock_pictures.py")
+    subprocess.run([sys.executable, str(docks)], check=True)
 
 
 if __name__ == "__main__":

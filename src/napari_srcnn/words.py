@@ -42,6 +42,11 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def percent(share: float) -> str:
+    """Return a share, 0..1, for reading."""
+    return f"{100 * share:.2g} %" if share >= 1e-4 else "less than 0.01 %"
+
+
 def count_of(number: int, noun: str) -> str:
     """Return ``"1 shard"``, ``"2 shards"``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

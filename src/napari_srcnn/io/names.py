@@ -36,5 +36,6 @@ def stack_name(path: str | os.PathLike[str]) -> str:
 
 
 def file_name(name: str, suffix: str) -> str:
-    """Return a file's name for a layer's, without what file systems refuse."""
-    return (re.sub(r'[\\/:*?"<>|\s]+', " ", name).strip() or "result") + suffix
+    """Return a file's name for a layer's, without what file systems and shells refuse."""
+    plain = re.sub(r"\s*×(\d)", r"_x\1", name)
+    return (re.sub(r'[\\/:*?"<>|\s]+', "_", plain).strip("_") or "result") + suffix

@@ -35,6 +35,7 @@ from napari_srcnn.microscope.noise_sample import (
     still_share,
     without_clipped,
 )
+from napari_srcnn.words import percent
 
 Method = Literal["photon transfer", "even", "neighbours", "rounding", "none"]
 
@@ -113,14 +114,14 @@ class MeasuredNoise:
         if not self.is_measured:
             return "not measured"
         if self.method == "rounding":
-            return f"{_percent(self.level)} of the range, which is rounding to whole counts"
+            return f"{percent(self.level)} of the range, which is rounding to whole counts"
         if self.noise.gain == 0:
             kind = "the same at every brightness"
         elif self.shot_share > 0.5:
             kind = "mostly shot noise"
         else:
             kind = "mostly read noise"
-        words = f"{_percent(self.level)} of the range at mid brightness, {kind}"
+        words = f"{percent(self.level)} of the range at mid brightness, {kind}"
         if self.correlation:
             words += f", alike over {self.correlation:.1f} pixels"
         return words
@@ -306,7 +307,3 @@ def _by_neighbours(
     return MeasuredNoise(
         noise=Noise(read=_SAFE * sigma, offset=darkest(lit)), method="neighbours", notes=(note,)
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share >= 1e-4 else "less than 0.01 %"

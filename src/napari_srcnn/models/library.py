@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-_PUBLISHED = (".pt", ".pth", ".ckpt", ".mat", ".bin")
-_FILE_SUFFIXES = (SUFFIX, *FOREIGN, *_PUBLISHED)
+PUBLISHED = (".pt", ".pth", ".ckpt", ".mat", ".bin")
+_FILE_SUFFIXES = (SUFFIX, *FOREIGN, *PUBLISHED)
 # Best first: what a user gets who names no model.
 _PREFERRED_KERNELS = ("9-5-5", "9-3-5", "9-1-5")
 # How bundled models' names end; those of photographs' brightness end in nothing. The last are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_srcnn.models.foreign import as_model_file, stem_of
 from napari_srcnn.models.library import (
     _FILE_SUFFIXES,
     _NAME,
-    _PUBLISHED,
+    PUBLISHED,
     _files,
     _info,
     bundled_dir,
@@ -193,13 +194,53 @@ def import_model(source: str | Path, name: str | None = None, *, force: bool = F
         is under way.
     """
     source = find_model(Path(source))
-    if source.suffix.lower() in _PUBLISHED:
+    if is_published(source):
         raise CheckpointError(
             f"{source.name} may be a published checkpoint but is no model file; "
             f"`napari-srcnn convert {source.name} NAME` makes a model of it."
         )
     with as_model_file(source) as file:
         data = _whole(file)
+    return _take(source, data, name, force=force)
+
+
+def is_published(source: str | Path) -> bool:
+    """Tell whether a file's suffix is that of a published checkpoint, which has to be converted."""
+    return Path(source).suffix.lower() in PUBLISHED
+
+
+def convert_model(source: str | Path, name: str | None = None) -> ModelInfo:
+    """Make a model of the user's own of a published checkpoint; no code in it is run.
+
+    What the file cannot say is assumed as :func:`~napari_srcnn.network.published.read_published`
+    does; `napari-srcnn convert` has options for it.
+
+    Parameters
+    ----------
+    source : path-like
+        A ``.mat``, ``.pt``, ``.pth``, ``.ckpt`` or ``.bin`` file, whose name says the scale.
+    name : str, optional
+        By default the file's.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be used, or the name is taken or none.
+    """
+    from napari_srcnn.network.checkpoint import save_model
+    from napari_srcnn.network.published import read_published
+
+    source = find_model(Path(source))
+    published = read_published(source)
+    with tempfile.TemporaryDirectory() as folder:
+        made = save_model(
+            Path(folder) / f"model{SUFFIX}", published.model(), published.card(source)
+        )
+        return _take(source, made.read_bytes(), name, force=False)
+
+
+def _take(source: Path, data: bytes, name: str | None, *, force: bool) -> ModelInfo:
+    """Write a model's bytes to the user's own, by default under its file's name."""
     if name is None and not (name := name_for(source)):
         raise CheckpointError(f"No name can be made of {source.name!r}; give the model a name.")
     target = user_model_dir() / f"{check_name(name)}{SUFFIX}"

@@ -53,7 +53,10 @@ def no_gpu_reason() -> str | None:
     if sys.platform == "darwin":
         return "No GPU: this Mac or this build of torch has no Metal support."
     if torch.version.cuda is None and torch.version.hip is None:
-        return "No GPU: this is a CPU build of torch; the README says how to install a CUDA build."
+        return (
+            "No GPU: this PyTorch computes on processors only; the README says how to install one "
+            "for NVIDIA cards."
+        )
     return "No GPU was found; an NVIDIA driver may be missing."
 
 

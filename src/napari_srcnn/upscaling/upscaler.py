@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from napari_srcnn.upscaling.messages import Index, Progress, Report
 from napari_srcnn.upscaling.misfit import NO_MISFIT, Misfit
 from napari_srcnn.upscaling.spread import sentence
 from napari_srcnn.upscaling.work import Work
+from napari_srcnn.words import percent
 
 
 class Run:
@@ -146,7 +148,7 @@ class Run:
         plan, engine = self.plan, self.loop.engine
         self.watch.lap()
         misfit = self.misfit.without(plan.request.smoothing)
-        for message in outcome(plan.dtype, self.clipped, self.nonfinite, misfit):
+        for message in outcome(plan.dtype, self.clipped, self.nonfinite, misfit, prod(plan.shape)):
             self.say(message)
         # A shorter time says too little; a self-ensemble's is eight times as long.
         is_plain = not (plan.request.ensemble or self.skip or plan.reach)
@@ -181,7 +183,9 @@ class Run:
         )
 
 
-def outcome(dtype: np.dtype[Any], clipped: int, nonfinite: int, misfit: Misfit) -> Iterator[str]:
+def outcome(
+    dtype: np.dtype[Any], clipped: int, nonfinite: int, misfit: Misfit, total: int = 0
+) -> Iterator[str]:
     """Yield what the user should know of a result, in sentences.
 
     Parameters
@@ -190,6 +194,8 @@ def outcome(dtype: np.dtype[Any], clipped: int, nonfinite: int, misfit: Misfit) 
         Of the result.
     clipped, nonfinite : int
         Values set to its limit; pixels within reach of values that are not finite.
+    total : int
+        How many values it has; 0 where that is not known.
     misfit : Misfit
         With the noise as it was measured.
     """
@@ -206,4 +212,5 @@ def outcome(dtype: np.dtype[Any], clipped: int, nonfinite: int, misfit: Misfit) 
     if misfit.is_beyond_noise:
         yield misfit.sentence
     if clipped:
-        yield f"{clipped} values lay outside of {dtype} and were clipped."
+        share = "" if not total else f" ({percent(clipped / total)})"
+        yield f"{clipped:,} values{share} are the darkest or the brightest that {dtype} has."

@@ -17,6 +17,7 @@ from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.training.runs import stopped_runs
 from napari_srcnn.widgets.shared import runner
+from napari_srcnn.widgets.shared.caution import SIGN
 
 
 def low_of(stack: np.ndarray, scale: int = 2) -> np.ndarray:
@@ -33,7 +34,7 @@ def is_told(tuning: Tuning, *words: str) -> None:
     assert all(word in text for word in words), text
     assert "Traceback" not in text
     assert "\n" not in text
-    assert tuning.widget.message.text() == text
+    assert tuning.widget.message.text() == SIGN + text
     assert not tuning.widget.runner.job
     assert tuning.widget.train_button.isEnabled()
     assert tuning.widget.form.isEnabled()

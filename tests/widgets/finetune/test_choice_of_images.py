@@ -134,7 +134,7 @@ def test_the_example_that_is_proposed_is_not_the_high_res_image(
 ) -> None:
     sharp = viewer.add_image(pollen, name="sharp")
     widget = tuning.open()
-    assert menu_of(widget.form.example) == ["No other image is open"]
+    assert menu_of(widget.form.example) == ["No other image"]
     widget.fit_example()
     assert "There is no example" in widget.message.text()
     low = viewer.add_image(pollen[0, ::2, ::2], name="low")
@@ -179,6 +179,8 @@ def test_own_networks_come_second_and_are_told_apart(
     assert start.values[0] == "srcnn-9-5-5-x2-noise", "what a lab's images are most like"
     assert start.values[1:3] == ["cells-x2", "cells-x2-2"]
     assert [start.itemData(n, Qt.ItemDataRole.ToolTipRole) for n in (1, 2)] == [
-        "Fine-tuned on cells, on 2026-05-04, +1.50 dB over bicubic on what it has not seen",
-        "Fine-tuned on cells, on 2026-05-04, +2.25 dB over bicubic on what it has not seen",
+        "Fine-tuned on cells, on 2026-05-04, +1.50 dB over bicubic on what it has not seen"
+        "\ncells-x2.safetensors",
+        "Fine-tuned on cells, on 2026-05-04, +2.25 dB over bicubic on what it has not seen"
+        "\ncells-x2-2.safetensors",
     ]

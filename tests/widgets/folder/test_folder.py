@@ -19,6 +19,7 @@ from napari_srcnn.models.paths import user_model_dir
 from napari_srcnn.network.checkpoint import save_model
 from napari_srcnn.upscaling.batch.outcomes import report_of
 from napari_srcnn.widgets.folder.rows import STOPPED
+from napari_srcnn.widgets.shared.caution import SIGN
 
 NAME = "Upscale a folder…"
 
@@ -140,7 +141,7 @@ def test_a_folder_without_images_is_refused(
     widget.form.source.path = tmp_path / "empty"
     widget.start()
     finish(widget)
-    assert widget.message.text().startswith(f"There are no images in {tmp_path / 'empty'}")
+    assert widget.message.text().startswith(f"{SIGN}There are no images in {tmp_path / 'empty'}")
     assert not (tmp_path / "empty_x2").exists()
     assert not widget.report_button.isVisibleTo(widget)
 

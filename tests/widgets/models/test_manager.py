@@ -147,7 +147,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
     assert not manager.import_(tmp_path / "x.safetensors")
     assert not manager.import_(tmp_path / "y.pth")
     assert len(heard.failed) == 6
-    assert "napari-srcnn convert" in heard.failed[-1]
+    assert "y.pth" in heard.failed[-1]
     assert all(text.endswith(".") and "\n" not in text for text in heard.failed)
     assert (heard.said, heard.changes) == ([], [])
     assert own_models() == ["a", "b"]
@@ -314,3 +314,21 @@ def test_the_list_needs_no_torch(manager: ModelManager) -> None:
     )
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_published_checkpoint_becomes_a_model(
+    manager: ModelManager, heard: Heard, tmp_path: Path
+) -> None:
+    import torch
+
+    from napari_srcnn.models.library import load_model, own_models
+
+    model = load_model(BUNDLED)
+    names = [f"conv{number}.{kind}" for number in (1, 2, 3) for kind in ("weight", "bias")]
+    state = dict(zip(names, model.state_dict().values(), strict=True))
+    torch.save(state, tmp_path / "net_x2.pth")
+    assert manager.import_(tmp_path / "net_x2.pth"), heard.failed
+    assert "net_x2" in own_models()
+    made = load_model("net_x2")
+    for ours, theirs in zip(made.parameters(), model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)

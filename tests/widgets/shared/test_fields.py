@@ -46,5 +46,8 @@ def test_a_note_takes_the_height_of_its_text_at_the_width_it_gets(qtbot: Any) ->
             return bool(note.height() == label.heightForWidth(note.width()))
 
         qtbot.waitUntil(fits)
+    note.lines = 4
+    note.say("short")
+    assert note.height() == 4 * note.fontMetrics().lineSpacing(), "what is below stays there"
     note.say("")
     assert not note.isVisible()

@@ -84,7 +84,7 @@ def test_noise_and_smoothing_are_asked_for_where_the_network_is_told_it(opened: 
     form.model.value = PLAIN
     assert not any(part.isVisibleTo(widget) for part in parts)
     assert (form.options(layer).noise, form.options(layer).smoothing) == ("auto", 1.0)
-    assert "uint16 →" in widget.summary.text(), "a network that is told nothing refuses nothing"
+    assert " px, uint16" in widget.summary.text(), "a network that is told nothing refuses nothing"
 
 
 def test_what_was_measured_is_said_in_plain_words(opened: Open) -> None:

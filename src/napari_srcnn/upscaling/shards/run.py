@@ -215,7 +215,9 @@ class ShardRun(JobFolder):
             sum(getattr(mark, name) for mark in marks.values()) for name in ("clipped", "nonfinite")
         )
         misfit = sum((_misfit(mark) for mark in marks.values()), NO_MISFIT)
-        messages = tuple(outcome(self.target.dtype, clipped, nonfinite, misfit))
+        messages = tuple(
+            outcome(self.target.dtype, clipped, nonfinite, misfit, prod(self.target.shape))
+        )
         whole = replace(
             Provenance.from_dict(self.made.provenance),
             clipped=clipped,

@@ -14,7 +14,7 @@ from napari_srcnn.widgets.assess.form import AssessForm
 from napari_srcnn.widgets.assess.plots import Plots
 from napari_srcnn.widgets.assess.table import FigureTable
 from napari_srcnn.widgets.shared.copy_as import CopyAs
-from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
+from napari_srcnn.widgets.shared.dock_panel import DockPanel
 from napari_srcnn.widgets.shared.fields import Note
 from napari_srcnn.widgets.shared.rows import JobBar, column, row
 
@@ -92,9 +92,7 @@ class AssessPanel(DockPanel):
         for part in (self._empty, self._work, self.message, self._results):
             inner.addWidget(part)
         inner.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scrolled(content))
+        self.put(content)
         self.setMinimumWidth(300)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
@@ -116,8 +114,7 @@ class AssessPanel(DockPanel):
 
     def describe(self, summary: str, *, is_wrong: bool = False) -> None:
         """Say what will be compared, or why it cannot."""
-        self.summary.setStyleSheet("QLabel { color: #e0a030; }" if is_wrong else "")
-        self.summary.say(summary)
+        self.summary.say(summary, is_caution=is_wrong)
         for button in (self.assess_button, self.copy_as):
             button.setEnabled(not is_wrong and self.form.isEnabled())
 

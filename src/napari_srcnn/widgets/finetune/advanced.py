@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_srcnn.widgets.shared.fields import Choice, Section, Whole
+from napari_srcnn.widgets.shared.model_menu import device_entries
 from napari_srcnn.widgets.shared.rows import Amount, indented, show_row
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ class AdvancedFields(QObject):
         self.recorrupt.fill(
             [
                 (
-                    "Recorrupt above 1 % noise",
+                    "Recorrupt if noisy",
                     None,
-                    "Of noisy images two of independent noise are made, and one is learned from "
-                    "the other (Pang et al., CVPR 2021).",
+                    "Above 1 % of noise: two images of independent noise are made of each; one is "
+                    "learned from the other (Pang et al., CVPR 2021).",
                 ),
                 ("Recorrupt", True, "So whatever their noise is measured to be."),
                 ("As they are", False, "The network learns to keep some of their noise."),
@@ -112,7 +113,7 @@ class AdvancedFields(QObject):
 
     def show_devices(self, loaded: Loaded) -> None:
         """Fill in the devices by their names."""
-        self.device.fill([(d.label, d.name, "") for d in loaded.devices], self.device.value)
+        self.device.fill(device_entries(loaded), self.device.value)
 
     def show_pair(self, is_paired: bool) -> None:
         """Offer what concerns pairs, or what concerns images without partners."""

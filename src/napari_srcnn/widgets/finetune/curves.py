@@ -16,12 +16,16 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
+from napari_srcnn.widgets.shared.caution import readable
+
 ACCENT = QColor("#4fb3ff")
 LOSS = QColor("#e0a030")
 LINES = {"bicubic": QColor("#9a9a9a"), "start": QColor("#7fc97f")}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 8, 16, 18
 # Share of the height that the PSNR's plot takes; the loss has the rest.
 _SHARE = 0.64
+# Of each picture of the patch: two fit beside each other into a dock of 300 pixels.
+_SIDE = 133
 # Milliseconds between two drawings, and up to how many measurements each has a dot.
 PACE = 500
 _DOTS = 100
@@ -122,7 +126,8 @@ class Curves(QWidget):
         psnr, loss = (thinned(points, end, columns) for points in (self.psnr, self.loss))
         values = [v for _, v in psnr] + list(self.lines.values())
         color = self.palette().windowText().color()
-        _Plot(painter, upper, end, values, color).draw(
+        behind = self.palette().window().color()
+        _Plot(painter, upper, end, values, color, behind).draw(
             "PSNR on held-out images (dB)",
             psnr,
             ACCENT,
@@ -130,7 +135,7 @@ class Curves(QWidget):
             dots=len(psnr) <= _DOTS,
         )
         logs = [(t, math.log10(max(v, 1e-12))) for t, v in loss]
-        _Plot(painter, lower, end, [v for _, v in logs], color, is_log=True).draw(
+        _Plot(painter, lower, end, [v for _, v in logs], color, behind, is_log=True).draw(
             "Training error (log)", logs, LOSS, {}, dots=False
         )
         painter.end()
@@ -179,10 +184,12 @@ class _Plot:
         end: float,
         values: list[float],
         color: QColor,
+        behind: QColor,
         *,
         is_log: bool = False,
     ) -> None:
-        self.painter, self.frame, self.end, self.color = painter, frame, end, color
+        self.painter, self.frame, self.end = painter, frame, end
+        self.color, self.behind = color, behind
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         room = max((high - low) * 0.12, 0.02)
         self.low, self.high, self.is_log = low - room, high + room, is_log
@@ -241,7 +248,7 @@ class _Plot:
             y, color = self.at(0, value).y(), LINES[name]
             self.painter.setPen(QPen(color, 1.2, Qt.PenStyle.DashLine))
             self.painter.drawLine(QPointF(self.frame.left(), y), QPointF(self.frame.right(), y))
-            self.painter.setPen(color)
+            self.painter.setPen(readable(color, self.behind))
             # At the right and below, for the curve begins at the left and should end above; where
             # there is no room, or the other line's name, above.
             below = y + 15 < self.frame.bottom() and all(abs(y - other) > 15 for other in taken)
@@ -279,7 +286,7 @@ class PatchView(QWidget):
             caption, picture = QLabel(name), QLabel()
             caption.setStyleSheet("QLabel { font-size: 9pt; }")
             picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            picture.setFixedSize(143, 143)
+            picture.setFixedSize(_SIDE, _SIDE)
             picture.setStyleSheet("QLabel { background: black; }")
             layout.addWidget(caption, 2 * row, column)
             layout.addWidget(picture, 2 * row + 1, column)

@@ -113,7 +113,7 @@ class DataFields(QObject):
         )
         self.low = DataChoice(
             "Low-res images of the same fields, if you have taken them; otherwise they are made.",
-            may_be_none="Made from high-res",
+            may_be_none="From high-res",
         )
         self.pair_note = Note()
         self.files_note = Note()

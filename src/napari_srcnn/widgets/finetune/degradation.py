@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_srcnn.microscope.degradation import Degradation, gaussian_sigma
 from napari_srcnn.microscope.noise import Noise
@@ -76,7 +76,10 @@ class DegradationFields(QObject):
         self.noise_from = Choice("What noise low-res images have.")
         self.noise_from.fill(_NOISE, MEASURED)
         self.gain = Amount(
-            "Intensities a photon. 0: no photon noise.", 0.0, maximum=1e9, decimals=9
+            "By how much the intensity rises for a photon (the photon gain). 0: no photon noise.",
+            0.0,
+            maximum=1e9,
+            decimals=9,
         )
         self.read = Amount(
             "Noise of the camera's electronics: standard deviation, in intensities.",
@@ -116,19 +119,16 @@ class DegradationFields(QObject):
         self.preview_button.clicked.connect(self.preview)
 
     def _lay_out(self) -> None:
-        optics = QHBoxLayout()
-        optics.setSpacing(4)
-        optics.addWidget(self.aperture)
-        optics.addWidget(self.wavelength)
         # Each button below what it fills in or needs.
         content, rows = indented(
             (
                 ("Pixels", self.sampling),
                 ("Blur", self.blur),
-                ("NA, light", optics),
+                ("NA", self.aperture),
+                ("Light", self.wavelength),
                 ("", self.from_optics),
                 ("Noise", self.noise_from),
-                ("Photon gain", self.gain),
+                ("Per photon", self.gain),
                 ("Read noise", self.read),
                 ("Offset", self.offset),
                 ("", self.noise_button),
@@ -193,7 +193,7 @@ class DegradationFields(QObject):
         self._images = self._images if images is None else tuple(images)
         others = [image for image in self._images if image is not high]
         if not others:
-            self.example.fill([("No other image is open", (), "")], ())
+            self.example.fill([("No other image", (), "")], ())
             return
         ordered = [*others, *(image for image in self._images if image is high)]
         chosen = self.example.value

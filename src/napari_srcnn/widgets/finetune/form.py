@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_srcnn.microscope.degradation import Degradation
 from napari_srcnn.models.library import list_models, microscopes_model, usable_models
+from napari_srcnn.models.titles import in_order
 from napari_srcnn.network.config import SCALES
 from napari_srcnn.training.field import Source
 from napari_srcnn.training.runs import stopped_runs
@@ -18,12 +19,12 @@ from napari_srcnn.widgets.finetune.advanced import AdvancedFields
 from napari_srcnn.widgets.finetune.data import DataFields
 from napari_srcnn.widgets.finetune.degradation import DegradationFields
 from napari_srcnn.widgets.shared.fields import Choice, set_up
+from napari_srcnn.widgets.shared.model_menu import entry
 from napari_srcnn.widgets.shared.rows import Amount
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
-    from napari_srcnn.models.card import ModelInfo
     from napari_srcnn.training.options import FinetuneOptions
     from napari_srcnn.training.state import TrainConfig
     from napari_srcnn.widgets.shared.messages import Loaded
@@ -169,9 +170,8 @@ class FinetuneForm(QWidget):
             if info.config.scale == self.scale.value and info.config.channels == 1
         ]
         # As the command line's default: a lab's images are most like those. Then the user's own.
-        best = microscopes_model(self.scale.value)
-        found.sort(key=lambda info: (info.name != best, info.bundled))
-        entries = [(info.name, info.name, _what_it_is(info)) for info in found]
+        found = in_order(found, microscopes_model(self.scale.value))
+        entries = [entry(info) for info in found]
         entries.append(("Random weights (9-1-5)", SCRATCH, "Learns from your images alone."))
         self.start.fill(entries, self.start.value)
 
@@ -229,15 +229,3 @@ class FinetuneForm(QWidget):
         self.show_models()
         self._show_name()
         self.edited.emit()
-
-
-def _what_it_is(info: ModelInfo) -> str:
-    """Return what tells a model from others, also from others of the same images."""
-    card = info.card
-    parts = [info.description]
-    if not info.bundled and card.date:
-        parts.append(f"on {card.date[:10]}")
-    held = card.holdout
-    if held is not None and held.psnr is not None and held.bicubic is not None:
-        parts.append(f"{held.psnr - held.bicubic:+.2f} dB over bicubic on what it has not seen")
-    return ", ".join(part for part in parts if part)

@@ -16,7 +16,7 @@ from napari_srcnn.widgets.finetune.curves import Curves, PatchView
 from napari_srcnn.widgets.finetune.form import FinetuneForm
 from napari_srcnn.widgets.models.manager import ModelManager
 from napari_srcnn.widgets.shared.copy_as import CopyAs
-from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
+from napari_srcnn.widgets.shared.dock_panel import DockPanel
 from napari_srcnn.widgets.shared.fields import Note, Section
 from napari_srcnn.widgets.shared.rows import JobBar, column, row
 
@@ -112,13 +112,11 @@ class FinetunePanel(DockPanel):
         ):
             inner.addWidget(part)
         inner.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scrolled(content))
-        self.setMinimumWidth(320)
+        self.put(content)
+        self.setMinimumWidth(300)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         # It grows once the noise is known, and the button below it would move.
-        self.summary.setMinimumHeight(_SUMMARY_LINES * self.summary.fontMetrics().lineSpacing())
+        self.summary.lines = _SUMMARY_LINES
         self.live.setVisible(False)
         self._asking.setVisible(False)
         self.use_button.setVisible(False)
@@ -127,9 +125,7 @@ class FinetunePanel(DockPanel):
 
     def describe(self, summary: str, *, is_wrong: bool = False) -> None:
         """Say what will happen, or why it cannot."""
-        color = "color: #e0a030; " if is_wrong else ""
-        self.summary.setStyleSheet(f"QLabel {{ {color}font-size: 10pt; }}")
-        self.summary.say(summary)
+        self.summary.say(summary, is_caution=is_wrong)
 
     def show_empty(self, is_empty: bool) -> None:
         """Explain what to do where no image is open and no folder is chosen."""

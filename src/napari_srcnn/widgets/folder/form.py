@@ -17,12 +17,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_srcnn.models.library import model_info, usable_models
+from napari_srcnn.models.titles import in_order
 from napari_srcnn.network.config import SCALES
 from napari_srcnn.upscaling.batch.messages import Writing
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.widgets.folder.tasks import FolderRequest
 from napari_srcnn.widgets.shared.fields import Choice, Note, set_up
-from napari_srcnn.widgets.shared.model_menu import about
+from napari_srcnn.widgets.shared.model_menu import device_entries, entry
 
 if TYPE_CHECKING:
     from napari_srcnn.widgets.shared.messages import Loaded
@@ -105,7 +106,7 @@ class FolderForm(QWidget):
         self.recursive.setChecked(True)
         self.scale = Choice("How many times as many pixels along Y and X.")
         self.model = Choice("The trained network, for all images or what fits each of them.")
-        self.model_note, self.device_note = Note(), Note()
+        self.model_note = Note()
         self.device = Choice("What computes. A graphics card (GPU) is many times faster.")
         self.format = Choice("OME-TIFF opens everywhere; OME-Zarr is for large images.")
         self.again = QCheckBox(AGAIN)
@@ -127,7 +128,6 @@ class FolderForm(QWidget):
         rows.addRow("Model", self.model)
         rows.addRow("", self.model_note)
         rows.addRow("Device", self.device)
-        rows.addRow("", self.device_note)
         rows.addRow("Files", self.format)
         rows.addRow("", self.again)
         self.scale.changed.connect(self._on_scale)
@@ -184,16 +184,15 @@ class FolderForm(QWidget):
     def show_devices(self, loaded: Loaded) -> None:
         """Fill in the devices by their names."""
         wanted = "cuda:0" if self._device == "cuda" else self._device
-        self.device.fill([(device.label, device.name, "") for device in loaded.devices], wanted)
+        self.device.fill(device_entries(loaded), wanted)
         self.device.setEnabled(True)
-        self.device_note.say(loaded.no_gpu or "")
 
     def show_models(self) -> None:
         """Offer the models that fit the scale; keep the one that was chosen."""
         fitting = [info for info in usable_models() if info.config.scale == self.scale.value]
         entries: list[tuple[str, str | None, str]]
         entries = [(FITTING, None, "The bundled network that fits an image's kind")]
-        entries += [(info.name, info.name, about(info)) for info in fitting]
+        entries += [entry(info) for info in in_order(fitting, None)]
         self.model.fill(entries, self.model.value)
         self._show_model()
 

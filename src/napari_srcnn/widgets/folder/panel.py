@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, Q
 from napari_srcnn.widgets.folder.form import FolderForm
 from napari_srcnn.widgets.folder.table import Detail, FileTable
 from napari_srcnn.widgets.shared.copy_as import CopyAs
-from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
+from napari_srcnn.widgets.shared.dock_panel import DockPanel
 from napari_srcnn.widgets.shared.fields import Note
 from napari_srcnn.widgets.shared.rows import JobBar
 
@@ -53,11 +53,14 @@ class FolderPanel(DockPanel):
         inner.addWidget(self.detail)
         inner.addWidget(self.report_button)
         inner.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scrolled(content))
+        self.put(content)
         self.setMinimumWidth(300)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+    @property
+    def escape_button(self) -> QPushButton:
+        """What Escape presses."""
+        return self.stop_button
 
     def progress(self, text: str, fraction: float | None) -> None:
         """Show how far the folder is; None where that is not known yet."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from napari_srcnn.models.export import KINDS
 from napari_srcnn.models.foreign import ONNX, PACKAGE
 from napari_srcnn.models.foreign import SUFFIXES as FOREIGN
-from napari_srcnn.models.library import model_info, own_models
+from napari_srcnn.models.library import PUBLISHED, model_info, own_models
 from napari_srcnn.models.manage import check_name, export_model
 from napari_srcnn.network.checkpoint import SUFFIX, CheckpointError
 from napari_srcnn.widgets.shared.messages import sentence
@@ -24,7 +24,10 @@ _WORDS = {
 _FILTERS = {f"{_WORDS[kind]} (*{kind})": kind for kind in KINDS}
 #: What the dialogs offer.
 EXPORT_FILTER = ";;".join(_FILTERS)
-IMPORT_FILTER = f"Models (*{SUFFIX} *{' *'.join(FOREIGN)});;All files (*)"
+IMPORT_FILTER = (
+    f"Models (*{SUFFIX} *{' *'.join(FOREIGN)});;"
+    f"Published checkpoints (*{' *'.join(PUBLISHED)});;All files (*)"
+)
 
 
 def ending(chosen: str) -> str:

@@ -23,9 +23,11 @@ from napari_srcnn.models.card import card_lines, origin_lines
 from napari_srcnn.models.export import kind_of
 from napari_srcnn.models.library import model_info, own_models
 from napari_srcnn.models.manage import (
+    convert_model,
     delete_model,
     export_model,
     import_model,
+    is_published,
     name_for,
     rename_model,
 )
@@ -41,8 +43,8 @@ NONE_YET = "You have no models of your own yet."
 class ModelManager(QWidget):
     """A menu of the user's own models, the chosen one's card, and what can be done with it.
 
-    The files are small, so all is done at once and without torch; but for files of other programs,
-    which are written and read beside the window.
+    The files are small, so all is done at once; but for files of other programs, which are written
+    and read beside the window. torch is loaded for those, and to convert published checkpoints.
 
     Signals
     -------
@@ -71,7 +73,8 @@ class ModelManager(QWidget):
         )
         self.import_button = _button(
             "Import …",
-            "Take a file that was exported, or an SRCNN from bioimage.io, to your own models.",
+            "Take a file that was exported, or an SRCNN from bioimage.io, to your own models, or "
+            "make one of a published checkpoint (.mat, .pth …).",
         )
         self._runner = Runner(self)
         self._runner.received.connect(self._on_done)
@@ -147,7 +150,8 @@ class ModelManager(QWidget):
         made: list[str] = []
 
         def work() -> str:
-            made.append(import_model(path, name).name)
+            take = convert_model if is_published(path) else import_model
+            made.append(take(path, name).name)
             return f"{Path(path).name} is your model “{made[0]}” now."
 
         return self._do(work, lambda: made[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QResizeEvent, QWheelEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -20,6 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_srcnn.widgets.shared.caution import SIGN, caution_on
+
 _WITHOUT_BUTTONS = """
 QDoubleSpinBox { padding: 1px 0px; min-width: 46px; }
 QDoubleSpinBox::up-button, QDoubleSpinBox::down-button { width: 0px; border: none; }
@@ -28,7 +30,7 @@ QDoubleSpinBox::up-arrow, QDoubleSpinBox::down-arrow { width: 0px; height: 0px; 
 
 
 class Choice(QComboBox):
-    """A menu of values; fits any width, and tells the whole of a long entry in its tooltip.
+    """A menu of values; fits any width, and its tooltip tells all of the entry that is chosen.
 
     Signals
     -------
@@ -84,8 +86,11 @@ class Choice(QComboBox):
         self.changed.emit()
 
     def _show_tooltip(self) -> None:
+        about = self.itemData(self.currentIndex(), Qt.ItemDataRole.ToolTipRole) or ""
         entry = self.currentText()
-        self.setToolTip(f"{entry}\n\n{self._tooltip}" if len(entry) > 20 else self._tooltip)
+        whole = entry if len(entry) > 20 else ""
+        parts = [whole, "" if about == entry else about, self._tooltip]
+        self.setToolTip("\n\n".join(filter(None, parts)))
 
 
 class Number(QDoubleSpinBox):
@@ -165,15 +170,33 @@ class Note(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        if small:
-            self.setStyleSheet("QLabel { font-size: 10pt; }")
+        self._is_small, self._is_caution = small, False
+        #: How many lines it takes room for, so that what is below stays where it is.
+        self.lines = 0
+        self._dress()
         self.setVisible(False)
 
-    def say(self, text: str) -> None:
-        """Show a text, or nothing."""
-        self.setText(text)
+    def say(self, text: str, *, is_caution: bool = False) -> None:
+        """Show a text, or nothing; a caution has a colour and a sign."""
+        self._is_caution = is_caution and bool(text)
+        self._dress()
+        self.setText(SIGN * self._is_caution + text)
         self.setVisible(bool(text))
         self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:  # Qt's name
+        """Take on what can be read in another theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
+            self._dress()
+
+    def _dress(self) -> None:
+        parts = ["font-size: 10pt;"] * self._is_small
+        if self._is_caution:
+            parts.append(f"color: {caution_on(self.palette().window().color()).name()};")
+        style = f"QLabel {{ {' '.join(parts)} }}" if parts else ""
+        if style != self.styleSheet():
+            self.setStyleSheet(style)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # Qt's name
         """Take the height that the text needs at this width."""
@@ -188,7 +211,8 @@ class Note(QLabel):
     def _fit(self) -> None:
         # Else lines were cut off, or followed by a gap. Qt's answer is never below the minimum.
         self.setMinimumHeight(0)
-        self.setFixedHeight(max(self.heightForWidth(self.width()), 0))
+        least = self.lines * self.fontMetrics().lineSpacing()
+        self.setFixedHeight(max(self.heightForWidth(self.width()), least))
 
 
 class Section(QWidget):

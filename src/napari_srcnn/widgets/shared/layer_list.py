@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_srcnn.widgets.shared.layers import is_made_by_us, pixels
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Image
 
 
 class LayerListWatch(QObject):
@@ -65,3 +70,13 @@ class LayerListWatch(QObject):
     def _on_removed(self, event: Any) -> None:
         self.removed.emit(event.value)
         self.note()
+
+
+def channels_of_files(images: Sequence[Image]) -> list[tuple[str, tuple[Image, ...]]]:
+    """Return the images that are of one file and of one shape, by the file's name."""
+    found: dict[tuple[str, tuple[int, ...]], list[Image]] = {}
+    for image in images:
+        path = getattr(image.source, "path", None)
+        if path and not is_made_by_us(image):
+            found.setdefault((str(path), tuple(pixels(image).shape)), []).append(image)
+    return [(Path(path).name, tuple(many)) for (path, _), many in found.items() if len(many) > 1]

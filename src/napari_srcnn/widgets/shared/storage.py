@@ -111,12 +111,7 @@ def allocate(shape: tuple[int, ...], dtype: np.dtype[Any], *, in_memory: bool) -
         return Storage(np.zeros(shape, dtype))
     folder = temporary_folder()
     nbytes = math.prod(shape) * dtype.itemsize
-    free = shutil.disk_usage(folder).free
-    if nbytes + _MARGIN > free:
-        raise ValueError(
-            f"The result has {format_bytes(nbytes)}, but {folder} has only {format_bytes(free)} "
-            "free; free some space there or set TMPDIR to a folder on a larger disk."
-        )
+    check_disk(nbytes, folder)
     handle, name = tempfile.mkstemp(prefix="napari-srcnn-", suffix=".raw", dir=folder)
     path = Path(name)
     try:
@@ -131,6 +126,17 @@ def allocate(shape: tuple[int, ...], dtype: np.dtype[Any], *, in_memory: bool) -
         os.close(handle)
     _logger.info("The result of %s lies in %s.", format_bytes(nbytes), path)
     return Storage(array, path)
+
+
+def check_disk(nbytes: int, folder: Path | None = None) -> None:
+    """Raise ValueError where the disk has no space for a result that memory does not hold."""
+    folder = temporary_folder() if folder is None else folder
+    free = shutil.disk_usage(folder).free
+    if nbytes + _MARGIN > free:
+        raise ValueError(
+            f"The result has {format_bytes(nbytes)}, but {folder} has only {format_bytes(free)} "
+            "free; free some space there or set TMPDIR to a folder on a larger disk."
+        )
 
 
 def _reserve(handle: int, nbytes: int) -> None:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 _INTENSITIES = (
     ("Automatic", "auto", "The range that nearly all of the image's values lie in, measured once."),
-    ("Contrast limits of the layer", "layer", "What you see as black and as white now."),
-    ("Whole range of the data type", "dtype", "0–255 for 8 bits, 0–65535 for 16; for photographs."),
+    ("Contrast limits", "layer", "What you see as black and as white now."),
+    ("Data type's range", "dtype", "0–255 for 8 bits, 0–65535 for 16; for photographs."),
     ("From … to …", "custom", "Two intensities that you type."),
 )
-_AS_IT_IS = ("Values as they are", "none", "For float images of about 0 to 1: nothing is mapped.")
+_AS_IT_IS = ("As they are", "none", "For float images of about 0 to 1: nothing is mapped.")
 
 
 class AdvancedFields(QWidget):
@@ -61,7 +61,7 @@ class AdvancedFields(QWidget):
         self.ensemble.fill(
             [
                 ("One", False, "The image as it is."),
-                ("Eight, with their spread (8 × slower)", True, "About 0.1 dB better."),
+                ("Eight (8 × slower)", True, "About 0.1 dB better; and their spread."),
             ],
             False,
         )
@@ -94,10 +94,13 @@ class AdvancedFields(QWidget):
             "at the top left."
         )
         self.details = DetailsButton()
+        self.reset = QPushButton("Reset")
+        self.reset.setToolTip("Choose what is usual in each of these fields.")
+        self.reset.clicked.connect(self.choose_usual)
         self.intensity.fill(_INTENSITIES, "auto")
         self.dtype.fill(
             [
-                ("Same as the image", "same", "Rounded to whole numbers where the image has them."),
+                ("As the image", "same", "Rounded to whole numbers where the image has them."),
                 ("32-bit float", "float32", "Keeps fractions; four bytes a pixel."),
             ],
             "same",
@@ -122,10 +125,33 @@ class AdvancedFields(QWidget):
         self._rows.addRow("Tile size", self.tile)
         self._rows.addRow("Network", self.filters)
         self._rows.addRow("Trouble", self.details)
+        self._rows.addRow("", self.reset)
         show_row(self._rows, self._range, False)
         self.show_noise(False)
 
     # ------------------------------------------------------------ what is chosen
+
+    @property
+    def unusual(self) -> int:
+        """In how many fields something else is chosen than what is usual."""
+        changed = [field for field, usual in self._usual if field.value != usual]
+        return len(changed) + bool(self.tile.value())
+
+    @property
+    def _usual(self) -> tuple[tuple[Choice, Any], ...]:
+        # Channels and colour are the image's own, and not kept for others.
+        return (
+            (self.intensity, "auto"),
+            (self.dtype, "same"),
+            (self.ensemble, False),
+            (self.noise, "auto"),
+        )
+
+    def choose_usual(self) -> None:
+        """Choose what is usual in each field."""
+        for field, usual in self._usual:
+            field.value = usual
+        self.tile.setValue(0)
 
     def axes(self, layer: Image) -> str:
         """Return a letter for each axis of a layer, channels as they were chosen."""
@@ -165,7 +191,7 @@ class AdvancedFields(QWidget):
         if colored:
             eight = dtype_of(colored[0]) == np.uint8
             luma = ("Brightness", "luma", "Brightness by the network, colour by bicubic.")
-            each = ("Each of red, green, blue", "channels", "Three times as much work.")
+            each = ("Red, green, blue", "channels", "Three times as much work.")
             self.color.fill([luma, each] if eight else [each, luma], self.color.value)
         floats = bool(layers) and all(is_float(one) for one in layers)
         self.intensity.fill((*_INTENSITIES, *[_AS_IT_IS] * floats), self.intensity.value)

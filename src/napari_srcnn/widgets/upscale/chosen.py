@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_srcnn.network.config import SCALES
 from napari_srcnn.widgets.shared.display import image_layers, selected_images
-from napari_srcnn.widgets.shared.layers import pixels
+from napari_srcnn.widgets.shared.layers import pixel_size, pixels
 from napari_srcnn.widgets.shared.messages import Proposed, Task
 from napari_srcnn.widgets.shared.runner import Runner
 from napari_srcnn.widgets.upscale import request, tasks
@@ -18,6 +18,7 @@ from napari_srcnn.widgets.upscale.domain import LayerLooks, LooksWatch
 from napari_srcnn.widgets.upscale.edits import Edits
 from napari_srcnn.widgets.upscale.noise import LayerNoise, NoiseWatch
 from napari_srcnn.widgets.upscale.wording import (
+    Forecast,
     what_is_known_of_noise,
     what_is_unlike,
     what_the_network_sees,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from napari_srcnn.widgets.shared.layer_list import LayerListWatch
     from napari_srcnn.widgets.upscale.panel import Panel
 
-_WATCHED = ("data", "axis_labels", "contrast_limits")
+_WATCHED = ("data", "axis_labels", "contrast_limits", "scale", "units")
+# Seconds above which a run is to be thought about.
+LONG = 3600
 
 
 class ChosenLayers(QObject):
@@ -117,32 +120,49 @@ class ChosenLayers(QObject):
         self._form.show_proposal(message)
         self._panel.describe_chosen()
 
-    def describe(self, *, with_times: bool) -> tuple[str, str, bool]:
-        """Return what will happen, what the network will see, and whether it cannot be."""
+    def describe(self, *, with_times: bool, memory: int | None) -> Forecast:
+        """Return what will happen, what the network will see, and what cannot be.
+
+        Parameters
+        ----------
+        with_times : bool
+        memory : int, optional
+            Bytes that results may take in memory; half of what is free for None.
+        """
         self._show_noise()
         self._show_domain()
-        if not self._form.layers:
-            return "", "", False
+        layers = self._form.layers
+        if not layers:
+            return Forecast()
         try:
-            layers = self._form.layers
             plans = [request.plan_of(layer, self._form.options(layer)) for layer in layers]
             times = [
                 request.estimate(layer, plan) if with_times else None
                 for layer, plan in zip(layers, plans, strict=True)
             ]
         except ValueError as error:
-            return str(error), "", True
+            return Forecast(str(error), is_caution=True, can_preview=False, can_upscale=False)
+        seen, details = what_the_network_sees(plans[0], self._form.intensity.value)
+        seen = f"{seen} {plans[0].note}".strip()
+        above = self._form.lazy_above
+        whole = [
+            plan
+            for layer, plan in zip(layers, plans, strict=True)
+            if not request.is_lazy(layer, plan, above)
+        ]
+        try:
+            request.check_space(whole, memory)
+        except ValueError as error:
+            return Forecast(str(error), seen, details, is_caution=True, can_upscale=False)
         known = [seconds for seconds in times if seconds is not None]
         seconds = sum(known) if len(known) == len(times) else None
-        seen = what_the_network_sees(plans[0], self._form.intensity.value)
-        above = self._form.lazy_above
-        is_lazy = any(
-            request.is_lazy(layer, plan, above) for layer, plan in zip(layers, plans, strict=True)
-        )
-        return (
-            what_will_happen(plans, seconds, is_lazy=is_lazy),
-            f"{seen} {plans[0].note}".strip(),
-            False,
+        is_lazy = len(whole) < len(plans)
+        sizes = [pixel_size(layer) for layer in layers]
+        return Forecast(
+            what_will_happen(plans, seconds, sizes, is_lazy=is_lazy),
+            seen,
+            details,
+            is_caution=not is_lazy and seconds is not None and seconds > LONG,
         )
 
     def tasks(self, *, is_preview: bool = False) -> list[Task]:
@@ -181,7 +201,7 @@ class ChosenLayers(QObject):
         known, model = self._look_at_looks(), self._form.chosen_model
         names = [layer.name for layer in self._form.layers]
         texts = ["" if model is None else one.sentence(model) for one in known]
-        self._form.domain_note.say(what_is_unlike(names, texts))
+        self._form.domain_note.say(what_is_unlike(names, texts), is_caution=True)
 
     def rest(self, is_resting: bool) -> None:
         """Read no layer while a job does, which measures what it needs; or look again."""

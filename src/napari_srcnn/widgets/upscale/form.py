@@ -13,12 +13,14 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from napari_srcnn.microscope.noise import Noise
 from napari_srcnn.models.choose import guess_model
 from napari_srcnn.models.library import model_info, usable_models
+from napari_srcnn.models.titles import in_order
 from napari_srcnn.network.checkpoint import CheckpointError
 from napari_srcnn.network.config import SCALES
 from napari_srcnn.upscaling.options import Options
 from napari_srcnn.widgets.shared.fields import Choice, Note, Section, Tick, set_up, show_row
+from napari_srcnn.widgets.shared.layer_list import channels_of_files
 from napari_srcnn.widgets.shared.layers import dtype_of, pixels
-from napari_srcnn.widgets.shared.model_menu import about
+from napari_srcnn.widgets.shared.model_menu import device_entries, entry
 from napari_srcnn.widgets.shared.settings import Settings, parse_range
 from napari_srcnn.widgets.upscale.advanced import AdvancedFields
 from napari_srcnn.widgets.upscale.smoothing import Smoothing
@@ -56,10 +58,9 @@ class Form(QWidget):
         self.scale = Choice("How many times as many pixels along Y and X.")
         self.model = Choice("The trained network. The first one is the best for most images.")
         self.device = Choice("What computes. A graphics card (GPU) is many times faster.")
-        self.model_note, self.device_note = Note(), Note()
+        self.model_note = Note()
         # Of an image that is unlike what the model was trained on.
         self.domain_note = Note()
-        self.domain_note.setStyleSheet("QLabel { font-size: 10pt; color: #e0a030; }")
         self._more = AdvancedFields()
         more = self._more
         self.intensity, self.low, self.high = more.intensity, more.low, more.high
@@ -90,11 +91,11 @@ class Form(QWidget):
         rows.addRow("Smoothing", self.smoothing)
         rows.addRow("", self.consistent)
         rows.addRow("Device", self.device)
-        rows.addRow("", self.device_note)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(rows)
         layout.addWidget(self.advanced)
+        self._show_unusual()
         # Bound methods and no lambdas: those would keep a closed widget alive.
         for name in (
             "layer",
@@ -188,6 +189,7 @@ class Form(QWidget):
         self.tile.setValue(settings.tile)
         self.show_models(settings.model)
         self._more.show_range()
+        self._show_unusual()
         self.blockSignals(blocked)
 
     def show_proposal(self, message: Proposed) -> None:
@@ -198,11 +200,9 @@ class Form(QWidget):
 
     def show_devices(self, loaded: Loaded) -> None:
         """Fill in the devices by their names."""
-        entries = [(device.label, device.name, "") for device in loaded.devices]
         wanted = self._settings.device
-        self.device.fill(entries, "cuda:0" if wanted == "cuda" else wanted)
+        self.device.fill(device_entries(loaded), "cuda:0" if wanted == "cuda" else wanted)
         self.device.setEnabled(True)
-        self.device_note.say(loaded.no_gpu or "")
 
     def show_layers(self, images: Sequence[Image], selected: Sequence[Image]) -> None:
         """Offer the images there are, and choose those that are selected; emits nothing."""
@@ -210,6 +210,10 @@ class Form(QWidget):
         if len(selected) > 1:
             names = ", ".join(image.name for image in selected)
             entries.insert(0, (f"{len(selected)} layers: {names}", tuple(selected), ""))
+        for name, channels in channels_of_files(images):
+            if set(channels) != set(selected):
+                names = ", ".join(image.name for image in channels)
+                entries.append((f"All {len(channels)} of {name}", channels, names))
         self.layer.fill(entries, tuple(selected))
         self._show_layer()
 
@@ -236,11 +240,11 @@ class Form(QWidget):
             best = guess if proposal is None else proposal.model
         except CheckpointError:
             best = ""
-        fitting.sort(key=lambda info: info.name != best)
+        fitting = in_order(fitting, best)
         names = [info.name for info in fitting]
         self._is_proposed = self._is_proposed and wanted not in names
         chosen = best if self._is_proposed else wanted or self.model.value
-        self.model.fill([(info.name, info.name, about(info)) for info in fitting], chosen)
+        self.model.fill([entry(info) for info in fitting], chosen)
         self.model.setEnabled(bool(fitting))
         self._show_model()
 
@@ -249,7 +253,7 @@ class Form(QWidget):
         note = model_info(name).description if name else f"No model for × {self.scale.value} yet."
         proposal = self._proposals.get(self.scale.value)
         if proposal is not None and name == proposal.model:
-            note = f"{note}. {proposal.why}"
+            note = proposal.why
         self.model_note.say(note)
         self._show_noise()
 
@@ -305,4 +309,11 @@ class Form(QWidget):
             self._show_noise()
         elif name == "channels":
             self._more.note_channels(self.layers)
+        self._show_unusual()
         self.edited.emit(name)
+
+    def _show_unusual(self) -> None:
+        """Say beside Advanced, which is mostly closed, that something in it is not as usual."""
+        number = self._more.unusual
+        self.advanced.button.setText(f"Advanced ({number} changed)" if number else "Advanced")
+        self._more.reset.setVisible(bool(number))

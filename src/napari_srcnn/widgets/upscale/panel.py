@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import (
@@ -15,11 +17,12 @@ from qtpy.QtWidgets import (
 
 from napari_srcnn.widgets.compare.bar import CompareBar
 from napari_srcnn.widgets.shared.copy_as import CopyAs
-from napari_srcnn.widgets.shared.dock_panel import DockPanel, scrolled
+from napari_srcnn.widgets.shared.dock_panel import DockPanel
 from napari_srcnn.widgets.shared.fields import Note
 from napari_srcnn.widgets.shared.rows import JobBar
 from napari_srcnn.widgets.upscale.form import Form
 from napari_srcnn.widgets.upscale.queue_list import QueueList
+from napari_srcnn.widgets.upscale.wording import Forecast
 
 if TYPE_CHECKING:
     from napari_srcnn.widgets.shared.messages import Task
@@ -32,6 +35,7 @@ class Panel(DockPanel):
         super().__init__()
         self.form = Form()
         self.form.details.said.connect(self.status)
+        self._forecast = Forecast()
         self.summary, self.intensities = Note(small=False), Note()
         self.preview_button = QPushButton("Preview")
         self.preview_button.setToolTip(
@@ -79,32 +83,28 @@ class Panel(DockPanel):
         work.addSpacing(8)
         work.addWidget(self.summary)
         work.addWidget(self.intensities)
-        work.addLayout(buttons)
+        # Below what scrolls: what is pressed, and what is said of it, is always in view.
+        self._actions = QWidget()
+        actions = QVBoxLayout(self._actions)
+        actions.setContentsMargins(6, 2, 6, 6)
+        actions.addLayout(buttons)
         parts = (self.shown, self._running, self.left, self.queue, self.message, self.go_on_button)
         for part in (*parts, self.save_button):
-            work.addWidget(part)
+            actions.addWidget(part)
         self._empty = QWidget()
         empty = QVBoxLayout(self._empty)
         empty.setContentsMargins(0, 0, 0, 0)
-        text = QLabel(
-            "<p><b>Enlarge images 2, 3 or 4 times with a neural network (SRCNN).</b></p>"
-            "<p>No image is open. Open one with File › Open, or drag a file into the window; "
-            "then choose it in the layer list.</p>"
-            "<p>To try it out:</p>"
-        )
-        text.setWordWrap(True)
-        text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        empty.addWidget(text)
+        self.why_empty = QLabel()
+        self.why_empty.setWordWrap(True)
+        self.why_empty.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        empty.addWidget(self.why_empty)
         empty.addWidget(self.sample_button)
         content = QWidget()
         inner = QVBoxLayout(content)
-        inner.setContentsMargins(6, 6, 6, 6)
+        inner.setContentsMargins(6, 6, 6, 2)
         inner.addWidget(self._empty)
         inner.addWidget(self._work)
-        inner.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scrolled(content))
+        self.put(content, footer=self._actions)
         self.setMinimumWidth(300)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
@@ -115,16 +115,35 @@ class Panel(DockPanel):
         """Return what a preview would show now; nothing where there can be none."""
         return []
 
-    def show_empty(self, is_empty: bool) -> None:
-        """Explain what to do where no image is open."""
+    def show_empty(self, is_empty: bool, others: Sequence[str] = ()) -> None:
+        """Explain what to do where no image is open, but maybe layers of another kind."""
+        what = "No image is open."
+        if others:
+            names = html.escape(", ".join(others))
+            are = "is no image" if len(others) == 1 else "are no images"
+            what = f"{names} {are}: labels, points and shapes are not enlarged."
+        self.why_empty.setText(
+            "<p><b>Enlarge images 2, 3 or 4 times with a neural network (SRCNN).</b></p>"
+            f"<p>{what} Open one with File › Open, or drag a file into the window; "
+            "then choose it in the layer list.</p>"
+            "<p>To try it out:</p>"
+        )
         self._empty.setVisible(is_empty)
         self._work.setVisible(not is_empty)
+        self._actions.setVisible(not is_empty)
 
-    def describe(self, summary: str, intensities: str, *, is_wrong: bool = False) -> None:
-        """Say what will happen, or why it cannot."""
-        self.summary.setStyleSheet("QLabel { color: #e0a030; }" if is_wrong else "")
-        self.summary.say(summary)
-        self.intensities.say(intensities)
+    def describe(self, forecast: Forecast) -> None:
+        """Say what will happen, or why it cannot; then it cannot be pressed either."""
+        self._forecast = forecast
+        self.summary.say(forecast.summary, is_caution=forecast.is_caution)
+        self.intensities.say(forecast.intensities)
+        self.intensities.setToolTip(forecast.details)
+        self._enable()
+
+    def _enable(self) -> None:
+        is_idle = self.form.isEnabled()
+        self.preview_button.setEnabled(is_idle and self._forecast.can_preview)
+        self.upscale_button.setEnabled(is_idle and self._forecast.can_upscale)
 
     def progress(self, text: str, fraction: float | None) -> None:
         """Show how far a job is; None where that is not known yet."""
@@ -142,9 +161,8 @@ class Panel(DockPanel):
         done_and_total : tuple of int, optional
             How many slices are done of a run that was stopped.
         """
-        self.preview_button.setEnabled(not is_busy)
-        self.upscale_button.setEnabled(not is_busy)
         self.form.setEnabled(not is_busy)
+        self._enable()
         self.shown.setEnabled(not is_busy)
         self.save_button.setVisible(has_result)
         self.save_button.setEnabled(not is_busy)

@@ -70,7 +70,8 @@ class UpscaleParts(Panel):
         try:
             return self._chosen.tasks(is_preview=is_preview)
         except ValueError as error:
-            self.fail(str(error))
+            # Of a preview, what is on screen may be what is wrong.
+            self.fail(str(error), of_view=is_preview)
             return []
 
     def preview_tasks(self) -> list[messages.Task]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer
 
+from napari_srcnn.models.titles import title_of
 from napari_srcnn.widgets.compare.bar import DIVIDED, IMAGE, PIXELS, REMOVE, SRCNN
 from napari_srcnn.widgets.shared import messages
 from napari_srcnn.widgets.shared.display import image_layers
@@ -292,7 +293,8 @@ class PreviewControl(QObject):
         return True
 
     def _say(self, asked: Look, results: Sequence[messages.Previewed]) -> None:
-        model = asked.tasks[0].options.model
+        plan = asked.tasks[0].plan
+        model = plan.model_name if plan.info is None else title_of(plan.info)
         place = (
             "the middle of what is on screen; the rest follows"
             if not all(result.is_whole for result in results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_srcnn.upscaling.resolve import Plan, resolve
@@ -14,6 +15,7 @@ from napari_srcnn.widgets.shared.layers import (
     visible_box,
 )
 from napari_srcnn.widgets.shared.messages import Task
+from napari_srcnn.widgets.shared.storage import check_disk, memory_limit
 
 if TYPE_CHECKING:
     from napari.components import Dims
@@ -40,6 +42,28 @@ def is_lazy(layer: Image, plan: Plan, above: float) -> bool:
     gigabytes. What dask or zarr hold is treated alike: a small one is done in seconds.
     """
     return layer.multiscale or math.prod(plan.shape) * plan.dtype.itemsize > above * 1e9
+
+
+def check_space(plans: Sequence[Plan], memory: int | None) -> None:
+    """Raise ValueError where neither memory nor the disk holds all results.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+    memory : int, optional
+        Bytes that results may take in memory; half of what is free for None.
+    """
+    limit = memory_limit() if memory is None else memory
+    held = on_disk = 0
+    for plan in plans:
+        # A self-ensemble's spread is a float32 a pixel.
+        nbytes = math.prod(plan.shape) * (plan.dtype.itemsize + 4 * plan.ensemble)
+        if held + nbytes <= limit:
+            held += nbytes
+        else:
+            on_disk += nbytes
+    if on_disk:
+        check_disk(on_disk)
 
 
 def estimate(layer: Image, plan: Plan) -> float | None:

@@ -47,6 +47,8 @@ class Results(QObject):
         # What was stopped and can be gone on with.
         self._rest: tuple[Task, ...] = ()
         self._scale = 1
+        # Of all layers of the run together.
+        self._seconds = 0.0
         self.finished: list[Image] = []
         self.layers: list[Image] = [layer for layer in viewer.layers if layer in _latest]
 
@@ -54,7 +56,7 @@ class Results(QObject):
         """Get ready for a run over some layers."""
         self._let_go()
         _latest.clear()
-        self.layers, self.finished, self._rest = [], [], ()
+        self.layers, self.finished, self._rest, self._seconds = [], [], (), 0.0
         self._sources, self._tasks = tuple(sources), tuple(tasks)
         self._looks = tuple(Appearance.of(source) for source in sources)
         self._scale = tasks[0].scale if tasks else 1
@@ -152,7 +154,8 @@ class Results(QObject):
             remember(view.layer, self._sources[message.task], self._tasks[message.task])
             if (spread := view.add_spread()) is not None:
                 self.layers.append(spread)
-            took = duration(message.metadata["seconds"]).removeprefix("about ")
+            self._seconds += message.metadata["seconds"]
+            took = duration(self._seconds).removeprefix("about ")
             done = f"Done in {took} on {message.metadata['device']}."
             return " ".join((done, *message.messages))
         return self._stop(message, view)
@@ -182,14 +185,16 @@ class Results(QObject):
         if view.layer not in self._viewer.layers:
             view.drop()
             return f"{stopped}: the layer {view.layer.name} was removed."
+        source = self._sources[message.task]
+        why = "" if source in self._viewer.layers else f", for {source.name} was removed"
         if not message.done:
             view.drop()
-            return f"{stopped} before a slice was finished; nothing is kept."
+            return f"{stopped} before a slice was finished{why}; nothing is kept."
         view.stop(message.metadata)
         self.layers.append(view.layer)
         if not message.is_alone:
             self._keep_rest(message, view)
-        return f"{stopped}; {message.done} of {message.total} slices are kept."
+        return f"{stopped}{why}; {message.done} of {message.total} slices are kept."
 
     def _keep_rest(self, message: Stopped, view: ResultLayer) -> None:
         """Remember what is left to do, from the layer at hand on."""

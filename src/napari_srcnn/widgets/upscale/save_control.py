@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 from napari_srcnn.io.names import file_name
 from napari_srcnn.widgets.upscale import saving
 from napari_srcnn.widgets.upscale.shard_saving import is_unfinished
+from napari_srcnn.widgets.upscale.subjects import origin_layer
 from napari_srcnn.words import duration
 
 if TYPE_CHECKING:
@@ -34,32 +35,43 @@ class SaveControl(QObject):
         self._panel, self._runner = panel, runner
         self._job: saving.SaveJob | None = None
         self.stopped: Path | None = None
+        # Where the last result went.
+        self._folder: Path | None = None
         self._poll = QTimer(self)
         self._poll.setInterval(100)
         self._poll.timeout.connect(self._show_progress)
 
     def ask(self, layers: list[Image]) -> str:
         """Ask where to save the results; return "" where the user has thought better of it."""
+        folder = self._folder_for(layers[0])
         if len(layers) > 1:
-            return str(
-                QFileDialog.getExistingDirectory(
-                    self._panel, "Save the results, a file for each layer, in this folder"
-                )
-            )
+            names = ", ".join(layer.name for layer in layers)
+            title = f"Save {names}: a file for each layer, in this folder"
+            return str(QFileDialog.getExistingDirectory(self._panel, title, str(folder)))
         if self.stopped is not None and is_unfinished(self.stopped) and self._goes_on(self.stopped):
             return str(self.stopped)
         chosen, _ = QFileDialog.getSaveFileName(
             self._panel,
-            "Save the result",
-            file_name(layers[0].name, saving.SUFFIX),
+            f"Save {layers[0].name}",
+            str(folder / file_name(layers[0].name, saving.SUFFIX)),
             "OME-TIFF (*.ome.tif *.ome.tiff);;OME-Zarr, larger than memory (*.ome.zarr)",
         )
         return str(chosen)
+
+    def _folder_for(self, layer: Image) -> Path:
+        """Return where the last result went or, before, where the image came from."""
+        if self._folder is not None and self._folder.is_dir():
+            return self._folder
+        source = origin_layer(layer)
+        path = None if source is None else getattr(source.source, "path", None)
+        folder = Path(path).absolute().parent if path else Path.home()
+        return folder if folder.is_dir() else Path.home()
 
     def begin(self, layers: list[Image], path: Path) -> bool:
         """Begin to save; tell whether the user agreed to what would be replaced."""
         if len(layers) == 1 and not self._may_write(path):
             return False
+        self._folder = path.absolute() if len(layers) > 1 else path.absolute().parent
         self._job = saving.SaveJob(layers, path)
         self._runner.begin("The saving", saving.save, self._job)
         self._poll.start()

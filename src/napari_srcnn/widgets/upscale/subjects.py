@@ -56,6 +56,12 @@ def result_of(layer: Image, viewer: ViewerModel) -> Image | None:
     return next(found, None)
 
 
+def origin_layer(result: Image) -> Image | None:
+    """Return the layer that a result was made of, as long as somebody has it."""
+    origin = _origins.get(result)
+    return None if origin is None else origin.source()
+
+
 def _source_of(result: Any, viewer: ViewerModel) -> Image | None:
     """Return the image that a result was made of, if it is there still, and the same pixels."""
     origin = _origins.get(result)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer, Signal
 
 from napari_srcnn.widgets.shared import messages, settings
-from napari_srcnn.widgets.shared.display import add_filters
+from napari_srcnn.widgets.shared.display import add_filters, image_layers
 from napari_srcnn.widgets.shared.events import window_events
+from napari_srcnn.widgets.shared.layers import is_made_by_us
 from napari_srcnn.widgets.upscale import saving, tasks
+from napari_srcnn.widgets.upscale.following import Following
 from napari_srcnn.widgets.upscale.parts import UpscaleParts
 from napari_srcnn.words import duration
 
@@ -45,9 +47,13 @@ class UpscaleWidget(UpscaleParts):
         # When the run began.
         self._selected: set[Any] = set()
         self._is_upscaling = False
-        self._layers.changed.connect(self._show_layers)
+        self._images: set[Any] = set()
+        self._layers.changed.connect(self._on_layers)
         self._layers.removed.connect(self._on_removed)
         self._chosen.edited.connect(self._on_edited)
+        self._view = Following(self, self.viewer)
+        self._view.moved.connect(self.forget_view)
+        self._view.start()
         self._chosen.pixels_changed.connect(self.preview_control.forget)
         self.preview_button.clicked.connect(self.preview)
         self.upscale_button.clicked.connect(self.upscale)
@@ -76,12 +82,23 @@ class UpscaleWidget(UpscaleParts):
 
     # ------------------------------------------------------------ what there is
 
+    def _on_layers(self) -> None:
+        """Let go of what was said of other layers."""
+        opened = {one for one in image_layers(self.viewer) if not is_made_by_us(one)}
+        before, self._images = self._images, opened
+        if not self.runner.job and opened != before:
+            if opened - before:
+                self.status("")
+            self.forget_failure()
+        self._show_layers()
+
     def _show_layers(self) -> None:
         has_image = self._chosen.refresh()
         self.results.forget_removed()
         self.preview_control.refresh()
         self.preview_control.poke()
-        self.show_empty(not has_image)
+        others = [one.name for one in self.viewer.layers if type(one).__name__ != "Image"]
+        self.show_empty(not has_image, others)
         self._show_state()
         self.describe_chosen()
 
@@ -93,6 +110,8 @@ class UpscaleWidget(UpscaleParts):
 
     def _on_edited(self, name: str) -> None:
         self.forget_failure()
+        if name == "layer" and not self.runner.job:
+            self.status("")  # it was said of another image
         # A slider that is dragged says so often, and nothing that is told depends on it.
         if name != "smoothing":
             self.describe_chosen()
@@ -103,8 +122,8 @@ class UpscaleWidget(UpscaleParts):
     def describe_chosen(self) -> None:
         """Say what will happen to the layers that are chosen."""
         # Without torch there is no device to know the speed of.
-        summary, intensities, is_wrong = self._chosen.describe(with_times=self.loaded is not None)
-        self.describe(summary, intensities, is_wrong=is_wrong)
+        is_loaded = self.loaded is not None
+        self.describe(self._chosen.describe(with_times=is_loaded, memory=self.memory_limit))
         if self.loaded is not None:
             self.preview_control.prepare()
 
@@ -221,7 +240,8 @@ class UpscaleWidget(UpscaleParts):
         elif isinstance(message, saving.Halted):
             self._say(self._save_control.halt(message.path))
         elif isinstance(message, saving.Saved):
-            saved = f"Saved {', '.join(path.name for path in message.paths)}."
+            names = ", ".join(path.name for path in message.paths)
+            saved = f"Saved {names} in {message.paths[0].absolute().parent}."
             self._say(" ".join((saved, *message.messages)))
         else:
             self._on_progress(message)
@@ -282,6 +302,7 @@ class UpscaleWidget(UpscaleParts):
     def shut(self) -> None:
         """Stop all work and let go of the viewer."""
         self._layers.stop()
+        self._view.stop()
         self._chosen.shut()
         self.preview_control.shut()
         self._save_control.end()
