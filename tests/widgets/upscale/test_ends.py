@@ -123,7 +123,7 @@ def test_a_dock_that_is_closed_ends_a_run_as_cancel_does_and_a_new_one_can_save_
     again.save(tmp_path / "big")
     finish(again)
     alone = f"big_slice_{first + 1}.ome.tif"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [alone, "big.ome.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["big.ome.tif", alone]
     for name, indices in ((alone, [first]), ("big.ome.tif", range(made["slices_done"] - 1))):
         with napari_srcnn.read_stack(tmp_path / name) as stack:
             planes = np.asarray(stack.data).reshape(-1, *result.data.shape[1:])
