@@ -144,7 +144,7 @@ def test_layers_of_any_kind_become_files_of_a_new_folder(tmp_path: Path) -> None
     )
     third = layers.Image(noise(8, 8), name="A b")
     written = saved((first, second, third), tmp_path / "results")
-    names = ["cells DAPI.ome.tif", "a b.ome.tif", "A b 2.ome.tif"]
+    names = ["cells_DAPI.ome.tif", "a_b.ome.tif", "A_b_2.ome.tif"]
     assert written == [str(tmp_path / "results" / name) for name in names]
     for path, layer in zip(written, (first, second, third), strict=True):
         with read_stack(path) as stack:

@@ -264,7 +264,7 @@ def _free_name(name: str, taken: Sequence[str]) -> str:
     """Return a file's name for a layer's, other than those that are taken on any system."""
     lower = {one.lower() for one in taken}
     stem = file_name(name, "")
-    names = itertools.chain([stem], (f"{stem} {number}" for number in itertools.count(2)))
+    names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
     return next(f"{one}.ome.tif" for one in names if f"{one}.ome.tif".lower() not in lower)
 
 

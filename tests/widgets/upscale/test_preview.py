@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import napari_srcnn
+from napari_srcnn.models.library import model_info
+from napari_srcnn.models.titles import title_of
 from napari_srcnn.widgets.shared.layers import METADATA_KEY, visible_box
 from napari_srcnn.widgets.upscale.preview_job import PREVIEW_PIXELS, _cut
 
@@ -227,15 +229,19 @@ def test_a_preview_follows_the_slice_the_scale_and_the_model(
     widget.form.scale.value = 3
     qtbot.waitUntil(lambda: preview.visible and preview.scale[1] == pytest.approx(1 / 3))
     assert "×3" in widget.message.text()
-    assert widget.form.model.value in widget.message.text()
+    assert model_title(widget) in widget.message.text()
     before = preview.data
     widget.form.model.value = widget.form.model.values[-1]
     qtbot.waitUntil(lambda: preview.visible and preview.data is not before, timeout=20_000)
-    assert widget.form.model.value in widget.message.text()
+    assert model_title(widget) in widget.message.text()
     viewer.dims.ndisplay = 3
     qtbot.waitUntil(lambda: not widget.shown.isEnabled())
     assert "does not fit" in widget.message.text()
     assert list(viewer.layers) == [source, preview]
+
+
+def model_title(widget: Any) -> str:
+    return title_of(model_info(widget.form.model.value))
 
 
 def test_a_preview_of_what_is_small_on_screen_says_to_zoom_in(

@@ -13,8 +13,9 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_srcnn.image.stack import Stack
 from napari_srcnn.io import write_stack
+from napari_srcnn.io.names import file_name
 from napari_srcnn.widgets.shared.caution import SIGN
-from napari_srcnn.widgets.upscale.saving import file_name
+from napari_srcnn.widgets.upscale.saving import SUFFIX
 
 MODEL = "srcnn-9-1-5-x2"
 
@@ -162,7 +163,7 @@ def test_the_time_of_a_run_is_that_of_all_its_layers_and_stays(
     ],
 )
 def test_file_names_have_no_spaces_nor_signs(layer: str, file: str) -> None:
-    assert file_name(layer) == file
+    assert file_name(layer, SUFFIX) == file
 
 
 def test_what_is_chosen_is_said_for_people_and_can_be_taken_back(widget: Any) -> None:

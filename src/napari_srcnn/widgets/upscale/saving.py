@@ -244,5 +244,5 @@ def _free(folder: Path, name: str, taken: set[Path]) -> Path:
     stem = file_name(name, "")
     path, number = folder / (stem + SUFFIX), 2
     while path in taken or path.exists():
-        path, number = folder / f"{stem} {number}{SUFFIX}", number + 1
+        path, number = folder / f"{stem}_{number}{SUFFIX}", number + 1
     return path

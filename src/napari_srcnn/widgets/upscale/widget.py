@@ -47,7 +47,7 @@ class UpscaleWidget(UpscaleParts):
         # When the run began.
         self._selected: set[Any] = set()
         self._is_upscaling = False
-        self._images: set[Any] = set()
+        self._images = self._opened_images()
         self._layers.changed.connect(self._on_layers)
         self._layers.removed.connect(self._on_removed)
         self._chosen.edited.connect(self._on_edited)
@@ -84,13 +84,16 @@ class UpscaleWidget(UpscaleParts):
 
     def _on_layers(self) -> None:
         """Let go of what was said of other layers."""
-        opened = {one for one in image_layers(self.viewer) if not is_made_by_us(one)}
+        opened = self._opened_images()
         before, self._images = self._images, opened
         if not self.runner.job and opened != before:
             if opened - before:
                 self.status("")
             self.forget_failure()
         self._show_layers()
+
+    def _opened_images(self) -> set[Any]:
+        return {one for one in image_layers(self.viewer) if not is_made_by_us(one)}
 
     def _show_layers(self) -> None:
         has_image = self._chosen.refresh()
