@@ -23,9 +23,7 @@ def test_a_stack_given_to_the_photographs_model_is_warned_of_until_another_is_ch
     widget.form.model.value = PHOTOGRAPHS
     qtbot.waitUntil(lambda: bool(note.text()), timeout=20_000)
     assert note.isVisibleTo(widget)
-    assert note.text().startswith(
-        f"{SIGN} The image looks like microscopes' and scanners' images: "
-    )
+    assert note.text().startswith(f"{SIGN}The image looks like microscopes' and scanners' images: ")
     assert f"{PHOTOGRAPHS} was trained on photographs" in note.text()
     widget.form.model.value = MICROSCOPES
     assert not note.isVisibleTo(widget)
