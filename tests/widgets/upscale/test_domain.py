@@ -35,5 +35,5 @@ def test_a_stack_given_to_the_photographs_model_is_warned_of_until_another_is_ch
 
     viewer.layers.selection = set(viewer.layers)
     widget._show_layers()
-    assert note.text().startswith("camera: The image looks like photographs: ")
+    assert note.text().startswith(f"{SIGN}camera: The image looks like photographs: ")
     assert "pollen:" not in note.text()
