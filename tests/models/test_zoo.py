@@ -200,6 +200,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         ),
         "its test output cannot be read",
     ),
+    "a test whose header ends too soon": (
+        lambda path: package(path, Theirs(), output=npy(np.zeros(8)).replace(b"(8,)", b"(8, ")),
+        "its test output cannot be read",
+    ),
     "a test of no kind": (
         lambda path: package(path, Theirs(), output=b"P5 4 4 255"),
         "its test output cannot be read",

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,7 +132,7 @@ class Zoo:
         data = self.package.read(source, known, largest=_LARGEST)
         try:
             return _array(data)
-        except (ValueError, TypeError, OSError, EOFError, KeyError) as error:
+        except _UNREADABLE as error:
             raise CheckpointError(f"its test {kind} cannot be read; get it again.") from error
 
     def _steps(self, kind: str) -> list[Any]:
@@ -151,6 +152,21 @@ class Zoo:
         ends = np.array(limits, np.float32).reshape(2, 1, 1, 1)
         low, high = _processed(ends, self._steps("input"), "before").ravel()
         return (float(low), float(high)) if low < high else None
+
+
+# numpy takes a header for Python: what is no Python may end in the parser's own errors.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    KeyError,
+    OverflowError,
+    SyntaxError,
+    TokenError,
+    RecursionError,
+    MemoryError,
+)
 
 
 def _array(data: bytes) -> Array:
