@@ -122,9 +122,7 @@ class Enhancer:
         inverse = of_each(ranges, lambda one: one.inverse_gain, out.device)
         if self.color == "luma":
             inverse = inverse * LUMA_TO_RGB
-        corrected = torch.addcmul(out[:, :colors], delta, inverse)
-        if self.alpha:
-            corrected = torch.cat([corrected, out[:, colors:]], 1)
+        corrected = self._corrected(out, delta, inverse)
         if deviation is None:
             return corrected, None
         span = of_each(ranges, lambda one: one.window[1] - one.window[0], out.device)
@@ -177,6 +175,11 @@ class Enhancer:
             enlarged = bicubic.part(rows, columns)
             delta[_within(part, area)] = self._delta(enlarged, told, padding, ranges)[0]
         inverse = of_each(ranges, lambda one: one.inverse_gain, out.device)
+        return self._corrected(out, delta, inverse)
+
+    def _corrected(self, out: Tensor, delta: Tensor, inverse: Tensor) -> Tensor:
+        """Add a correction in network units to bicubic; alpha is left as it is."""
+        colors = out.shape[1] - self.alpha
         corrected = torch.addcmul(out[:, :colors], delta, inverse)
         return torch.cat([corrected, out[:, colors:]], 1) if self.alpha else corrected
 
